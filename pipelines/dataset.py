@@ -1,0 +1,1 @@
+"""A committed data set, opened by its manifest: its notes' scalars, and their samples."""

@@ -1,0 +1,144 @@
+"""What a note is: the vocabulary of NSynth, the label map, the shard schema, the official counts.
+
+Source: Engel et al., "Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders", 2017, and
+the data set's page, https://magenta.tensorflow.org/datasets/nsynth.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import pyarrow as pa
+
+FAMILIES: Final = (
+    "bass",
+    "brass",
+    "flute",
+    "guitar",
+    "keyboard",
+    "mallet",
+    "organ",
+    "reed",
+    "string",
+    "synth_lead",
+    "vocal",
+)
+"""Instrument families; the position is the `instrument_family` of the data set."""
+
+SOURCES: Final = ("acoustic", "electronic", "synthetic")
+"""How an instrument sounds; the position is its `instrument_source`."""
+
+QUALITIES: Final = (
+    "bright",
+    "dark",
+    "distortion",
+    "fast_decay",
+    "long_release",
+    "multiphonic",
+    "nonlinear_env",
+    "percussive",
+    "reverb",
+    "tempo-synced",
+)
+"""Qualities of a note's sound; the position is its place in the binary `qualities`."""
+
+CLASSES: Final = tuple(family for family in FAMILIES if family != "synth_lead")
+"""The ten classes of the classifiers. synth_lead occurs in the train split only, so it goes, and the
+families behind it move up: vocal is family 10 and class 9."""
+
+CLASS_OF_FAMILY: Final[Mapping[int, int]] = MappingProxyType(
+    {FAMILIES.index(name): label for label, name in enumerate(CLASSES)}
+)
+
+SAMPLE_RATE_HZ: Final = 16_000
+NUM_SOURCE_SAMPLES: Final = 64_000
+NUM_SAMPLES: Final = 8_000
+"""Samples a stored note keeps: 8 to 1, so its rate is 2 kHz and nothing above 1 kHz survives."""
+
+STORED_RATE_HZ: Final = SAMPLE_RATE_HZ * NUM_SAMPLES // NUM_SOURCE_SAMPLES
+
+DATASET_VERSION: Final = 1
+"""Raised, with a line of why in CHANGELOG.md, whenever stored samples or the schema change."""
+
+SCALAR_FIELDS: Final = (
+    pa.field("note_str", pa.string(), nullable=False),
+    pa.field("note", pa.int64(), nullable=False),
+    pa.field("instrument", pa.int64(), nullable=False),
+    pa.field("instrument_str", pa.string(), nullable=False),
+    pa.field("pitch", pa.int64(), nullable=False),
+    pa.field("velocity", pa.int64(), nullable=False),
+    pa.field("sample_rate", pa.int64(), nullable=False),
+    pa.field("qualities", pa.list_(pa.field("element", pa.int64(), nullable=False), 10)),
+    pa.field("qualities_str", pa.list_(pa.field("element", pa.string(), nullable=False))),
+    pa.field("instrument_family", pa.int64(), nullable=False),
+    pa.field("instrument_family_str", pa.string(), nullable=False),
+    pa.field("instrument_source", pa.int64(), nullable=False),
+    pa.field("instrument_source_str", pa.string(), nullable=False),
+    pa.field("peak", pa.float32(), nullable=False),
+    pa.field("rms", pa.float32(), nullable=False),
+    pa.field("audio_digest", pa.string(), nullable=False),
+    pa.field("source_file", pa.string(), nullable=False),
+    pa.field("source_offset", pa.int64(), nullable=False),
+)
+"""Everything of a note but its samples. `peak`, `rms` and `audio_digest` are of the original samples;
+`source_file` and `source_offset` say where the record's header stands."""
+
+AUDIO_FIELD: Final = pa.field(
+    "audio",
+    pa.list_(pa.field("element", pa.float32(), nullable=False), NUM_SAMPLES),
+    nullable=False,
+    metadata={"sample_rate_hz": str(STORED_RATE_HZ)},
+)
+
+SCHEMA: Final = pa.schema([*SCALAR_FIELDS, AUDIO_FIELD])
+SCALAR_COLUMNS: Final = tuple(field.name for field in SCALAR_FIELDS)
+
+
+@dataclass(frozen=True)
+class OfficialSplit:
+    """One split as published.
+
+    Attributes:
+      num_notes: records in the split's TFRecord file.
+      families: notes by family, where published counts are at hand; else empty.
+    """
+
+    name: str
+    num_notes: int
+    families: Mapping[str, int]
+
+
+OFFICIAL_SPLITS: Final = (
+    OfficialSplit(
+        "train",
+        289_205,
+        MappingProxyType(
+            dict(
+                zip(
+                    FAMILIES,
+                    (65474, 12675, 8773, 32690, 51821, 34201, 34477, 13911, 19474, 5501, 10208),
+                    strict=True,
+                )
+            )
+        ),
+    ),
+    OfficialSplit("valid", 12_678, MappingProxyType({})),
+    OfficialSplit(
+        "test",
+        4_096,
+        MappingProxyType(
+            dict(
+                zip(FAMILIES, (843, 269, 180, 652, 766, 202, 502, 235, 306, 0, 141), strict=True)
+            )
+        ),
+    ),
+)
+"""Source: the data set's page; the counts of train and test by family were read off their files."""
+
+
+def named_split(file_name: str) -> OfficialSplit | None:
+    """The official split that a file name such as `nsynth-valid.tfrecord` claims to be."""
+    match = re.search(r"nsynth-(train|valid|test)(?![a-z])", file_name)
+    return next((s for s in OFFICIAL_SPLITS if match and s.name == match[1]), None)

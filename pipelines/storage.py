@@ -1,0 +1,228 @@
+"""Object storage and folders by one door: the only module that knows fsspec.
+
+A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this machine. Objects are
+written whole: locally by a temporary file and a rename, remotely by one put, so that a reader never
+sees half of one. What the user can mend (no such file, no permission, no such bucket) is a
+ConfigError; every other failure of input or output stays what it is, for a retry to catch.
+"""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+import fsspec
+
+from pipelines.errors import ConfigError
+
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    # A cached listing hides the shards that other processes write.
+    "s3": {"use_listings_cache": False},
+    "gs": {"use_listings_cache": False},
+}
+
+
+def join(uri: str, *parts: str) -> str:
+    """The location of `parts` under `uri`."""
+    return "/".join([uri.rstrip("/") or "/", *(part.strip("/") for part in parts)])
+
+
+def name(uri: str) -> str:
+    """The last part of a location."""
+    return uri.rstrip("/").rpartition("/")[2]
+
+
+def parent(uri: str) -> str:
+    """The location that holds `uri`."""
+    return uri.rstrip("/").rpartition("/")[0]
+
+
+def absolute(uri: str) -> str:
+    """`uri` made independent of the working folder; remote ones are so already."""
+    path = local_path(uri)
+    return uri.rstrip("/") if path is None else str(path)
+
+
+def local_path(uri: str) -> Path | None:
+    """The absolute path of a location on this machine, None for a remote one."""
+    if uri.startswith("file://"):
+        uri = uri.removeprefix("file://")
+    elif "://" in uri:
+        return None
+    return Path(uri).expanduser().resolve()
+
+
+def read(uri: str) -> bytes:
+    """The whole object."""
+    fs, path = _resolve(uri)
+    with _explained(uri):
+        return cast(bytes, fs.cat_file(path))
+
+
+def read_range(uri: str, start: int, end: int) -> bytes:
+    """Bytes [start, end) of the object; fewer where it ends before."""
+    if start >= end:
+        return b""
+    fs, path = _resolve(uri)
+    with _explained(uri):
+        return cast(bytes, fs.cat_file(path, start=start, end=end))
+
+
+@contextmanager
+def open_seekable(uri: str) -> Iterator[BinaryIO]:
+    """A file to read from any position; remote ones are read in blocks as needed."""
+    fs, path = _resolve(uri)
+    with _explained(uri), fs.open(path, "rb") as file:
+        yield file
+
+
+def identity(uri: str) -> tuple[int, str]:
+    """Size in bytes and what changes with the content: the etag, or the time of the last change."""
+    fs, path = _resolve(uri)
+    with _explained(uri):
+        info = fs.info(path)
+    if info["type"] == "directory":
+        raise ConfigError(f"expected a file but {uri} is a folder; name the file in it")
+    tag = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("LastModified")
+    return int(info["size"]), str(tag).strip('"')
+
+
+def exists(uri: str) -> bool:
+    """Whether an object is there."""
+    fs, path = _resolve(uri)
+    with _explained(uri):
+        return bool(fs.exists(path))
+
+
+def sizes(uri: str) -> dict[str, int]:
+    """Name and size in bytes of the objects directly under a location; empty where there is none."""
+    fs, path = _resolve(uri)
+    try:
+        with _explained(uri):
+            entries = fs.ls(path, detail=True)
+    except (FileNotFoundError, ConfigError):
+        return {}
+    return {name(e["name"]): int(e["size"]) for e in entries if e["type"] == "file"}
+
+
+def put(uri: str, data: bytes) -> None:
+    """Writes an object whole, in the place of any that was there."""
+    fs, path = _resolve(uri)
+    local = local_path(uri)
+    with _explained(uri):
+        if local is None:
+            fs.pipe_file(path, data)
+        else:
+            with _temporary_beside(local, data) as temporary:
+                temporary.replace(local)
+
+
+def create(uri: str, data: bytes) -> bool:
+    """Writes an object unless there is one; says whether it did."""
+    fs, path = _resolve(uri)
+    local = local_path(uri)
+    with _explained(uri):
+        try:
+            if local is None:
+                fs.pipe_file(path, data, mode="create")
+            else:
+                with _temporary_beside(local, data) as temporary:
+                    os.link(temporary, local)
+        except FileExistsError:
+            return False
+        except OSError as err:
+            # s3fs reports the server's refusal of If-None-Match by this number.
+            if err.errno == errno.EINVAL and "pre-condition" in str(err).lower():
+                return False
+            raise
+    return True
+
+
+def put_file(path: Path, uri: str) -> None:
+    """Writes a local file's content as an object."""
+    put(uri, path.read_bytes())
+
+
+def check_writable(root: str) -> None:
+    """Refuses a root that nothing can be written to, before any work is done for it.
+
+    Raises:
+      ConfigError: the folder or the bucket is missing, or writing to it is not allowed.
+    """
+    fs, path = _resolve(root)
+    local = local_path(root)
+    with _explained(root):
+        if local is not None:
+            local.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=local):
+                return
+        probe = join(path, ".nsynth-write-probe")
+        fs.pipe_file(probe, b"")
+        fs.rm_file(probe)
+
+
+@contextmanager
+def _temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A synced temporary file with `data` in the folder of `path`; removed in the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes private files; readers are other users too.
+        Path(temporary).chmod(0o644)
+        yield Path(temporary)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _resolve(uri: str) -> tuple[Any, str]:
+    """The filesystem of a location, and its path there."""
+    local = local_path(uri)
+    if local is not None:
+        return fsspec.filesystem("file"), str(local)
+    protocol = uri.partition("://")[0]
+    try:
+        fs, path = fsspec.core.url_to_fs(uri, **_OPTIONS.get(protocol, {}))
+    except (ValueError, ImportError) as err:
+        raise ConfigError(f"cannot open {uri}: {err}") from err
+    return fs, str(path)
+
+
+@contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    """Turns the failures that the user can mend into one sentence."""
+    try:
+        yield
+    except FileNotFoundError as err:
+        raise ConfigError(_missing(uri)) from err
+    except (PermissionError, NotADirectoryError, IsADirectoryError) as err:
+        reason = err.strerror or str(err)
+        raise ConfigError(f"cannot use {uri}: {reason}; check the path and its permissions") from err
+    except OSError as err:
+        if err.errno == errno.EROFS:
+            raise ConfigError(f"cannot write to {uri}: the file system is read-only") from err
+        raise
+    except Exception as err:
+        # botocore's own tree; matched by name, since other protocols do without it.
+        if type(err).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"):
+            raise ConfigError(
+                f"no credentials for {uri}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                "or AWS_PROFILE"
+            ) from err
+        if type(err).__name__ in ("EndpointConnectionError", "ClientConnectorError"):
+            raise OSError(f"{uri} cannot be reached: {err}") from err
+        raise
+
+
+def _missing(uri: str) -> str:
+    protocol, _, rest = uri.partition("://")
+    if not rest or protocol == "file":
+        return f"there is no file {uri}; check the path"
+    bucket = rest.partition("/")[0]
+    return f"there is no {uri}; check that bucket {bucket!r} exists and the key is right"
