@@ -1,1 +1,122 @@
-"""A committed data set, opened by its manifest: its notes' scalars, and their samples."""
+"""A committed data set, opened by its manifest: the scalars of its notes, and their samples."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipelines import storage
+from pipelines.convert.manifest import Manifest, Shard, load_manifest
+from pipelines.errors import ShardError
+from pipelines.notes import NUM_SAMPLES, SCHEMA
+
+_READERS: Final = 8
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A committed data set; notes are numbered in the order of the manifest's shards."""
+
+    manifest_uri: str
+    manifest: Manifest
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Columns of all notes, in order.
+
+        Raises:
+          ShardError: a shard is missing, damaged, or not the one that was committed.
+        """
+        with ThreadPoolExecutor(_READERS) as pool:
+            tables = list(
+                pool.map(lambda shard: self._read_shard(shard, columns), self.manifest.shards)
+            )
+        empty = SCHEMA.empty_table().select(list(columns))
+        return pa.concat_tables([empty, *(t.replace_schema_metadata(None) for t in tables)])
+
+    def iter_audio(self) -> Iterator[NDArray[np.float32]]:
+        """Samples of all notes, in order.
+
+        Yields:
+          float32 [num_notes_of_a_row_group, 8000].
+        """
+        for shard in self.manifest.shards:
+            with self._open(shard) as file:
+                for group in range(file.num_row_groups):
+                    yield _samples(file.read_row_group(group, columns=["audio"]))
+
+    def audio(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """Samples of some notes.
+
+        Args:
+          rows: their numbers, in any order.
+
+        Returns:
+          float32 [len(rows), 8000].
+        """
+        wanted = np.asarray(rows, np.int64)
+        audio = np.empty((len(wanted), NUM_SAMPLES), np.float32)
+        first = 0
+        for shard in self.manifest.shards:
+            inside = (wanted >= first) & (wanted < first + shard.num_notes)
+            if inside.any():
+                with self._open(shard) as file:
+                    audio[inside] = _rows(file, wanted[inside] - first)
+            first += shard.num_notes
+        if (wanted < 0).any() or (wanted >= first).any():
+            raise IndexError(f"rows must be from 0 to {first - 1}, got {list(rows)}")
+        return audio
+
+    def _read_shard(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
+        with self._open(shard) as file:
+            return file.read(columns=list(columns))
+
+    @contextmanager
+    def _open(self, shard: Shard) -> Iterator[pq.ParquetFile]:
+        uri = storage.join(storage.parent(self.manifest_uri), shard.name)
+        try:
+            with storage.open_seekable(uri) as source:
+                file = pq.ParquetFile(source, page_checksum_verification=True)
+                if file.metadata.num_rows != shard.num_notes:
+                    raise ShardError(
+                        f"{uri} has {file.metadata.num_rows} notes, "
+                        f"the manifest says {shard.num_notes}; convert again with --force"
+                    )
+                yield file
+        except (pa.ArrowInvalid, pa.ArrowException) as err:
+            raise ShardError(f"{uri} is damaged: {err}; convert again with --force") from err
+
+
+def open_dataset(manifest_uri: str) -> Dataset:
+    """Opens a data set by the URI of its manifest.json.
+
+    Raises:
+      ConfigError: there is no manifest that this version reads.
+    """
+    manifest_uri = storage.absolute(manifest_uri)
+    return Dataset(manifest_uri, load_manifest(manifest_uri))
+
+
+def _rows(file: pq.ParquetFile, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Samples of rows of one shard, reading only the row groups that hold them."""
+    audio = np.empty((len(rows), NUM_SAMPLES), np.float32)
+    first = 0
+    for group in range(file.num_row_groups):
+        num = file.metadata.row_group(group).num_rows
+        inside = (rows >= first) & (rows < first + num)
+        if inside.any():
+            audio[inside] = _samples(file.read_row_group(group, columns=["audio"]))[
+                rows[inside] - first
+            ]
+        first += num
+    return audio
+
+
+def _samples(table: pa.Table) -> NDArray[np.float32]:
+    flat = table.column("audio").combine_chunks().flatten()
+    return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(-1, NUM_SAMPLES)

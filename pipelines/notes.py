@@ -129,9 +129,7 @@ OFFICIAL_SPLITS: Final = (
         "test",
         4_096,
         MappingProxyType(
-            dict(
-                zip(FAMILIES, (843, 269, 180, 652, 766, 202, 502, 235, 306, 0, 141), strict=True)
-            )
+            dict(zip(FAMILIES, (843, 269, 180, 652, 766, 202, 502, 235, 306, 0, 141), strict=True))
         ),
     ),
 )

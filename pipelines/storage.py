@@ -108,6 +108,13 @@ def sizes(uri: str) -> dict[str, int]:
     return {name(e["name"]): int(e["size"]) for e in entries if e["type"] == "file"}
 
 
+def glob(pattern: str) -> list[str]:
+    """The objects that match a pattern with `*`, sorted by name."""
+    fs, path = _resolve(pattern)
+    with _explained(pattern):
+        return sorted(str(fs.unstrip_protocol(found)) for found in fs.glob(path))
+
+
 def put(uri: str, data: bytes) -> None:
     """Writes an object whole, in the place of any that was there."""
     fs, path = _resolve(uri)
@@ -203,14 +210,20 @@ def _explained(uri: str) -> Iterator[None]:
         raise ConfigError(_missing(uri)) from err
     except (PermissionError, NotADirectoryError, IsADirectoryError) as err:
         reason = err.strerror or str(err)
-        raise ConfigError(f"cannot use {uri}: {reason}; check the path and its permissions") from err
+        raise ConfigError(
+            f"cannot use {uri}: {reason}; check the path and its permissions"
+        ) from err
     except OSError as err:
         if err.errno == errno.EROFS:
             raise ConfigError(f"cannot write to {uri}: the file system is read-only") from err
         raise
     except Exception as err:
         # botocore's own tree; matched by name, since other protocols do without it.
-        if type(err).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"):
+        if type(err).__name__ in (
+            "NoCredentialsError",
+            "PartialCredentialsError",
+            "ProfileNotFound",
+        ):
             raise ConfigError(
                 f"no credentials for {uri}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "or AWS_PROFILE"

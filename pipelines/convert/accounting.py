@@ -1,0 +1,83 @@
+"""Every byte of a source, in one record or one span: the ranges' findings joined into one reading.
+
+The truth is what one reader finds that goes through the file from its first byte. A range that was
+read on its own agrees with it, or names the wrong first record: a whole TFRecord may lie inside
+another one's payload. Pure: neither storage nor engine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipelines.convert.shards import ShardSummary
+from pipelines.convert.tfrecord import Position, Span
+from pipelines.errors import ShardError
+
+START = Position(0, synced=True)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A source's bytes.
+
+    Attributes:
+      record_bytes: of the records whose checksums hold.
+      spans: the rest, in order; damage across a range's border is one span.
+    """
+
+    size: int
+    record_bytes: int
+    spans: tuple[Span, ...]
+
+    @property
+    def skipped_bytes(self) -> int:
+        """Bytes of all spans."""
+        return sum(span.length for span in self.spans)
+
+
+def follows(position: Position, shard: ShardSummary) -> bool:
+    """Whether the range was read as a reader at `position` would have read it."""
+    if shard.entry == position:
+        return True
+    if shard.entry.synced or not position.synced:
+        return False
+    if position.offset >= shard.end:
+        return shard.first_header is None
+    return shard.first_header == position.offset
+
+
+def leave(position: Position, shard: ShardSummary) -> Position:
+    """Where a reader that came to the range at `position` stands behind it."""
+    if position.synced and position.offset >= shard.end:
+        return position
+    return shard.exit
+
+
+def account(shards: Sequence[ShardSummary], *, size: int) -> Account:
+    """Joins the ranges of one source.
+
+    Args:
+      shards: of all its ranges in order, each following the one before.
+      size: bytes of the source.
+
+    Raises:
+      ShardError: the ranges leave a gap, overlap, or do not add up to the source.
+    """
+    position, spans, next_begin = START, list[Span](), 0
+    for shard in shards:
+        if shard.begin != next_begin or not follows(position, shard):
+            raise ShardError(
+                f"shard {shard.name} begins at byte {shard.begin} and follows "
+                f"{shard.entry}, expected byte {next_begin} and {position}"
+            )
+        if not position.synced:
+            stop = shard.end if shard.first_header is None else shard.first_header
+            spans[-1] = spans[-1]._replace(length=stop - spans[-1].offset)
+        spans.extend(shard.spans)
+        position, next_begin = leave(position, shard), shard.end
+    found = Account(size, sum(shard.record_bytes for shard in shards), tuple(spans))
+    if position.offset != size or found.record_bytes + found.skipped_bytes != size:
+        raise ShardError(
+            f"{found.record_bytes} bytes in records and {found.skipped_bytes} skipped do not make "
+            f"the {size} bytes of the source; convert again with --force"
+        )
+    return found

@@ -1,0 +1,88 @@
+"""The only Beam: ranges in, nothing but counters out; audio never crosses a shuffle."""
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import PCollection
+
+from pipelines import errors
+from pipelines.convert.plan import ByteRange
+from pipelines.convert.shards import convert_range
+from pipelines.errors import ConfigError, PipelineError
+
+RUNNERS: Final = ("local",)
+"""Engines by name."""
+
+_NAMESPACE: Final = "nsynth"
+
+
+@dataclass
+class ConvertRanges(beam.PTransform):
+    """Converts each byte range to a shard under `folder`."""
+
+    folder: str
+
+    def expand(self, ranges: PCollection[ByteRange]) -> PCollection[int]:
+        """Ranges in, the number of notes in each out."""
+        return (
+            ranges
+            # A local source is one bundle: without it all ranges would go to one worker.
+            | "spread" >> beam.Reshuffle()
+            | "convert" >> beam.Map(_convert, folder=self.folder)
+        )
+
+
+def run(ranges: Sequence[ByteRange], *, folder: str, runner: str, num_workers: int) -> None:
+    """Converts ranges on an engine and waits for it.
+
+    Raises:
+      PipelineError: as a worker raised it.
+      ConfigError: the runner is unknown.
+      OSError: the engine failed; a rerun goes on where it stopped.
+    """
+    options = _options(runner, num_workers=num_workers)
+    # Beam's own lines are of stages and state caches, which tell the user nothing.
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    try:
+        with beam.Pipeline(options=options) as pipeline:
+            _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder)
+    except PipelineError:
+        raise
+    except RuntimeError as err:
+        # A worker's error arrives as the text of its traceback.
+        raise _as_raised(str(err)) from err
+
+
+def _convert(byte_range: ByteRange, *, folder: str) -> int:
+    shard = convert_range(byte_range, folder=folder)
+    Metrics.counter(_NAMESPACE, "notes").inc(shard.num_notes)
+    Metrics.counter(_NAMESPACE, "record_bytes").inc(shard.record_bytes)
+    for reason, num in shard.quarantined.items():
+        Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
+    return shard.num_notes
+
+
+def _options(runner: str, *, num_workers: int) -> PipelineOptions:
+    if runner != "local":
+        raise ConfigError(f"there is no runner {runner!r}; choose one of {', '.join(RUNNERS)}")
+    return PipelineOptions(
+        [],
+        # DirectRunner would look for the binary of another engine first.
+        runner="apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+        direct_running_mode="multi_threading",
+        direct_num_workers=num_workers,
+    )
+
+
+def _as_raised(text: str) -> Exception:
+    for line in reversed(text.strip().splitlines()):
+        match = re.search(r"pipelines\.errors\.(\w+): (.*?)(?: \[while running.*)?$", line)
+        if match and issubclass(kind := getattr(errors, match[1], Exception), PipelineError):
+            return kind(match[2])
+    return OSError(f"the engine failed: {text.strip().splitlines()[-1]}")

@@ -1,0 +1,141 @@
+"""The end of a conversion: shards are joined, bytes accounted for, the manifest is written."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import pyarrow as pa
+
+from pipelines import storage
+from pipelines.convert.accounting import START, Account, account, follows, leave
+from pipelines.convert.manifest import Manifest, load_manifest, make_manifest
+from pipelines.convert.plan import ByteRange, Plan, Source
+from pipelines.convert.shards import (
+    QUARANTINE_SCHEMA,
+    ShardSummary,
+    convert_range,
+    encode,
+    read_summary,
+)
+from pipelines.convert.tfrecord import Span
+from pipelines.errors import DatasetError, ShardError
+
+MAX_QUARANTINED: Final = 0.01
+"""The share of a data set's records that may be damaged, unless told otherwise."""
+
+_READERS: Final = 16
+_BLOCK_BYTES: Final = 8 * 2**20
+
+log = logging.getLogger(__name__)
+
+
+def commit(
+    plan: Plan, *, max_quarantined: float = MAX_QUARANTINED, force: bool = False
+) -> Manifest:
+    """Commits the shards of a conversion, all of which are stored.
+
+    Args:
+      max_quarantined: share of damaged records above which nothing is committed.
+      force: take the place of a manifest that is there.
+
+    Raises:
+      DatasetError: a source changed, holds no note, or too many of its records are damaged.
+      ShardError: shards are missing or do not add up.
+    """
+    shards, accounts = list[ShardSummary](), list[Account]()
+    for source, ranges in _by_source(plan):
+        joined = _join(ranges, folder=plan.folder)
+        shards += joined
+        accounts.append(account(joined, size=source.size))
+    manifest = make_manifest(plan, shards, accounts)
+    _store_spans(plan, accounts)
+    _check_sources(plan)
+    _check_content(manifest, plan, max_quarantined)
+    return _store(manifest, plan.manifest_uri, force=force)
+
+
+def _by_source(plan: Plan) -> list[tuple[Source, list[ByteRange]]]:
+    ranges = list(plan.ranges())
+    return [
+        (source, [r for r in ranges if r.file == file]) for file, source in enumerate(plan.sources)
+    ]
+
+
+def _join(ranges: Sequence[ByteRange], *, folder: str) -> list[ShardSummary]:
+    """The summaries of one source's shards; a range that started wrong is converted again."""
+    uris = [storage.join(folder, byte_range.shard_name) for byte_range in ranges]
+    with ThreadPoolExecutor(_READERS) as pool:
+        stored = list(pool.map(read_summary, uris))
+    joined, position = [], START
+    for byte_range, shard in zip(ranges, stored, strict=True):
+        if not follows(position, shard):
+            log.info("converting %s again from byte %d", shard.name, position.offset)
+            shard = convert_range(byte_range, folder=folder, entry=position)  # noqa: PLW2901 - the same shard, read rightly
+        joined.append(shard)
+        position = leave(position, shard)
+    return joined
+
+
+def _store_spans(plan: Plan, accounts: Sequence[Account]) -> None:
+    """Lists the skipped spans in the quarantine, each with a digest of its bytes."""
+    rows = [
+        {
+            "source_file": source.name,
+            "offset": span.offset,
+            "length": span.length,
+            "reason": span.reason,
+            "detail": "these bytes belong to no sound record",
+            "sha256": _sha256(source, span),
+        }
+        for source, found in zip(plan.sources, accounts, strict=True)
+        for span in found.spans
+    ]
+    if rows:
+        table = pa.Table.from_pylist(rows, QUARANTINE_SCHEMA)
+        storage.put(storage.join(plan.folder, "quarantine", "spans.parquet"), encode(table))
+
+
+def _sha256(source: Source, span: Span) -> str:
+    state = hashlib.sha256()
+    for start in range(span.offset, span.end, _BLOCK_BYTES):
+        state.update(storage.read_range(source.uri, start, min(start + _BLOCK_BYTES, span.end)))
+    return state.hexdigest()
+
+
+def _check_sources(plan: Plan) -> None:
+    for source in plan.sources:
+        if storage.identity(source.uri) != (source.size, source.tag):
+            raise DatasetError(f"{source.uri} changed while it was converted; convert it again")
+
+
+def _check_content(manifest: Manifest, plan: Plan, max_quarantined: float) -> None:
+    names = ", ".join(source.uri for source in plan.sources)
+    reasons = ", ".join(f"{reason} {num}" for reason, num in manifest.quarantined.items())
+    if manifest.num_notes == 0:
+        raise DatasetError(
+            f"no note was found in {names} ({reasons}); expected a TFRecord file of NSynth"
+        )
+    share = manifest.num_quarantined / (manifest.num_notes + manifest.num_quarantined)
+    if share > max_quarantined:
+        raise DatasetError(
+            f"{manifest.num_quarantined} records or spans of {names} are damaged, {share:.1%} "
+            f"where {max_quarantined:.1%} is allowed: {reasons}; see {plan.folder}/quarantine, or allow "
+            "more with --max-quarantined"
+        )
+
+
+def _store(manifest: Manifest, uri: str, *, force: bool) -> Manifest:
+    data = manifest.to_json().encode()
+    if storage.create(uri, data):
+        return manifest
+    stored = load_manifest(uri)
+    if stored.manifest_digest != manifest.manifest_digest:
+        raise ShardError(
+            f"{uri} was committed with digest {stored.manifest_digest}, "
+            f"this conversion found {manifest.manifest_digest}; convert into another root"
+        )
+    if force:
+        storage.put(uri, data)
+    return manifest if force else stored

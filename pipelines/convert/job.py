@@ -1,0 +1,134 @@
+"""The conversion as one job: plan, convert what is missing, commit."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Final
+
+from pipelines import storage
+from pipelines.convert import beam
+from pipelines.convert.commit import MAX_QUARANTINED, commit
+from pipelines.convert.manifest import Manifest, load_manifest
+from pipelines.convert.plan import ByteRange, Parameters, Plan, plan
+from pipelines.convert.shards import check_shard
+from pipelines.errors import ConfigError, ShardError
+from pipelines.progress import OnProgress, Progress, ignore
+
+_POLL_SEC: Final = 0.5
+_READERS: Final = 4
+
+log = logging.getLogger(__name__)
+
+
+def convert(
+    sources: Sequence[str],
+    *,
+    root: str,
+    parameters: Parameters | None = None,
+    runner: str = "local",
+    num_workers: int | None = None,
+    max_quarantined: float = MAX_QUARANTINED,
+    force: bool = False,
+    on_progress: OnProgress = ignore,
+) -> tuple[str, Manifest]:
+    """Converts TFRecord files of NSynth to Parquet shards under `root`.
+
+    Running it again converts only the ranges that have no intact shard, and none where the manifest
+    is there.
+
+    Args:
+      sources: URIs of TFRecord files.
+      root: the location that holds `notes/`.
+      num_workers: ranges converted at a time; all processors by default.
+      max_quarantined: share of damaged records above which nothing is committed.
+      force: convert all ranges again.
+
+    Returns:
+      The URI of the manifest, and the manifest.
+
+    Raises:
+      PipelineError: see `pipelines.errors`.
+    """
+    if not 0 <= max_quarantined <= 1:
+        raise ConfigError(f"max_quarantined must be from 0 to 1, got {max_quarantined}")
+    if runner not in beam.RUNNERS:
+        raise ConfigError(f"there is no runner {runner!r}; choose {' or '.join(beam.RUNNERS)}")
+    planned = plan(sources, root=root, parameters=parameters or Parameters())
+    storage.check_writable(planned.folder)
+    if not force and storage.exists(planned.manifest_uri):
+        log.info("%s is committed; nothing to convert", planned.manifest_uri)
+        return planned.manifest_uri, load_manifest(planned.manifest_uri)
+    ranges = list(planned.ranges())
+    missing = ranges if force else _without_shard(planned, ranges)
+    log.info(
+        "converting %d of %d ranges of %s to %s",
+        len(missing),
+        len(ranges),
+        ", ".join(source.name for source in planned.sources),
+        planned.folder,
+    )
+    if missing:
+        with _shown(planned, ranges, missing, on_progress):
+            beam.run(
+                missing,
+                folder=planned.folder,
+                runner=runner,
+                num_workers=num_workers or os.cpu_count() or 1,
+            )
+    manifest = commit(planned, max_quarantined=max_quarantined, force=force)
+    return planned.manifest_uri, manifest
+
+
+def _without_shard(planned: Plan, ranges: Sequence[ByteRange]) -> list[ByteRange]:
+    """The ranges whose shard is absent or damaged."""
+    stored = storage.sizes(planned.folder)
+    present = [byte_range for byte_range in ranges if byte_range.shard_name in stored]
+    with ThreadPoolExecutor(_READERS) as pool:
+        intact = pool.map(lambda r: _is_intact(storage.join(planned.folder, r.shard_name)), present)
+        done = {r.shard_name for r, is_intact in zip(present, intact, strict=True) if is_intact}
+    return [byte_range for byte_range in ranges if byte_range.shard_name not in done]
+
+
+def _is_intact(uri: str) -> bool:
+    try:
+        check_shard(uri)
+    except ShardError as err:
+        log.warning("converting its range again: %s", err)
+        return False
+    return True
+
+
+@contextmanager
+def _shown(
+    planned: Plan,
+    ranges: Sequence[ByteRange],
+    missing: Sequence[ByteRange],
+    on_progress: OnProgress,
+) -> Iterator[None]:
+    """Reports progress from what storage holds, which is the same on every engine."""
+    names = {byte_range.shard_name for byte_range in missing}
+    before = storage.sizes(planned.folder).keys() & names
+    stopped = threading.Event()
+
+    def report() -> None:
+        # With --force the old shards stand until they are replaced, so that only a name that was
+        # not there before tells of progress; the end is reported in any case.
+        new = (storage.sizes(planned.folder).keys() & names) - before
+        done = len(ranges) - len(missing) + len(new)
+        on_progress(Progress(f"convert {planned.sources[0].name}", done, len(ranges), "ranges"))
+
+    def watch() -> None:
+        while not stopped.wait(_POLL_SEC):
+            report()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        watcher.join()
+    on_progress(Progress(f"convert {planned.sources[0].name}", len(ranges), len(ranges), "ranges"))

@@ -1,0 +1,49 @@
+"""The colours of a report, in one place: one a family, two for curves, a scale for shares."""
+
+from types import MappingProxyType
+from typing import Final
+
+FAMILY_COLOURS: Final = MappingProxyType(
+    {
+        "bass": "#332288",
+        "brass": "#8C510A",
+        "flute": "#56B4E9",
+        "guitar": "#EE8866",
+        "keyboard": "#000000",
+        "mallet": "#AAAA00",
+        "organ": "#661100",
+        "reed": "#004D40",
+        "string": "#0072B2",
+        "synth_lead": "#BBBBBB",
+        "vocal": "#777777",
+    }
+)
+"""Drawn from the palettes of Okabe and Ito, Tol, and ColorBrewer; chosen so that the ten classes stay
+apart for every kind of colour vision. A colour never stands alone: the name is always beside it."""
+
+UNKNOWN_COLOUR: Final = "#444444"
+
+TRAINING_COLOUR: Final = "#0072B2"
+VALIDATION_COLOUR: Final = "#D55E00"
+
+_DARKEST: Final = (8, 64, 129)
+
+
+def family_colour(family: str) -> str:
+    """The colour of a family, the same in every figure; grey for a name that NSynth does not have."""
+    return FAMILY_COLOURS.get(family, UNKNOWN_COLOUR)
+
+
+def shade(share: float) -> tuple[str, str]:
+    """Background and text colour of a cell that holds this share of its row.
+
+    Args:
+      share: in [0, 1]; white at 0, dark blue at 1.
+
+    Returns:
+      Two colours whose contrast is at least 4.5, the least that WCAG 2 asks of small text.
+    """
+    red, green, blue = (round(255 + (dark - 255) * share) for dark in _DARKEST)
+    background = f"#{red:02x}{green:02x}{blue:02x}"
+    # White on this scale reaches a contrast of 4.5 from a share of about 0.6 on.
+    return background, "#ffffff" if share >= 0.65 else "#000000"
