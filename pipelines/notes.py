@@ -45,8 +45,8 @@ QUALITIES: Final = (
 """Qualities of a note's sound; the position is its place in the binary `qualities`."""
 
 CLASSES: Final = tuple(family for family in FAMILIES if family != "synth_lead")
-"""The ten classes of the classifiers. synth_lead occurs in the train split only, so it goes, and the
-families behind it move up: vocal is family 10 and class 9."""
+"""The ten classes of the classifiers. synth_lead occurs in the train split only, so it goes, and
+the families behind it move up: vocal is family 10 and class 9."""
 
 CLASS_OF_FAMILY: Final[Mapping[int, int]] = MappingProxyType(
     {FAMILIES.index(name): label for label, name in enumerate(CLASSES)}
@@ -82,8 +82,8 @@ SCALAR_FIELDS: Final = (
     pa.field("source_file", pa.string(), nullable=False),
     pa.field("source_offset", pa.int64(), nullable=False),
 )
-"""Everything of a note but its samples. `peak`, `rms` and `audio_digest` are of the original samples;
-`source_file` and `source_offset` say where the record's header stands."""
+"""Everything of a note but its samples. `peak`, `rms` and `audio_digest` are of the original
+samples; `source_file` and `source_offset` say where the record's header stands."""
 
 AUDIO_FIELD: Final = pa.field(
     "audio",

@@ -24,6 +24,10 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "gs": {"use_listings_cache": False},
 }
 
+# botocore's and aiohttp's own; by name, since other protocols do without those libraries.
+_NO_CREDENTIALS: Final = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound")
+_NO_ANSWER: Final = ("EndpointConnectionError", "ClientConnectorError")
+
 
 def join(uri: str, *parts: str) -> str:
     """The location of `parts` under `uri`."""
@@ -98,7 +102,7 @@ def exists(uri: str) -> bool:
 
 
 def sizes(uri: str) -> dict[str, int]:
-    """Name and size in bytes of the objects directly under a location; empty where there is none."""
+    """Name and size in bytes of the objects directly under a location; may be empty."""
     fs, path = _resolve(uri)
     try:
         with _explained(uri):
@@ -218,17 +222,12 @@ def _explained(uri: str) -> Iterator[None]:
             raise ConfigError(f"cannot write to {uri}: the file system is read-only") from err
         raise
     except Exception as err:
-        # botocore's own tree; matched by name, since other protocols do without it.
-        if type(err).__name__ in (
-            "NoCredentialsError",
-            "PartialCredentialsError",
-            "ProfileNotFound",
-        ):
+        if type(err).__name__ in _NO_CREDENTIALS:
             raise ConfigError(
                 f"no credentials for {uri}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "or AWS_PROFILE"
             ) from err
-        if type(err).__name__ in ("EndpointConnectionError", "ClientConnectorError"):
+        if type(err).__name__ in _NO_ANSWER:
             raise OSError(f"{uri} cannot be reached: {err}") from err
         raise
 

@@ -121,8 +121,8 @@ def _check_content(manifest: Manifest, plan: Plan, max_quarantined: float) -> No
     if share > max_quarantined:
         raise DatasetError(
             f"{manifest.num_quarantined} records or spans of {names} are damaged, {share:.1%} "
-            f"where {max_quarantined:.1%} is allowed: {reasons}; see {plan.folder}/quarantine, or allow "
-            "more with --max-quarantined"
+            f"where {max_quarantined:.1%} is allowed: {reasons}; see {plan.folder}/quarantine, "
+            "or allow more with --max-quarantined"
         )
 
 

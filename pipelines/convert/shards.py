@@ -276,7 +276,7 @@ def _add_notes(content: _Range, batch: Iterable[tuple[Example, int]], source_fil
             | {
                 "peak": example.peak,
                 "rms": float(np.sqrt(np.dot(example.audio, example.audio) / len(example.audio))),
-                "audio_digest": xxhash.xxh3_128_hexdigest(example.audio),
+                "audio_digest": xxhash.xxh3_128_hexdigest(example.audio.data),
                 "source_file": source_file,
                 "source_offset": offset,
             }
