@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 import fsspec
+import platformdirs
 
 from pipelines.errors import ConfigError
 
@@ -57,6 +58,17 @@ def local_path(uri: str) -> Path | None:
     elif "://" in uri:
         return None
     return Path(uri).expanduser().resolve()
+
+
+def cache_dir(root: str) -> Path:
+    """The folder of this machine for what can be made again from `root`.
+
+    NSYNTH_CACHE names it; otherwise it lies in a local root, or in the user's cache folder.
+    """
+    if named := os.environ.get("NSYNTH_CACHE"):
+        return Path(named).expanduser().resolve()
+    local = local_path(root)
+    return local / "cache" if local else platformdirs.user_cache_path("nsynth-flows")
 
 
 def read(uri: str) -> bytes:

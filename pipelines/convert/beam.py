@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import apache_beam as beam
-from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.pvalue import PCollection
-
 from pipelines import errors
 from pipelines.convert.plan import ByteRange
 from pipelines.convert.shards import convert_range
 from pipelines.errors import ConfigError, PipelineError
+
+# Importing Beam warns of Google's client libraries, which only Dataflow needs.
+logging.disable(logging.WARNING)
+import apache_beam as beam  # noqa: E402
+from apache_beam.metrics import Metrics  # noqa: E402
+from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
+from apache_beam.pvalue import PCollection  # noqa: E402
+
+logging.disable(logging.NOTSET)
 
 RUNNERS: Final = ("local",)
 """Engines by name."""

@@ -1,0 +1,56 @@
+# `make demo` and `make test` are all that a fresh machine needs.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := .demo
+SOURCE ?= $(DEMO)/source/nsynth-train.tfrecord
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types layers unit format bench-convert lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.complete ## make .venv and install everything, by the hashes of requirements-dev.txt
+
+.venv/.complete: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	@echo "installing the packages (a few minutes, 3.3 GB)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## generate a small data set, run the main job on it, print the report's path
+	@$(BIN)/python -m infra.sample $(DEMO)/source
+	@PREFECT_HOME=$(abspath $(DEMO))/prefect $(BIN)/nsynth retrain \
+	  --train $(DEMO)/source/nsynth-train.tfrecord --test $(DEMO)/source/nsynth-test.tfrecord \
+	  --root $(DEMO)/data --max-quarantined 0.05
+
+test: setup lint types layers unit ## everything that must hold
+
+lint: setup ## style and format
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+layers: setup ## which module may import which
+	$(BIN)/lint-imports
+
+unit: setup ## the tests
+	$(BIN)/pytest
+
+format: setup ## mend style and format
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+bench-convert: setup ## conversion against a plain Beam pipeline: make bench-convert SOURCE=FILE
+	@$(BIN)/python -m tests.bench.convert $(SOURCE)
+
+lock: ## pin the newest packages that pyproject.toml allows (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements-dev.txt
+
+clean: ## remove what the demo and the benchmarks wrote
+	rm -rf $(DEMO) .bench

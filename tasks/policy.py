@@ -1,0 +1,42 @@
+"""What may be retried: input, output and infrastructure; never an error of the data or the user."""
+
+import logging
+from typing import Any, Final, TypedDict
+
+from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task, exponential_backoff
+
+from pipelines.errors import PipelineError
+
+log = logging.getLogger(__name__)
+
+
+def may_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether another attempt can end otherwise: our own errors are final."""
+    error = state.result(raise_on_failure=False)
+    if isinstance(error, PipelineError):
+        return False
+    log.warning("%s failed and may be tried again: %s", task_run.name, error)
+    return True
+
+
+class _Policy(TypedDict):
+    retries: int
+    retry_delay_seconds: Any
+    retry_jitter_factor: float
+    retry_condition_fn: Any
+    cache_policy: CachePolicy
+    persist_result: bool
+
+
+POLICY: Final[_Policy] = {
+    "retries": 3,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=2),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": may_retry,
+    # What was done is found in our own storage, by what went into it.
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+"""Every task's: each is written to run twice, and goes on where the attempt before stopped."""
