@@ -4,6 +4,7 @@ As in NSynth, valid and test share their instruments, train has others, and synt
 train only. Even numbers name the instruments of train, odd ones those of valid and test.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, islice, product, starmap
@@ -102,7 +103,7 @@ def features(note: Note, *, seed: int) -> Features:
         "audio": play(
             timbre,
             pitch=note.pitch,
-            loudness=note.velocity / 127,
+            loudness=math.sqrt(note.velocity / 127),
             rng=_generator(seed, note.note_str),
         ),
         "qualities": [int(quality in timbre.qualities) for quality in QUALITIES],

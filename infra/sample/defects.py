@@ -1,14 +1,15 @@
-"""The faults planted in the sample: each that conversion or validation knows.
+"""The defects planted in the sample: each that conversion or validation knows.
 
-A fault spoils a spare note that is written among the intact ones, so that what the pipeline has to
+A defect spoils a spare note that is written among the intact ones, so that what the pipeline has to
 count follows from this table alone.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infra.sample.records import Features, Values, example, frame, header
 from pipelines.convert.example import (
@@ -27,69 +28,170 @@ from pipelines.convert.tfrecord import (
     RECORD_TOO_LONG,
     TRUNCATED,
 )
-from pipelines.notes import FAMILIES
+from pipelines.notes import NUM_SOURCE_SAMPLES
 
-Fate = Literal["verdict", "quarantined", "skipped"]
-"""A row that validation drops, a sound record that becomes no row, or bytes that are no record."""
+Fate = Literal["verdict", "record", "span"]
+"""A row that validation drops, a sound record that becomes no row, or bytes that are none."""
 
 Twin = Literal["same family", "other family", "test note"]
-"""An intact note that a fault repeats: of the spoiled note's split, or of its family in test."""
+"""An intact note that a defect repeats: of the same split, or of the test split and the family."""
 
+ChangeFeatures = Callable[[Features, Features], Features]
+"""From the features of the spare note and those of its twin to the ones that are written."""
 
-def _unchanged(features: Features, twin: Features) -> Features:
-    return features
-
-
-def _as_is(record: bytes) -> bytes:
-    return record
+ChangeRecord = Callable[[bytes], bytes]
+"""From the spare note's framed bytes to the ones that are written."""
 
 
 @dataclass(frozen=True)
 class Defect:
-    """One fault.
+    """One defect.
 
     Attributes:
       reason: the code that the pipeline gives.
-      features: what becomes of the spare note's features; the second argument are its twin's.
-      record: what becomes of the framed bytes.
-      twin: which note the second argument is; unused without one.
+      change: how it spoils the features; None leaves them intact.
+      damage: how it spoils the framed bytes; None leaves them intact.
+      twin: the note that `change` may copy from; without one it is given the note itself.
       num: how many rows, records or spans get the reason.
       splits: where it is planted.
     """
 
-    name: str
     fate: Fate
     reason: str
-    features: Callable[[Features, Features], Features] = _unchanged
-    record: Callable[[bytes], bytes] = _as_is
+    change: ChangeFeatures | None = None
+    damage: ChangeRecord | None = None
     twin: Twin | None = None
     num: int = 1
     splits: tuple[str, ...] = ("train",)
 
     def plant(self, note: Features, twin: Features) -> bytes:
         """The bytes to write for a spare note."""
-        return self.record(frame(example(self.features(note, twin))))
+        record = frame(example(self.change(note, twin) if self.change else note))
+        return self.damage(record) if self.damage else record
 
 
-def _set(**values: Values) -> Callable[[Features, Features], Features]:
-    """Gives features other values."""
+def _given(**values: Values) -> ChangeFeatures:
+    """Other values for some features."""
     return lambda note, _: note | values
 
 
-def _without(name: str) -> Callable[[Features, Features], Features]:
-    return lambda note, _: {key: values for key, values in note.items() if key != name}
+def _renamed(**values: int) -> ChangeFeatures:
+    """Another pitch or velocity, and a name that says the same."""
+
+    def change(note: Features, _: Features) -> Features:
+        changed = note | {name: [value] for name, value in values.items()}
+        instrument, pitch, velocity = (
+            cast(list[Any], changed[name])[0] for name in ("instrument_str", "pitch", "velocity")
+        )
+        return changed | {"note_str": [b"%b-%03d-%03d" % (instrument, pitch, velocity)]}
+
+    return change
 
 
-def _repeat(*names: str) -> Callable[[Features, Features], Features]:
-    """Gives features the values of the twin."""
-    return lambda note, twin: note | {name: twin[name] for name in names}
+def _another_pitch(note: Features, _: Features) -> Features:
+    """A pitch that the name does not say."""
+    return note | {"pitch": [cast(list[int], note["pitch"])[0] + 1]}
 
 
-def _all_but_audio(note: Features, twin: Features) -> Features:
+def _another_family_name(note: Features, _: Features) -> Features:
+    """A family's name that is not the one of its number."""
+    other = b"bass" if note["instrument_family_str"] != [b"bass"] else b"vocal"
+    return note | {"instrument_family_str": [other]}
+
+
+def _without_velocity(note: Features, _: Features) -> Features:
+    return {name: values for name, values in note.items() if name != "velocity"}
+
+
+def _twins_audio(note: Features, twin: Features) -> Features:
+    return note | {"audio": twin["audio"]}
+
+
+def _twins_name(note: Features, twin: Features) -> Features:
     return twin | {"audio": note["audio"]}
 
 
-def _change_audio(
-    change: Callable[[np.ndarray[tuple[int], np.dtype[np.float32]]], Values],
-) -> Callable[[Features, Features], Features]:
-    return lambda note, _: note | {"audio": change(np.array(note["audio"], np.float32))}
+def _one_sample_short(note: Features, _: Features) -> Features:
+    return note | {"audio": _audio(note)[:-1]}
+
+
+def _one_sample_nan(note: Features, _: Features) -> Features:
+    audio = _audio(note).copy()
+    audio[audio.size // 2] = np.nan
+    return note | {"audio": audio}
+
+
+def _audio(note: Features) -> NDArray[np.float32]:
+    return cast(NDArray[np.float32], note["audio"])
+
+
+def _flipped(position: int) -> ChangeRecord:
+    """One byte with all its bits turned over."""
+
+    def damage(record: bytes) -> bytes:
+        damaged = bytearray(record)
+        damaged[position] ^= 0xFF
+        return bytes(damaged)
+
+    return damage
+
+
+def _no_example(_: bytes) -> bytes:
+    return frame(b"The checksums of this record hold, but it is no tf.train.Example.")
+
+
+def _foreign_bytes(_: bytes) -> bytes:
+    return b"<html><body><h1>502 Bad Gateway</h1></body></html>\n" * 20
+
+
+def _too_long(record: bytes) -> bytes:
+    return header(MAX_RECORD_BYTES + 1) + record[HEADER_BYTES:]
+
+
+def _first_half(record: bytes) -> bytes:
+    return record[: len(record) // 2]
+
+
+_SILENCE: Final = np.zeros(NUM_SOURCE_SAMPLES, np.float32)
+_IN_PAYLOAD: Final = 100_000
+"""A byte of the audio, which comes first: the names of the features are sorted."""
+
+DEFECTS: Final = {
+    "rate of 44,100 Hz": Defect("verdict", "sample_rate", _given(sample_rate=[44_100])),
+    "unknown family": Defect("verdict", "family_mismatch", _given(instrument_family=[11])),
+    "family under another name": Defect("verdict", "family_mismatch", _another_family_name),
+    "pitch under another name": Defect("verdict", "name_mismatch", _another_pitch),
+    "pitch of 128": Defect("verdict", "pitch_range", _renamed(pitch=128)),
+    "velocity of 0": Defect("verdict", "velocity_range", _renamed(velocity=0)),
+    "velocity of 128": Defect(
+        "verdict", "velocity_range", _renamed(velocity=128), splits=("test",)
+    ),
+    "silence": Defect("verdict", "silent", _given(audio=_SILENCE), splits=("train", "test")),
+    "one name twice": Defect("verdict", "duplicate_note", _twins_name, twin="same family"),
+    "one audio twice": Defect("verdict", "duplicate_audio", _twins_audio, twin="same family"),
+    # Nobody knows which label is right, so both notes go.
+    "one audio in two families": Defect(
+        "verdict", "duplicate_audio", _twins_audio, twin="other family", num=2
+    ),
+    "audio of a test note": Defect("verdict", "leaked", _twins_audio, twin="test note"),
+    "no protocol buffer": Defect("record", UNPARSABLE, damage=_no_example),
+    "no velocity": Defect("record", MISSING_FEATURE, _without_velocity),
+    "pitch as a float": Defect("record", WRONG_TYPE, _given(pitch=np.array([60], np.float32))),
+    "pitch as text": Defect("record", WRONG_TYPE, _given(pitch=[b"60"])),
+    "63,999 samples": Defect("record", WRONG_LENGTH, _one_sample_short),
+    "a sample that is no number": Defect("record", NOT_FINITE, _one_sample_nan),
+    "name that is not UTF-8": Defect(
+        "record", NOT_TEXT, _given(note_str=["bass_synthetic_000-é".encode("latin-1")])
+    ),
+    "damaged length": Defect("span", LENGTH_CRC, damage=_flipped(0)),
+    "damaged checksum of the length": Defect("span", LENGTH_CRC, damage=_flipped(8)),
+    "foreign bytes": Defect("span", LENGTH_CRC, damage=_foreign_bytes),
+    "damaged payload": Defect(
+        "span", PAYLOAD_CRC, damage=_flipped(_IN_PAYLOAD), splits=("train", "test")
+    ),
+    "damaged checksum of the payload": Defect("span", PAYLOAD_CRC, damage=_flipped(-1)),
+    "incredible length": Defect("span", RECORD_TOO_LONG, damage=_too_long),
+    # The last of the table stands at the end of the file.
+    "file that ends too early": Defect("span", TRUNCATED, damage=_first_half),
+}
+"""Every defect by what it is, in the order in which they stand in the file."""

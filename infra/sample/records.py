@@ -1,21 +1,21 @@
 """Features become the bytes of a TFRecord file.
 
 The protocol buffer's wire form is written directly: every field of tf.train.Example, down to the
-packed lists, is length-delimited, so one function says it all. What reads these files uses other
-code, and the tests compare with TensorFlow.
+packed lists, is length-delimited, so one function says it all.
 
 Source: tensorflow/core/example/feature.proto and tensorflow/core/lib/io/record_writer.h.
 """
 
 import struct
 
-import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.convert.tfrecord import masked_crc
+
 Values = list[int] | list[bytes] | NDArray[np.float32]
 Features = dict[str, Values]
-"""The features of one tf.train.Example by name; the type of the values says which list holds them."""
+"""The features of one tf.train.Example; the type of the values says which list holds them."""
 
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
@@ -61,6 +61,4 @@ def _varint(value: int) -> bytes:
 
 
 def _masked_crc(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
-    rotated = (crc >> 15 | crc << 17) & 0xFFFFFFFF
-    return struct.pack("<I", (rotated + 0xA282EAD8) & 0xFFFFFFFF)
+    return struct.pack("<I", masked_crc(data))

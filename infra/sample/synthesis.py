@@ -9,21 +9,26 @@ from infra.sample.timbres import Timbre
 from pipelines.notes import NUM_SOURCE_SAMPLES, SAMPLE_RATE_HZ
 
 _SECONDS: Final = np.arange(NUM_SOURCE_SAMPLES) / SAMPLE_RATE_HZ
+_SECONDS_32: Final = _SECONDS.astype(np.float32)
 _HELD_SEC: Final = 3.0
 """NSynth's notes are held for three of their four seconds."""
 _RELEASE_SEC: Final = 0.2
 _RESONANCE_WIDTH: Final = 0.3
 """Half width of a resonance, as a share of its frequency."""
 _RESONANCE_GAIN: Final = 4.0
+_PHASE_JITTER: Final = 0.04
+"""Of each partial, in cycles: no two notes share a waveform."""
 
 
-def play(timbre: Timbre, *, pitch: int, loudness: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def play(
+    timbre: Timbre, *, pitch: int, loudness: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Synthesises one note.
 
     Args:
       timbre: the instrument's.
       pitch: MIDI pitch.
-      loudness: peak of the result, 0 to 1.
+      loudness: peak of the result, 0 to 1, where 1 is the timbre's own level.
       rng: gives phases and noise, so that no two notes share a waveform.
 
     Returns:
@@ -34,21 +39,24 @@ def play(timbre: Timbre, *, pitch: int, loudness: float, rng: np.random.Generato
     frequencies_hz = fundamental_hz * ratios
     strengths = strengths * _resonance(frequencies_hz, timbre.resonance_hz)
     swing_phase = rng.uniform(0, 2 * np.pi)
-    # [partials, samples]
-    cycles = frequencies_hz[:, None] * _bent_time(timbre, swing_phase) + rng.uniform(
-        size=(len(ratios), 1)
-    )
-    # float32 sines are several times faster, and exact enough once whole cycles are gone.
-    waves = np.sin(2 * np.pi * (cycles - np.floor(cycles)).astype(np.float32))
-    rates = (1 + timbre.damping * (ratios - 1)) / timbre.decay_sec
-    decays = np.exp(-(rates[:, None] * _SECONDS).astype(np.float32))
-    tone = np.einsum("p,ps,ps->s", strengths.astype(np.float32), waves, decays)
+    time = _bent_time(timbre, swing_phase)
+    tone = np.zeros(NUM_SOURCE_SAMPLES, np.float32)
+    # A partial at a time: what it takes stays in a core's cache.
+    for frequency_hz, ratio, strength in zip(frequencies_hz, ratios, strengths, strict=True):
+        wave = _sine(frequency_hz * time + timbre.phase + _PHASE_JITTER * rng.standard_normal())
+        rate = (1 + timbre.damping * (ratio - 1)) / timbre.decay_sec
+        tone += wave * (np.float32(strength) * np.exp(np.float32(-rate) * _SECONDS_32))
     tone /= np.abs(tone).max()
-    sound = (tone + timbre.noise * rng.standard_normal(tone.size, dtype=np.float32)) * _envelope(
-        timbre, swing_phase
-    )
-    sound *= loudness / np.abs(sound).max()
-    return (np.rint(sound * 32767) / 32768).astype(np.float32)
+    noise = timbre.noise * rng.standard_normal(tone.size, dtype=np.float32)
+    sound = (tone + noise) * _envelope(timbre, swing_phase)
+    sound *= timbre.level * loudness / np.abs(sound).max()
+    return np.asarray(np.rint(sound * 32767) / 32768, np.float32)
+
+
+def _sine(cycles: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The sine of a phase in cycles."""
+    # float32 sines are several times faster, and exact enough once whole cycles are gone.
+    return np.asarray(np.sin(2 * np.pi * (cycles - np.floor(cycles)).astype(np.float32)))
 
 
 def _resonance(frequencies_hz: NDArray[np.float64], center_hz: float) -> NDArray[np.float64]:
@@ -61,6 +69,8 @@ def _resonance(frequencies_hz: NDArray[np.float64], center_hz: float) -> NDArray
 
 def _bent_time(timbre: Timbre, phase: float) -> NDArray[np.float64]:
     """Time as vibrato stretches it, in seconds: the integral of the relative frequency."""
+    if not timbre.vibrato_semitones:
+        return _SECONDS
     depth = 2 ** (timbre.vibrato_semitones / 12) - 1
     turn = 2 * np.pi * timbre.vibrato_hz
     return _SECONDS - depth / turn * np.cos(turn * _SECONDS + phase)
@@ -68,7 +78,9 @@ def _bent_time(timbre: Timbre, phase: float) -> NDArray[np.float64]:
 
 def _envelope(timbre: Timbre, phase: float) -> NDArray[np.float32]:
     """Loudness over time but for the decay of the partials: attack, tremolo, release."""
-    attack = np.minimum(_SECONDS / timbre.attack_sec, 1)
-    tremolo = 1 - timbre.tremolo * (0.5 + 0.5 * np.sin(2 * np.pi * timbre.vibrato_hz * _SECONDS + phase))
-    release = np.exp(-np.maximum(_SECONDS - _HELD_SEC, 0) / _RELEASE_SEC)
-    return (attack * tremolo * release).astype(np.float32)
+    seconds = _SECONDS_32
+    attack = np.minimum(seconds / np.float32(timbre.attack_sec), 1)
+    swing = np.sin(np.float32(2 * np.pi * timbre.vibrato_hz) * seconds + np.float32(phase))
+    tremolo = 1 - np.float32(timbre.tremolo) * (1 + swing) / 2
+    release = np.exp(np.minimum(_HELD_SEC - seconds, 0) / _RELEASE_SEC)
+    return np.asarray(attack * tremolo * release, np.float32)

@@ -20,8 +20,11 @@ class Timbre:
     Attributes:
       register: lowest and highest MIDI pitch, both played.
       partials: frequency over fundamental, and strength there.
+      phase: where in its cycle each partial starts, 0 to 1; sines that start alike make a saw or a
+        square wave, cosines make pulses.
+      level: peak of the loudest note.
       attack_sec: time from silence to full strength.
-      decay_sec: time in which the fundamental falls to 1/e while held; infinite for sustained sound.
+      decay_sec: time in which the fundamental falls to 1/e; infinite for sustained sound.
       damping: how much faster a partial decays with each multiple of the fundamental.
       vibrato_hz: rate of vibrato and tremolo.
       vibrato_semitones: swing of the pitch to either side.
@@ -35,6 +38,8 @@ class Timbre:
     register: tuple[int, int]
     partials: tuple[tuple[float, float], ...]
     attack_sec: float
+    phase: float = 0.0
+    level: float = 0.9
     decay_sec: float = math.inf
     damping: float = 0.0
     vibrato_hz: float = 5.0
@@ -62,7 +67,8 @@ def _stretched(stiffness: float, *strengths: float) -> tuple[tuple[float, float]
 TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
     {
         "bass": Timbre(
-            register=(33, 50),
+            register=(33, 47),
+            level=1.0,
             partials=_harmonics(1.0, 0.7, 0.35, 0.2, 0.1, 0.05),
             attack_sec=0.01,
             decay_sec=1.5,
@@ -71,7 +77,9 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
             qualities=("dark",),
         ),
         "brass": Timbre(
-            register=(46, 69),
+            register=(50, 65),
+            phase=0.25,
+            level=1.0,
             partials=_harmonics(0.5, 1.0, 0.9, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1),
             attack_sec=0.09,
             vibrato_semitones=0.05,
@@ -79,7 +87,8 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
             qualities=("bright",),
         ),
         "flute": Timbre(
-            register=(60, 74),
+            register=(62, 74),
+            level=0.5,
             partials=_harmonics(1.0, 0.2, 0.06),
             attack_sec=0.15,
             tremolo=0.25,
@@ -87,7 +96,9 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
             sources=("acoustic", "synthetic"),
         ),
         "guitar": Timbre(
-            register=(40, 67),
+            register=(40, 60),
+            phase=0.75,
+            level=0.8,
             partials=_stretched(1e-4, 1.0, 0.9, 0.7, 0.55, 0.4, 0.3, 0.2, 0.15, 0.1),
             attack_sec=0.003,
             decay_sec=0.9,
@@ -98,6 +109,7 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
         ),
         "keyboard": Timbre(
             register=(36, 72),
+            level=0.7,
             partials=_stretched(6e-4, 1.0, 0.4, 0.2, 0.12, 0.08, 0.04),
             attack_sec=0.006,
             decay_sec=2.5,
@@ -106,7 +118,8 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
             qualities=("long_release",),
         ),
         "mallet": Timbre(
-            register=(48, 72),
+            register=(55, 74),
+            level=0.8,
             # The first modes of a free bar.
             partials=((1.0, 1.0), (2.76, 0.5), (5.4, 0.25), (8.93, 0.1)),
             attack_sec=0.002,
@@ -115,7 +128,8 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
             qualities=("fast_decay", "percussive"),
         ),
         "organ": Timbre(
-            register=(36, 72),
+            register=(38, 72),
+            level=0.9,
             partials=((0.5, 0.8), (1.0, 1.0), (1.5, 0.6), (2.0, 0.8), (3.0, 0.4), (4.0, 0.5)),
             attack_sec=0.02,
             vibrato_hz=6.8,
@@ -124,7 +138,8 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
             qualities=("multiphonic",),
         ),
         "reed": Timbre(
-            register=(50, 70),
+            register=(53, 70),
+            level=0.8,
             # A cylindrical bore closed at one end: odd harmonics.
             partials=_harmonics(1.0, 0.04, 0.75, 0.05, 0.5, 0.05, 0.3, 0.03, 0.15),
             attack_sec=0.05,
@@ -133,7 +148,9 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
             noise=0.02,
         ),
         "string": Timbre(
-            register=(43, 72),
+            register=(48, 72),
+            phase=0.5,
+            level=0.6,
             partials=_harmonics(*(1 / k for k in range(1, 11))),
             attack_sec=0.4,
             vibrato_hz=5.6,
@@ -152,7 +169,9 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
             qualities=("bright", "distortion"),
         ),
         "vocal": Timbre(
-            register=(43, 67),
+            register=(46, 62),
+            phase=0.25,
+            level=0.7,
             partials=_harmonics(*(0.8 ** (k - 1) for k in range(1, 13))),
             attack_sec=0.2,
             vibrato_hz=6.0,
