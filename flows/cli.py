@@ -17,7 +17,7 @@ from rich.table import Table
 
 from pipelines import storage
 from pipelines.convert.commit import MAX_QUARANTINED
-from pipelines.convert.plan import RANGE_BYTES
+from pipelines.convert.plan import RANGE_BYTES, Parameters, plan
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.terminal import CONSOLE, bars
 from pipelines.train.experiment import MODEL_NAMES, Experiment
@@ -103,7 +103,6 @@ def convert(
     never stop the job, unless there are more of them than --max-quarantined allows.
     """
     from pipelines.convert.job import convert as run  # noqa: PLC0415 - importing Beam costs seconds
-    from pipelines.convert.plan import Parameters  # noqa: PLC0415
 
     with bars() as on_progress:
         manifest_uri, manifest = run(
@@ -226,6 +225,9 @@ def retrain(
     """
     _experiment(models, epochs, batch_size, validation_fraction, seed)
     storage.check_writable(root)
+    for source in (train, test):
+        # A wrong path is found here at once, not by a task after the server's start.
+        plan([source], root=root, parameters=Parameters())
     import flows.quiet  # noqa: F401, PLC0415 - before Prefect, which reads its settings once
     from flows.retrain import retrain as run  # noqa: PLC0415 - importing Prefect costs seconds
 
@@ -249,7 +251,7 @@ def retrain(
 
 def main() -> None:
     """Runs the command; ends the process with its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Lines()])
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Lines()])
     logging.getLogger("pipelines").setLevel(logging.INFO)
     try:
         app()
@@ -261,8 +263,15 @@ def main() -> None:
         _fail(f"{err}; run the same command again to go on where it stopped")
 
 
-class _Lines(logging.Handler):
-    """Log lines above the progress bars, which a handler of its own would overwrite."""
+class Lines(logging.Handler):
+    """Log lines above the progress bars, which a handler of its own would overwrite.
+
+    What tells of progress is left to the bars where these are shown.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is shown."""
+        return not (CONSOLE.is_terminal and getattr(record, "is_progress", False))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one line."""

@@ -9,7 +9,7 @@ import os
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
-if "PREFECT_API_URL" not in os.environ:
+if not os.environ.get("PREFECT_API_URL"):
     # What failed is said once, in a sentence, by the command itself.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")

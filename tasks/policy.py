@@ -11,6 +11,9 @@ from pipelines.errors import PipelineError
 
 log = logging.getLogger(__name__)
 
+# What the work says, of reuse above all, belongs on the page of its run.
+logging.getLogger("pipelines").setLevel(logging.INFO)
+
 
 def may_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
     """Whether another attempt can end otherwise: our own errors are final."""

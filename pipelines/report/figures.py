@@ -1,15 +1,16 @@
 """The drawings of a report, as SVG elements that stand inside an HTML page.
 
-Figures with axes are matplotlib's, through its object interface. The many small waveforms are one path
-each, written here: matplotlib would add its weight to every one of them. No text of a record is ever
-drawn, so nothing here needs escaping; names belong to the page.
+Figures with axes are matplotlib's, through its object interface. The many small waveforms are one
+path each, written here: matplotlib would add its weight to every one of them. No text of a record
+is ever drawn, so nothing here needs escaping; names belong to the page.
 """
 
 import io
 import re
 import threading
+import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
@@ -22,9 +23,9 @@ from numpy.typing import NDArray
 from pipelines.notes import STORED_RATE_HZ
 from pipelines.report.palette import TRAINING_COLOUR, VALIDATION_COLOUR
 
-_INCHES: Final = (4.8, 2.5)
+_INCHES: Final = (4.3, 2.4)
 
-_STYLE: Final = {
+_STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",  # text stays text: it takes the page's font and can be copied
     "svg.hashsalt": "report",  # the same drawing has the same ids on each run
     "font.size": 9.0,
@@ -32,6 +33,7 @@ _STYLE: Final = {
     "axes.spines.right": False,
     "axes.edgecolor": "#666666",
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e6e6e6",
     "grid.linewidth": 0.6,
     "xtick.color": "#444444",
@@ -68,6 +70,8 @@ def draw_curves(history: Mapping[str, Sequence[float]], quantity: str) -> Markup
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch")
         axes.set_ylabel(quantity)
+        if quantity == "accuracy":
+            axes.set_ylim(0, 1)  # one scale for all models
         axes.legend(frameon=False)
 
     return _draw(draw, f"{quantity} of training and validation by epoch")
@@ -116,13 +120,14 @@ def draw_thumbnail(audio: NDArray[np.float32], colour: str) -> Markup:
       colour: of the wave.
     """
     low, high = _envelope(audio, num_columns=_NUM_COLUMNS)
-    peak = max(float(np.abs(audio).max()), np.finfo(np.float32).tiny)
+    peak = float(np.abs(audio).max()) or 1.0  # silence is a flat line
     scale = -0.95 * _HALF_HEIGHT / peak  # y grows downwards in SVG
     upper = [f"{x} {y}" for x, y in enumerate(np.rint(high * scale).astype(int))]
     lower = [f"{x} {y}" for x, y in enumerate(np.rint(low * scale).astype(int))]
     return Markup(
         '<svg class="thumbnail" viewBox="0 -{half} {width} {height}" preserveAspectRatio="none" '
-        'role="img" aria-label="waveform"><path fill="{colour}" stroke="{colour}" d="M{path}Z"/></svg>'
+        'role="img" aria-label="waveform"><path fill="{colour}" stroke="{colour}" d="M{path}Z"/>'
+        "</svg>"
     ).format(
         half=_HALF_HEIGHT,
         width=_NUM_COLUMNS - 1,
@@ -152,10 +157,12 @@ def _draw(draw: Callable[[Axes], None], label: str) -> Markup:
     svg = svg[svg.index("<svg") :].replace(
         "<svg ", f'<svg class="figure" role="img" aria-label="{label}" ', 1
     )
-    return Markup(_without_idle_ids(svg))  # noqa: S704 - matplotlib's own drawing of numbers
+    return Markup(_with_own_ids(svg))  # noqa: S704 - matplotlib's own drawing of numbers
 
 
-def _without_idle_ids(svg: str) -> str:
-    """Drops the ids that nothing refers to: matplotlib's repeat in every figure of a page."""
+def _with_own_ids(svg: str) -> str:
+    """Makes ids unique in a page: matplotlib gives every figure the same ones."""
+    prefix = f"f{zlib.crc32(svg.encode()):08x}-"
     used = set(re.findall(r"#([\w.-]+)", svg))
-    return re.sub(r' id="([\w.-]+)"', lambda m: m[0] if m[1] in used else "", svg)
+    svg = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", svg)
+    return re.sub(r'(href="|url\()#', rf"\1#{prefix}", svg)

@@ -18,8 +18,8 @@ FAMILY_COLOURS: Final = MappingProxyType(
         "vocal": "#777777",
     }
 )
-"""Drawn from the palettes of Okabe and Ito, Tol, and ColorBrewer; chosen so that the ten classes stay
-apart for every kind of colour vision. A colour never stands alone: the name is always beside it."""
+"""Drawn from the palettes of Okabe and Ito, Tol, and ColorBrewer; chosen so that the ten classes
+stay apart for every kind of colour vision. A name always stands beside its colour."""
 
 UNKNOWN_COLOUR: Final = "#444444"
 
@@ -30,7 +30,7 @@ _DARKEST: Final = (8, 64, 129)
 
 
 def family_colour(family: str) -> str:
-    """The colour of a family, the same in every figure; grey for a name that NSynth does not have."""
+    """The colour of a family, the same everywhere; grey for a name that NSynth does not have."""
     return FAMILY_COLOURS.get(family, UNKNOWN_COLOUR)
 
 
@@ -45,5 +45,5 @@ def shade(share: float) -> tuple[str, str]:
     """
     red, green, blue = (round(255 + (dark - 255) * share) for dark in _DARKEST)
     background = f"#{red:02x}{green:02x}{blue:02x}"
-    # White on this scale reaches a contrast of 4.5 from a share of about 0.6 on.
-    return background, "#ffffff" if share >= 0.65 else "#000000"
+    # Both texts reach that contrast at a share of 0.7, one of them on either side.
+    return background, "#ffffff" if share >= 0.7 else "#000000"

@@ -1,8 +1,8 @@
 """The figures that the reference report published, to stand beside ours.
 
 Source: A. Jamal, U. Karda, O. Sarde (Rochester Institute of Technology), a report on two 1-D
-convolutional networks on NSynth: trained on the valid split (0.67 / 0.33 for training and validation,
-10 epochs), tested on the 4,096 notes of the test split.
+convolutional networks on NSynth: trained on the valid split (0.67 / 0.33 for training and
+validation, 10 epochs), tested on the 4,096 notes of the test split.
 """
 
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from pipelines import storage
 from pipelines.errors import DatasetError
+from pipelines.registry.runs import RunRecord, load_run
 from pipelines.report.published import PUBLISHED, Layer, PublishedModel
 
-FORMAT_VERSION: Final = 1
+METRICS_FORMAT_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Scores:
-    """Metrics of one choice of test notes; the matrix holds counts, its rows are the true classes."""
+    """Metrics of one choice of test notes; the matrix holds counts, its rows the true classes."""
 
     accuracy: float
     num_scored: int
@@ -69,11 +70,15 @@ class ModelResults:
 
 @dataclass(frozen=True)
 class RunResults:
-    """A run: its record as stored, its class names in label order, its models from small to large."""
+    """A complete run: its record, and its models from small to large."""
 
-    record: Mapping[str, Any]
-    families: Sequence[str]
+    record: RunRecord
     models: Sequence[ModelResults]
+
+    @property
+    def families(self) -> Sequence[str]:
+        """The class names in label order."""
+        return self.record.families
 
 
 def load_results(run_uri: str) -> RunResults:
@@ -83,40 +88,37 @@ def load_results(run_uri: str) -> RunResults:
       ConfigError: a file is missing.
       DatasetError: a format that this version does not read, or files that contradict each other.
     """
-    record = _read_json(storage.join(run_uri, "run.json"))
-    families = tuple(record["families"])
-    models = [_load_model(run_uri, name, of, families) for name, of in record["models"].items()]
+    record = load_run(run_uri)
+    models = [_load_model(run_uri, record, name) for name in record.models]
     models.sort(key=lambda model: (model.num_parameters, model.name))
-    return RunResults(record, families, tuple(models))
+    return RunResults(record, tuple(models))
 
 
-def _load_model(
-    run_uri: str, name: str, of: Mapping[str, Any], families: Sequence[str]
-) -> ModelResults:
+def _load_model(run_uri: str, record: RunRecord, name: str) -> ModelResults:
     uri = storage.join(run_uri, name)
-    metrics = _read_json(storage.join(uri, "metrics.json"))
+    metrics = _read_metrics(storage.join(uri, "metrics.json"))
     model = ModelResults(
         name=name,
-        num_parameters=of["num_parameters"],
-        layers=tuple((kind, tuple(shape), number) for kind, shape, number in of["layers"]),
+        num_parameters=record.models[name].num_parameters,
+        layers=tuple((kind, tuple(shape), num) for kind, shape, num in record.models[name].layers),
         history=json.loads(storage.read(storage.join(uri, "history.json"))),
         kept=_scores(metrics),
         every=_scores(metrics["all_notes"]),
         evaluation_version=metrics["evaluation_version"],
         predictions=_read_predictions(storage.join(uri, "predictions.parquet")),
     )
-    _check(model, num_classes=len(families), uri=uri)
+    _check(model, num_classes=len(record.families), uri=uri)
     return model
 
 
-def _read_json(uri: str) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(storage.read(uri))
-    if record.get("format_version") != FORMAT_VERSION:
+def _read_metrics(uri: str) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads(storage.read(uri))
+    if metrics.get("format_version") != METRICS_FORMAT_VERSION:
         raise DatasetError(
-            f"expected format_version {FORMAT_VERSION} in {uri}, found "
-            f"{record.get('format_version')!r}; another version of the project wrote it"
+            f"expected format_version {METRICS_FORMAT_VERSION} in {uri}, found "
+            f"{metrics.get('format_version')!r}; use the version of this project that wrote it"
         )
-    return record
+    return metrics
 
 
 def _scores(metrics: Mapping[str, Any]) -> Scores:
@@ -131,17 +133,18 @@ def _scores(metrics: Mapping[str, Any]) -> Scores:
 def _read_predictions(uri: str) -> Predictions:
     table = pq.read_table(
         pa.BufferReader(storage.read(uri)),
+        page_checksum_verification=True,
         columns=["row", "note_str", "label", "predicted", "verdict", "probabilities"],
     )
-    probabilities = table["probabilities"].combine_chunks()
-    flat = probabilities.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    lists = cast("pa.FixedSizeListArray[Any]", table["probabilities"].combine_chunks())
+    probabilities = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
     return Predictions(
         row=table["row"].to_numpy(),
-        note_str=table["note_str"].to_pylist(),
+        note_str=[str(name) for name in table["note_str"].to_pylist()],
         label=table["label"].to_numpy(),
         predicted=table["predicted"].to_numpy(),
         kept=np.asarray(table["verdict"].is_null()),
-        probabilities=flat.reshape(table.num_rows, probabilities.type.list_size),
+        probabilities=probabilities.reshape(table.num_rows, lists.type.list_size),
     )
 
 

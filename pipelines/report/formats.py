@@ -1,0 +1,47 @@
+"""Numbers as a reader meets them: counts, scores, probabilities, durations, shapes."""
+
+from collections.abc import Sequence
+
+
+def count(number: float) -> str:
+    """A whole number with thousands apart."""
+    return f"{number:,.0f}"
+
+
+def score(number: float) -> str:
+    """An accuracy, by the four decimals of the published ones."""
+    return f"{number:.4f}"
+
+
+def probability(number: float) -> str:
+    """Three decimals; what they would round to certainty is said to be beyond them."""
+    if 0 < number < 0.001:
+        return "< 0.001"
+    if 0.999 < number < 1:
+        return "> 0.999"
+    return f"{number:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two largest units that are not zero."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """An output shape without the batch."""
+    return " \N{MULTIPLICATION SIGN} ".join(count(size) for size in sizes)
+
+
+def plain(value: object) -> str:
+    """A parameter's value; a list as its elements."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def plural(number: int, noun: str) -> str:
+    """A count with its noun."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"

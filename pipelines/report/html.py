@@ -1,0 +1,189 @@
+"""A run's report: one HTML file that needs no network, no script and no other file.
+
+Everything comes from what the run stored; only the waveforms are read from the test data set, and
+the report says so where that is gone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines import storage
+from pipelines.dataset import open_dataset
+from pipelines.errors import DatasetError, PipelineError
+from pipelines.report import captions, comparison, figures, formats, published
+from pipelines.report.palette import family_colour, shade
+from pipelines.report.results import ModelResults, RunResults, Scores, load_results
+from pipelines.report.selection import Cell, select_cells
+from pipelines.report.tables import count_rows, family_rows, parameter_rows
+
+REPORT_VERSION: Final = 1
+
+CLOSE_UP_SEC: Final = 0.05
+
+AudioOf = Callable[[Sequence[int]], NDArray[np.float32]]
+"""float32 [len(rows), num_samples] of these rows of the test data set."""
+
+
+@dataclass(frozen=True)
+class Waveforms:
+    """The samples a report shows, by row of the test data set; none, and why, if they are gone."""
+
+    audio: Mapping[int, NDArray[np.float32]]
+    missing: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The one note that is shown large."""
+
+    row: int
+    note_str: str
+    family: str
+
+
+@dataclass(frozen=True)
+class ClassView:
+    """The cells of one class of one model, and how many kept notes it has."""
+
+    family: str
+    num_notes: int
+    cells: tuple[Cell, ...]
+
+
+def build_report(run_uri: str) -> str:
+    """Writes `report.html` beside what the run stored.
+
+    Returns:
+      The report's URI.
+
+    Raises:
+      ConfigError: something that the run should have stored is missing.
+      DatasetError: what the run stored cannot be read or contradicts itself.
+    """
+    run = load_results(run_uri)
+    test = run.record.datasets["test"]
+
+    def audio_of(rows: Sequence[int]) -> NDArray[np.float32]:
+        dataset = open_dataset(test.manifest_uri)
+        if dataset.manifest.manifest_digest != test.manifest_digest:
+            raise DatasetError(
+                f"expected the data set {test.manifest_digest} at {test.manifest_uri}, "
+                f"found {dataset.manifest.manifest_digest}: other notes than the run was tested on"
+            )
+        return dataset.audio(rows)
+
+    uri = storage.join(run_uri, "report.html")
+    storage.put(uri, render(run, audio_of).encode())
+    return uri
+
+
+def render(run: RunResults, audio_of: AudioOf) -> str:
+    """The page, the same for the same run.
+
+    Args:
+      run: what the run stored.
+      audio_of: samples of rows of the test data set; called once.
+    """
+    classes = {model.name: _class_views(run, model) for model in run.models}
+    sample = _first_kept(run)
+    waveforms = _load_waveforms(audio_of, _rows(classes, sample))
+    return _TEMPLATE.render(
+        run=run,
+        record=run.record,
+        report_version=REPORT_VERSION,
+        comparison=comparison.describe(run),
+        published=published,
+        counts=count_rows(run.record.datasets),
+        kept_by_family=family_rows(run.record.datasets),
+        experiment=parameter_rows(run.record.experiment),
+        views={model.name: _score_views(model) for model in run.models},
+        classes=classes,
+        sample=sample,
+        waveforms=waveforms,
+        close_up_sec=CLOSE_UP_SEC,
+    )
+
+
+def _class_views(run: RunResults, model: ModelResults) -> list[ClassView]:
+    labels = model.predictions.label[model.predictions.kept]
+    return [
+        ClassView(
+            family=family,
+            num_notes=int((labels == label).sum()),
+            cells=select_cells(model.predictions, run.families, label),
+        )
+        for label, family in enumerate(run.families)
+    ]
+
+
+def _first_kept(run: RunResults) -> Sample:
+    """The first kept note of the test data set, of which validation keeps one at least."""
+    # Every model of a run is tested on the same notes.
+    predictions = run.models[0].predictions
+    first = int(predictions.kept.argmax())
+    return Sample(
+        row=int(predictions.row[first]),
+        note_str=predictions.note_str[first],
+        family=run.families[predictions.label[first]],
+    )
+
+
+def _rows(classes: Mapping[str, Sequence[ClassView]], sample: Sample) -> list[int]:
+    """The rows whose samples the page shows, ascending."""
+    rows = {sample.row}
+    for views in classes.values():
+        for cell in (cell for view in views for cell in view.cells):
+            rows.update(pick.row for pick in (*cell.picks, cell.nearest) if pick)
+    return sorted(rows)
+
+
+def _load_waveforms(audio_of: AudioOf, rows: Sequence[int]) -> Waveforms:
+    try:
+        return Waveforms(dict(zip(rows, audio_of(rows), strict=True)), "")
+    except (PipelineError, FileNotFoundError) as err:
+        # Shards may be deleted to save space; the rest of the report stands without them.
+        return Waveforms({}, str(err))
+
+
+def _score_views(model: ModelResults) -> list[tuple[str, Scores | published.PublishedModel]]:
+    """What stands side by side: kept notes, all notes where they are more, published ones."""
+    kept, every = model.kept.num_scored, model.every.num_scored
+    views: list[tuple[str, Scores | published.PublishedModel]] = []
+    if kept == every:
+        views.append((f"all notes ({formats.count(every)}), none dropped", model.every))
+    else:
+        views.append((f"kept notes ({formats.count(kept)})", model.kept))
+        views.append((f"all notes ({formats.count(every)})", model.every))
+    if model.published:
+        title = f"published ({formats.count(published.NUM_TEST_NOTES)})"
+        views.append((title, model.published))
+    return views
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    drawings: dict[str, Callable[..., Any]] = {
+        "curves": figures.draw_curves,
+        "waveform": figures.draw_waveform,
+        "close_up": figures.draw_close_up,
+        "thumbnail": figures.draw_thumbnail,
+    }
+    environment.globals.update(
+        drawings, colour=family_colour, shade=shade, captions=captions, formats=formats
+    )
+    return environment
+
+
+_TEMPLATE: Final = _environment().get_template("report.html.j2")

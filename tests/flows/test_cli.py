@@ -1,0 +1,170 @@
+"""The command, run as a user runs it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+from infra.sample.catalogue import draw, features
+from infra.sample.records import example, frame
+from infra.sample.splits import planted
+from pipelines.train.experiment import MODEL_NAMES
+from tests.flows.command import run, run_json
+from tests.flows.conftest import LENIENT, NUM_NOTES
+
+
+def one_sentence(stderr: str) -> str:
+    """The last line, which has to be the command's own; nothing may look like a traceback."""
+    assert "Traceback" not in stderr
+    last = stderr.strip().splitlines()[-1]
+    assert last.startswith("nsynth: ")
+    return last
+
+
+def test_retrain_finds_every_planted_defect(retrained: dict[str, Any]) -> None:
+    for side, num_notes in (("train", NUM_NOTES["train"]), ("test", NUM_NOTES["test"])):
+        found, expected = retrained["datasets"][side], planted(side, num_notes)
+        assert found["num_seen"] == expected.num_rows
+        assert found["dropped"] == expected.verdicts
+        assert found["num_quarantined"] == sum(expected.quarantined.values())
+        assert found["num_seen"] == found["num_kept"] + sum(found["dropped"].values())
+
+
+def test_retrain_scores_every_kept_test_note(retrained: dict[str, Any]) -> None:
+    assert set(retrained["models"]) == set(MODEL_NAMES)
+    for scores in retrained["models"].values():
+        assert scores["num_scored"] == retrained["datasets"]["test"]["num_kept"]
+        assert 0 <= scores["accuracy"] <= 1
+    assert retrained["models"]["preliminary"]["num_parameters"] == 9_098
+    assert retrained["models"]["optimised"]["num_parameters"] == 8_838_158
+
+
+def test_retrain_keeps_what_a_run_is(retrained: dict[str, Any], root: Path) -> None:
+    run_folder = root / "runs" / retrained["run_id"]
+    assert Path(retrained["report"]) == run_folder / "report.html"
+    assert (run_folder / "run.json").exists()
+    for name in MODEL_NAMES:
+        stored = {path.name for path in (run_folder / name).iterdir()}
+        assert stored >= {"model.keras", "labels.json", "history.json"}
+        assert stored >= {"predictions.parquet", "metrics.json"}
+
+
+def test_retrain_again_does_nothing_and_says_why(
+    retrained: dict[str, Any], arguments: list[str], prefect_env: dict[str, str], root: Path
+) -> None:
+    models = list((root / "runs").rglob("*/model.keras"))
+    before = [path.stat().st_mtime_ns for path in models]
+    done = run("nsynth", "retrain", *arguments, "--json", env=prefect_env)
+    assert json.loads(done.stdout) == retrained
+    assert [path.stat().st_mtime_ns for path in models] == before
+    assert done.stderr.count("nothing to convert") == 2
+    assert done.stderr.count("reusing preliminary of run") == 1
+
+
+def test_stages_alone_come_to_the_same_run(
+    retrained: dict[str, Any], source: Path, root: Path
+) -> None:
+    manifests = {}
+    for side in ("train", "test"):
+        file = str(source / f"nsynth-{side}.tfrecord")
+        converted = run_json("nsynth", "convert", file, "--root", str(root), *LENIENT[:2])
+        assert converted["record_bytes"] + converted["skipped_bytes"] == converted["source_bytes"]
+        assert converted["source_bytes"] == Path(file).stat().st_size
+        assert converted["num_notes"] == planted(side, NUM_NOTES[side]).num_rows
+        assert converted["num_shards"] == 1
+        manifests[side] = converted["manifest"]
+        judged = run_json("nsynth", "validate", converted["manifest"], *LENIENT[2:])
+        assert judged["num_seen"] == judged["num_kept"] + sum(judged["dropped"].values())
+    trained = run_json(
+        *("nsynth", "train", manifests["train"], "--test", manifests["test"]),
+        *("--root", str(root), "--epochs", "1", *LENIENT[2:]),
+    )
+    assert trained == {key: retrained[key] for key in ("run_id", "datasets", "models")}
+
+
+def test_report_is_written_again_from_what_is_stored(retrained: dict[str, Any], root: Path) -> None:
+    before = Path(retrained["report"]).read_bytes()
+    Path(retrained["report"]).unlink()
+    found = run_json("nsynth", "report", retrained["run_id"][:8], "--root", str(root))
+    assert found == {"report": retrained["report"]}
+    assert Path(found["report"]).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("convert", "nowhere.tfrecord"), "no file .*nowhere.tfrecord"),
+        (("convert", "nowhere-*.tfrecord"), "no file matches"),
+        (("validate", "nowhere/manifest.json"), "no file"),
+        (("report", "0123", "--root", "nowhere"), "0123"),
+    ],
+)
+def test_command_says_in_a_sentence_what_is_missing(
+    arguments: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    done = run("nsynth", *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(sentence, one_sentence(done.stderr))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("convert",),
+        ("convert", "x", "--runner", "abacus"),
+        ("convert", "x", "--max-quarantined", "2"),
+        ("retrain", "--train", "x"),
+        ("retrain", "--train", "x", "--test", "y", "--epochs", "0"),
+        ("retrain", "--train", "x", "--test", "y", "--validation-fraction", "1.5"),
+        ("retrain", "--train", "x", "--test", "y", "--model", "enormous"),
+    ],
+)
+def test_command_refuses_wrong_usage(arguments: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "Error" in done.stderr
+
+
+def test_retrain_says_in_a_sentence_that_a_source_is_missing(
+    prefect_env: dict[str, str], source: Path, tmp_path: Path
+) -> None:
+    good = str(source / "nsynth-test.tfrecord")
+    done = run(
+        *("nsynth", "retrain", "--train", "gone.tfrecord", "--test", good),
+        *("--root", str(tmp_path / "data")),
+        env=prefect_env,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "gone.tfrecord" in one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("families", "sentence"),
+    [(["synth_lead"], "no note of .* is left"), (["bass"], "one class|only bass|bass")],
+)
+def test_train_refuses_notes_that_teach_nothing(
+    families: list[str], sentence: str, source: Path, root: Path, tmp_path: Path
+) -> None:
+    notes = draw(NUM_NOTES, dict.fromkeys(NUM_NOTES, 0), seed=1)["train"].notes
+    chosen = [note for note in notes if note.family in families]
+    file = tmp_path / "few.tfrecord"
+    file.write_bytes(b"".join(frame(example(features(note, seed=1))) for note in chosen))
+    train = run_json("nsynth", "convert", str(file), "--root", str(root))["manifest"]
+    test = str(source / "nsynth-test.tfrecord")
+    test = run_json("nsynth", "convert", test, "--root", str(root), *LENIENT[:2])["manifest"]
+    done = run("nsynth", "train", train, "--test", test, "--root", str(root), *LENIENT[2:])
+    assert done.returncode == 1
+    assert re.search(sentence, one_sentence(done.stderr))
+
+
+def test_retrain_fails_with_the_reasons_when_too_many_notes_are_defective(
+    arguments: list[str], prefect_env: dict[str, str], retrained: dict[str, Any]
+) -> None:
+    done = run("nsynth", "retrain", *arguments, "--max-dropped", "0.01", env=prefect_env)
+    assert done.returncode == 1
+    assert "duplicate_audio 3" in one_sentence(done.stderr)

@@ -1,0 +1,36 @@
+import pytest
+
+from pipelines.report import formats
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.000"), (0.0004, "< 0.001"), (0.5, "0.500"), (0.9996, "> 0.999"), (1.0, "1.000")],
+)
+def test_probability_is_certain_only_where_the_number_is(value: float, text: str) -> None:
+    assert formats.probability(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (59.94, "59.9 s"),
+        (59.97, "1 min 00 s"),
+        (78.4, "1 min 18 s"),
+        (3599.6, "1 h 00 min"),
+        (3725, "1 h 02 min"),
+        (360_000, "100 h 00 min"),
+    ],
+)
+def test_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert formats.duration(seconds) == text
+
+
+def test_count_and_shape_set_thousands_apart() -> None:
+    assert formats.count(8838158) == "8,838,158"
+    assert formats.shape([7999, 64]) == "7,999 \N{MULTIPLICATION SIGN} 64"
+
+
+def test_score_has_the_decimals_of_the_published_ones() -> None:
+    assert formats.score(0.410400390625) == "0.4104"

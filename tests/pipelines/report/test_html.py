@@ -1,0 +1,215 @@
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from infra.sample.splits import write_splits
+from pipelines.convert.job import convert
+from pipelines.convert.manifest import Manifest
+from pipelines.errors import ShardError
+from pipelines.notes import CLASSES
+from pipelines.report.html import build_report, render
+from pipelines.report.results import load_results
+from tests.pipelines.report.run_folder import audio_of, write_run
+
+VOID = {"meta", "br"}
+
+
+class Page(HTMLParser):
+    """The elements of a page and its text; refuses tags that are not closed."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(source)
+        assert not self._open
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return render(load_results(write_run(tmp_path_factory.mktemp("run"))), audio_of)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "a1b2c3d4",
+        "accuracy, kept notes",
+        "accuracy, all notes",
+        "0.4104",
+        "different notes: 60 test notes here, the official 4,096 there",
+        "dropped: synth_lead",
+        "dropped: leaked",
+        "records quarantined",
+        "60 records, where the official test split has 4,096",
+        "the first kept note of the test data set",
+        "GlobalAveragePooling1D 64 0",
+        "7,999 \N{MULTIPLICATION SIGN} 64",
+        "Layer by layer as published: 4 layers, 9,098 parameters",
+        "kept notes (57)",
+        "all notes (60)",
+        "published (4,096)",
+        "weighted avg 0.41 0.41 0.36 4,096",
+        "p above 0.9",
+        "p below 0.1",
+        "ahead by less than 0.1",
+        "behind by less than 0.1",
+        "none above 0.9; highest 0.",
+        "1 h 02 min",
+        "facade",
+        "decade",
+        "learning_rate 0.001",
+        "keras 3.15.0",
+        "Engel",
+        "CC BY 4.0",
+    ],
+)
+def test_render_holds(part: str, source: str) -> None:
+    assert part in Page(source).text
+
+
+def test_render_draws_curves_a_note_and_thumbnails(source: str) -> None:
+    drawings = [value for name, value in Page(source).attributes if name == "aria-label"]
+    assert drawings.count("loss of training and validation by epoch") == 2
+    assert drawings.count("accuracy of training and validation by epoch") == 2
+    assert drawings.count("waveform of a whole note") == 1
+    # Two models, ten classes, four cells: each shows a note at least.
+    assert drawings.count("waveform") >= 80
+
+
+def test_render_needs_no_script_and_no_other_file(source: str) -> None:
+    page = Page(source)
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name == "src" or name.startswith("on")]
+    loads = [value for name, value in page.attributes if name == "xlink:href"]
+    assert all(value and value.startswith("#") for value in loads)
+    assert "url(http" not in source
+    assert "@import" not in source
+    assert len(source) < 2_000_000
+
+
+def test_render_is_the_same_each_time(tmp_path: Path, source: str) -> None:
+    assert render(load_results(write_run(tmp_path)), audio_of) == source
+
+
+def test_render_escapes_what_records_hold(tmp_path: Path) -> None:
+    hostile = "{family}<script>alert('{i}')</script>&\"\N{SNOWMAN}"
+    uri = write_run(tmp_path, note_str=hostile, models={"<b>bold</b>": 1.0, "preliminary": 1.0})
+    page = Page(render(load_results(uri), audio_of))
+    assert "script" not in page.tags
+    assert "<script>alert('0')</script>&\"\N{SNOWMAN}" in page.text
+    assert "<b>bold</b>" in page.text
+
+
+def test_render_takes_families_and_models_from_the_run(tmp_path: Path) -> None:
+    families = ("theremin", "kazoo", "bass")
+    uri = write_run(tmp_path, families=families, models={"huge": 2.0, "mini": 1.0, "odd": 3.0})
+    page = Page(render(load_results(uri), audio_of))
+    assert page.text.count("theremin") > 30
+    assert "vocal" not in page.text
+    assert "published (4,096)" not in page.text
+    assert "mini, evaluation version 1" in page.text
+
+
+def test_render_shows_all_notes_once_where_none_was_dropped(tmp_path: Path) -> None:
+    page = Page(render(load_results(write_run(tmp_path, num_dropped=0)), audio_of))
+    assert "all notes (60), none dropped" in page.text
+    assert "kept notes (" not in page.text
+
+
+def test_render_survives_a_family_of_which_nothing_was_kept(tmp_path: Path) -> None:
+    uri = write_run(tmp_path, num_notes=20, num_dropped=11)
+    page = Page(render(load_results(uri), audio_of))
+    assert "vocal 0 notes p above 0.9 no kept note of this family" in page.text
+
+
+def test_render_asks_for_samples_once_and_of_shown_notes_only(tmp_path: Path) -> None:
+    asked: list[Sequence[int]] = []
+
+    def listening(rows: Sequence[int]) -> NDArray[np.float32]:
+        asked.append(rows)
+        return audio_of(rows)
+
+    render(load_results(write_run(tmp_path, num_notes=600)), listening)
+    (rows,) = asked
+    assert list(rows) == sorted(set(rows))
+    assert len(rows) <= 2 * len(CLASSES) * 4 * 2 + 1
+
+
+def test_render_says_so_where_samples_are_gone(tmp_path: Path) -> None:
+    def gone(rows: Sequence[int]) -> NDArray[np.float32]:
+        raise ShardError(f"part-00000.parquet is missing ({len(rows)} rows)")
+
+    page = Page(render(load_results(write_run(tmp_path)), gone))
+    assert "shows no waveforms: part-00000.parquet is missing" in page.text
+    assert "bass_acoustic_000-060-100" in page.text
+    assert "confusion matrix, kept notes (57)" in [value for _, value in page.attributes]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Manifest]:
+    folder = tmp_path_factory.mktemp("sample")
+    write_splits(str(folder), {"train": 40, "valid": 40, "test": 40})
+    # So small a file is mostly planted defects.
+    return convert(
+        [str(folder / "nsynth-test.tfrecord")], root=str(folder), num_workers=1, max_quarantined=1.0
+    )
+
+
+def test_build_report_reads_the_data_set_and_writes_one_file(
+    tmp_path: Path, dataset: tuple[str, Manifest]
+) -> None:
+    manifest_uri, manifest = dataset
+    uri = write_run(
+        tmp_path,
+        num_notes=20,
+        manifest_uri=manifest_uri,
+        manifest_digest=manifest.manifest_digest,
+    )
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    report = Path(build_report(uri))
+    assert report == tmp_path / "report.html"
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} - set(before) == {report}
+    assert all(path.read_bytes() == data for path, data in before.items())
+    assert "waveform of a whole note" in report.read_text("utf-8")
+
+
+def test_build_report_shows_no_samples_of_another_data_set(
+    tmp_path: Path, dataset: tuple[str, Manifest]
+) -> None:
+    uri = write_run(tmp_path, num_notes=20, manifest_uri=dataset[0])
+    page = Page(Path(build_report(uri)).read_text("utf-8"))
+    assert "expected the data set c0ffee" in page.text
+    assert "waveform of a whole note" not in [value for _, value in page.attributes]
+
+
+def test_build_report_says_so_where_the_data_set_is_gone(tmp_path: Path) -> None:
+    uri = write_run(tmp_path / "run", manifest_uri=str(tmp_path / "gone" / "manifest.json"))
+    page = Page(Path(build_report(uri)).read_text("utf-8"))
+    assert "shows no waveforms: there is no file" in page.text
