@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from pipelines import storage
 from pipelines.convert.manifest import Manifest, Shard, load_manifest
-from pipelines.errors import ShardError
+from pipelines.convert.shards import summary_of
+from pipelines.errors import ConfigError, ShardError
 from pipelines.notes import NUM_SAMPLES, SCHEMA
+from pipelines.parquet import open_parquet
 
 _READERS: Final = 8
 
@@ -36,8 +38,7 @@ class Dataset:
             tables = list(
                 pool.map(lambda shard: self._read_shard(shard, columns), self.manifest.shards)
             )
-        empty = SCHEMA.empty_table().select(list(columns))
-        return pa.concat_tables([empty, *(t.replace_schema_metadata(None) for t in tables)])
+        return pa.concat_tables([SCHEMA.empty_table().select(list(columns)), *tables])
 
     def iter_audio(self) -> Iterator[NDArray[np.float32]]:
         """Samples of all notes, in order.
@@ -74,22 +75,26 @@ class Dataset:
 
     def _read_shard(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
         with self._open(shard) as file:
-            return file.read(columns=list(columns))
+            table = file.read(columns=list(columns))
+        # Parquet gives columns in the order of the file, whatever was asked.
+        return table.replace_schema_metadata(None).select(list(columns))
 
     @contextmanager
     def _open(self, shard: Shard) -> Iterator[pq.ParquetFile]:
         uri = storage.join(storage.parent(self.manifest_uri), shard.name)
         try:
-            with storage.open_seekable(uri) as source:
-                file = pq.ParquetFile(source, page_checksum_verification=True)
-                if file.metadata.num_rows != shard.num_notes:
-                    raise ShardError(
-                        f"{uri} has {file.metadata.num_rows} notes, "
-                        f"the manifest says {shard.num_notes}; convert again with --force"
-                    )
+            with open_parquet(uri) as file:
+                if summary_of(file, uri).notes_digest != shard.notes_digest:
+                    raise ShardError(f"{uri} is not the shard that was committed")
                 yield file
-        except (pa.ArrowInvalid, pa.ArrowException) as err:
-            raise ShardError(f"{uri} is damaged: {err}; convert again with --force") from err
+        except ShardError as err:
+            raise ShardError(f"{err}; convert again with --force") from err
+        except ConfigError as err:
+            if storage.exists(uri):
+                raise
+            raise ShardError(
+                f"{uri} is missing, which the manifest lists; convert again with --force"
+            ) from err
 
 
 def open_dataset(manifest_uri: str) -> Dataset:

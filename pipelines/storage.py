@@ -32,7 +32,8 @@ _NO_ANSWER: Final = ("EndpointConnectionError", "ClientConnectorError")
 
 def join(uri: str, *parts: str) -> str:
     """The location of `parts` under `uri`."""
-    return "/".join([uri.rstrip("/") or "/", *(part.strip("/") for part in parts)])
+    folder = uri if uri.endswith("/") else f"{uri}/"
+    return folder + "/".join(part.strip("/") for part in parts)
 
 
 def name(uri: str) -> str:
@@ -48,7 +49,9 @@ def parent(uri: str) -> str:
 def absolute(uri: str) -> str:
     """`uri` made independent of the working folder; remote ones are so already."""
     path = local_path(uri)
-    return uri.rstrip("/") if path is None else str(path)
+    if path is not None:
+        return str(path)
+    return uri if uri.endswith("://") else uri.rstrip("/")
 
 
 def local_path(uri: str) -> Path | None:
@@ -57,7 +60,8 @@ def local_path(uri: str) -> Path | None:
         uri = uri.removeprefix("file://")
     elif "://" in uri:
         return None
-    return Path(uri).expanduser().resolve()
+    # A link keeps its own name, by which the user knows the file.
+    return Path(os.path.abspath(Path(uri).expanduser()))  # noqa: PTH100 - `resolve` follows links
 
 
 def cache_dir(root: str) -> Path:
@@ -179,7 +183,10 @@ def check_writable(root: str) -> None:
     local = local_path(root)
     with _explained(root):
         if local is not None:
-            local.mkdir(parents=True, exist_ok=True)
+            try:
+                local.mkdir(parents=True, exist_ok=True)
+            except (FileNotFoundError, FileExistsError) as err:
+                raise ConfigError(f"cannot make the folder {root}: {err.strerror}") from err
             with tempfile.TemporaryFile(dir=local):
                 return
         probe = join(path, ".nsynth-write-probe")
@@ -240,7 +247,7 @@ def _explained(uri: str) -> Iterator[None]:
                 "or AWS_PROFILE"
             ) from err
         if type(err).__name__ in _NO_ANSWER:
-            raise OSError(f"{uri} cannot be reached: {err}") from err
+            raise ConnectionError(f"{uri} cannot be reached: {err}") from err
         raise
 
 

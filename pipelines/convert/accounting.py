@@ -5,7 +5,7 @@ read on its own agrees with it, or names the wrong first record: a whole TFRecor
 another one's payload. Pure: neither storage nor engine.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipelines.convert.shards import ShardSummary
@@ -50,6 +50,22 @@ def leave(position: Position, shard: ShardSummary) -> Position:
     if position.synced and position.offset >= shard.end:
         return position
     return shard.exit
+
+
+def join(
+    shards: Iterable[ShardSummary], *, again: Callable[[ShardSummary, Position], ShardSummary]
+) -> list[ShardSummary]:
+    """The ranges of one source as one reader finds them.
+
+    Args:
+      shards: of all ranges in order, each read on its own.
+      again: reads the range of a shard again, from where the reader comes to it.
+    """
+    joined, position = list[ShardSummary](), START
+    for shard in shards:
+        joined.append(shard if follows(position, shard) else again(shard, position))
+        position = leave(position, joined[-1])
+    return joined
 
 
 def account(shards: Sequence[ShardSummary], *, size: int) -> Account:

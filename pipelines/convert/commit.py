@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 
 from pipelines import storage
-from pipelines.convert.accounting import START, Account, account, follows, leave
+from pipelines.convert.accounting import Account, account, join
 from pipelines.convert.manifest import Manifest, load_manifest, make_manifest
 from pipelines.convert.plan import ByteRange, Plan, Source
 from pipelines.convert.shards import (
@@ -19,8 +19,8 @@ from pipelines.convert.shards import (
     encode,
     read_summary,
 )
-from pipelines.convert.tfrecord import Span
-from pipelines.errors import DatasetError, ShardError
+from pipelines.convert.tfrecord import Position, Span
+from pipelines.errors import DatasetError, PipelineError, ShardError
 
 MAX_QUARANTINED: Final = 0.01
 """The share of a data set's records that may be damaged, unless told otherwise."""
@@ -65,17 +65,15 @@ def _by_source(plan: Plan) -> list[tuple[Source, list[ByteRange]]]:
 
 def _join(ranges: Sequence[ByteRange], *, folder: str) -> list[ShardSummary]:
     """The summaries of one source's shards; a range that started wrong is converted again."""
-    uris = [storage.join(folder, byte_range.shard_name) for byte_range in ranges]
+    by_name = {byte_range.shard_name: byte_range for byte_range in ranges}
+
+    def again(shard: ShardSummary, position: Position) -> ShardSummary:
+        log.info("converting %s again from byte %d", shard.name, position.offset)
+        return convert_range(by_name[shard.name], folder=folder, entry=position)
+
     with ThreadPoolExecutor(_READERS) as pool:
-        stored = list(pool.map(read_summary, uris))
-    joined, position = [], START
-    for byte_range, shard in zip(ranges, stored, strict=True):
-        if not follows(position, shard):
-            log.info("converting %s again from byte %d", shard.name, position.offset)
-            shard = convert_range(byte_range, folder=folder, entry=position)  # noqa: PLW2901 - the same shard, read rightly
-        joined.append(shard)
-        position = leave(position, shard)
-    return joined
+        stored = list(pool.map(read_summary, (storage.join(folder, name) for name in by_name)))
+    return join(stored, again=again)
 
 
 def _store_spans(plan: Plan, accounts: Sequence[Account]) -> None:
@@ -117,7 +115,11 @@ def _check_content(manifest: Manifest, plan: Plan, max_quarantined: float) -> No
         raise DatasetError(
             f"no note was found in {names} ({reasons}); expected a TFRecord file of NSynth"
         )
-    share = manifest.num_quarantined / (manifest.num_notes + manifest.num_quarantined)
+    # One span may have been many records: a hole in a download counts by its bytes.
+    share = max(
+        manifest.num_quarantined / (manifest.num_notes + manifest.num_quarantined),
+        manifest.skipped_bytes / manifest.source_bytes,
+    )
     if share > max_quarantined:
         raise DatasetError(
             f"{manifest.num_quarantined} records or spans of {names} are damaged, {share:.1%} "
@@ -130,7 +132,13 @@ def _store(manifest: Manifest, uri: str, *, force: bool) -> Manifest:
     data = manifest.to_json().encode()
     if storage.create(uri, data):
         return manifest
-    stored = load_manifest(uri)
+    try:
+        stored = load_manifest(uri)
+    except PipelineError as err:
+        if not force:
+            raise
+        log.warning("replacing a manifest that cannot be read: %s", err)
+        stored = manifest
     if stored.manifest_digest != manifest.manifest_digest:
         raise ShardError(
             f"{uri} was committed with digest {stored.manifest_digest}, "

@@ -57,10 +57,10 @@ def convert(
     if runner not in beam.RUNNERS:
         raise ConfigError(f"there is no runner {runner!r}; choose {' or '.join(beam.RUNNERS)}")
     planned = plan(sources, root=root, parameters=parameters or Parameters())
-    storage.check_writable(planned.folder)
     if not force and storage.exists(planned.manifest_uri):
         log.info("%s is committed; nothing to convert", planned.manifest_uri)
         return planned.manifest_uri, load_manifest(planned.manifest_uri)
+    storage.check_writable(planned.folder)
     ranges = list(planned.ranges())
     missing = ranges if force else _without_shard(planned, ranges)
     log.info(

@@ -121,17 +121,25 @@ def load_manifest(uri: str) -> Manifest:
     Raises:
       ConfigError: there is none, or it is of an unknown format.
     """
+    data = storage.read(uri)
     try:
-        content: dict[str, Any] = json.loads(storage.read(uri))
-        version = content["format_version"]
+        manifest = _parse(data, uri)
     except (ValueError, KeyError, TypeError) as err:
         raise ConfigError(f"{uri} is no manifest; name the manifest.json of a data set") from err
+    if manifest.manifest_digest != _digest(manifest):
+        raise DatasetError(f"{uri} was changed after it was written; convert again with --force")
+    return manifest
+
+
+def _parse(data: bytes, uri: str) -> Manifest:
+    content: dict[str, Any] = json.loads(data)
+    version = content["format_version"]
     if version != FORMAT_VERSION:
         raise ConfigError(
             f"{uri} has manifest format {version}, this version reads {FORMAT_VERSION}; "
             "convert again or use the version that wrote it"
         )
-    manifest = Manifest(
+    return Manifest(
         **content
         | {
             "sources": tuple(Source(**source) for source in content["sources"]),
@@ -140,9 +148,6 @@ def load_manifest(uri: str) -> Manifest:
             "spans": tuple(SkippedSpan(**span) for span in content["spans"]),
         }
     )
-    if manifest.manifest_digest != _digest(manifest):
-        raise DatasetError(f"{uri} was changed after it was written; convert again with --force")
-    return manifest
 
 
 def _listed(shard: ShardSummary) -> Shard:

@@ -137,8 +137,10 @@ def _expand(source: str) -> list[str]:
 
 
 def _identified(uris: Iterable[str]) -> tuple[Source, ...]:
+    if not (uris := list(uris)):
+        raise ConfigError("there is nothing to convert; name at least one TFRecord file")
     sources = []
-    for uri, name in zip(uris := list(uris), _short_names(uris), strict=True):
+    for uri, name in zip(uris, _short_names(uris), strict=True):
         size, tag = storage.identity(uri)
         if size == 0:
             raise ConfigError(f"{uri} is empty; expected a TFRecord file")

@@ -1,4 +1,4 @@
-"""One byte range of a source becomes one shard: read, decode, resample, check, put.
+"""One byte range of a source becomes one shard, and a stored shard is read back and checked.
 
 A shard is built in memory and written by one put: a Parquet writer that is closed by an exception
 commits what it has. Its footer carries the summary of its range, so that who commits or resumes a
@@ -8,8 +8,8 @@ conversion needs nothing but the shards.
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -19,18 +19,16 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.convert.example import Example, decode
-from pipelines.convert.plan import ByteRange
-from pipelines.convert.resample import resample
-from pipelines.convert.tfrecord import Position, Record, Span, Window, read_records
-from pipelines.errors import RecordError, ShardError
-from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, NUM_SOURCE_SAMPLES, SCHEMA
+from pipelines.convert.plan import ByteRange, digest
+from pipelines.convert.ranges import read_range
+from pipelines.convert.tfrecord import Position, Span, Window
+from pipelines.errors import ShardError
+from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, SCHEMA
+from pipelines.parquet import open_parquet
 
 SHARD_FORMAT_VERSION: Final = 1
 
 _SUMMARY_KEY: Final = b"nsynth_flows"
-# Eight notes are two mebibytes: what a batched FFT works on stays in a core's cache.
-_BATCH_NOTES: Final = 8
 _ROW_GROUP_NOTES: Final = 256
 
 QUARANTINE_SCHEMA: Final = pa.schema(
@@ -87,16 +85,13 @@ class ShardSummary:
         return sum(self.quarantined.values())
 
 
-@dataclass
-class _Range:
-    """What one range holds, while it is read."""
+@dataclass(frozen=True)
+class Converted:
+    """A range as it is stored: its notes, what was set aside, and the summary of both."""
 
-    notes: list[dict[str, Any]] = field(default_factory=list)
-    samples: list[NDArray[np.float32]] = field(default_factory=list)
-    quarantined: list[dict[str, Any]] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-    first_header: int | None = None
-    record_bytes: int = 0
+    table: pa.Table
+    quarantine: pa.Table
+    summary: ShardSummary
 
 
 def convert_range(
@@ -109,10 +104,26 @@ def convert_range(
       entry: where the first record begins, when the range before says so; otherwise the range
         looks for it, except at the start of a file.
     """
-    source = byte_range.source
+    uri = byte_range.source.uri
+    window = Window(
+        lambda start, end: storage.read_range(uri, start, end), size=byte_range.source.size
+    )
+    converted = convert_bytes(window, byte_range, entry=entry)
+    summary = converted.summary
+    # The quarantine goes first: a shard that is there has all that belongs to it. A range that is
+    # read again from another entry also takes the place of what was wrongly set aside.
+    if summary.quarantined or entry is not None:
+        storage.put(storage.join(folder, "quarantine", summary.name), encode(converted.quarantine))
+    storage.put(storage.join(folder, summary.name), encode(converted.table, summary=summary))
+    return summary
+
+
+def convert_bytes(
+    window: Window, byte_range: ByteRange, *, entry: Position | None = None
+) -> Converted:
+    """Converts one range of the bytes in a window; stores nothing."""
     entry = entry or Position(byte_range.begin, synced=byte_range.begin == 0)
-    window = Window(lambda start, end: storage.read_range(source.uri, start, end), size=source.size)
-    content, stop = _read_range(window, byte_range, entry)
+    content = read_range(window, entry, end=byte_range.end, source_file=byte_range.source.name)
     audio = np.concatenate([np.empty((0, NUM_SAMPLES), np.float32), *content.samples])
     table = to_table(content.notes, audio)
     quarantine = pa.Table.from_pylist(content.quarantined, QUARANTINE_SCHEMA)
@@ -123,7 +134,7 @@ def convert_range(
         end=byte_range.end,
         entry=entry,
         first_header=content.first_header,
-        exit=stop,
+        exit=content.exit,
         num_notes=len(content.notes),
         record_bytes=content.record_bytes,
         spans=tuple(content.spans),
@@ -132,11 +143,7 @@ def convert_range(
         notes_digest=notes_digest(table),
         samples_digest=samples_digest(table),
     )
-    # The quarantine goes first: a shard that is there has all that belongs to it.
-    if content.quarantined:
-        storage.put(storage.join(folder, "quarantine", summary.name), encode(quarantine))
-    storage.put(storage.join(folder, summary.name), encode(table, summary=summary))
-    return summary
+    return Converted(table, quarantine, summary)
 
 
 def to_table(notes: Sequence[dict[str, Any]], audio: NDArray[np.float32]) -> pa.Table:
@@ -155,7 +162,10 @@ def to_table(notes: Sequence[dict[str, Any]], audio: NDArray[np.float32]) -> pa.
 def encode(table: pa.Table, *, summary: ShardSummary | None = None) -> bytes:
     """The bytes of a Parquet file, each page with its checksum."""
     if summary is not None:
-        table = table.replace_schema_metadata({_SUMMARY_KEY: json.dumps(asdict(summary))})
+        # No page checksum covers a footer, so that the summary brings its own.
+        content = asdict(summary)
+        stored = json.dumps({"summary": content, "digest": digest(content)})
+        table = table.replace_schema_metadata({_SUMMARY_KEY: stored})
     audio = AUDIO_FIELD.name in table.column_names
     buffer = io.BytesIO()
     pq.write_table(
@@ -172,23 +182,33 @@ def encode(table: pa.Table, *, summary: ShardSummary | None = None) -> bytes:
 
 
 def read_summary(uri: str) -> ShardSummary:
-    """The summary in a shard's footer.
+    """The summary in a stored shard's footer.
 
     Raises:
-      ShardError: the object is no shard of a version that is known.
+      ShardError: the object is damaged, or no shard of a version that is known.
+    """
+    with open_parquet(uri) as file:
+        return summary_of(file, uri)
+
+
+def summary_of(file: pq.ParquetFile, uri: str) -> ShardSummary:
+    """The summary in the footer of an opened shard.
+
+    Raises:
+      ShardError: there is none, it is damaged, or of a version that is not known.
     """
     try:
-        with storage.open_seekable(uri) as file:
-            metadata = pq.read_metadata(file).metadata or {}
-        content = json.loads(metadata[_SUMMARY_KEY])
-    except (pa.ArrowInvalid, KeyError, ValueError) as err:
-        raise ShardError(f"{uri} is damaged or no shard of this project: {err}") from err
-    if content["format_version"] != SHARD_FORMAT_VERSION:
+        stored = json.loads((file.metadata.metadata or {})[_SUMMARY_KEY])
+        content, version = stored["summary"], stored["summary"]["format_version"]
+    except (KeyError, ValueError, TypeError) as err:
+        raise ShardError(f"{uri} is no shard of this project") from err
+    if version != SHARD_FORMAT_VERSION:
         raise ShardError(
-            f"{uri} has shard format {content['format_version']}, "
-            f"this version reads {SHARD_FORMAT_VERSION}; convert again"
+            f"{uri} has shard format {version}, this version reads {SHARD_FORMAT_VERSION}"
         )
-    return ShardSummary(
+    if stored.get("digest") != digest(content):
+        raise ShardError(f"{uri} is damaged: its summary does not have the digest it was given")
+    summary = ShardSummary(
         **content
         | {
             "entry": Position(*content["entry"]),
@@ -196,20 +216,21 @@ def read_summary(uri: str) -> ShardSummary:
             "spans": tuple(Span(*span) for span in content["spans"]),
         }
     )
+    if summary.name != storage.name(uri):
+        raise ShardError(f"{uri} holds the range of {summary.name}")
+    return summary
 
 
 def check_shard(uri: str) -> ShardSummary:
     """Reads a stored shard whole and compares it with its own summary.
 
     Raises:
-      ShardError: a page checksum, the number of rows or a digest is wrong.
+      ShardError: a page checksum, the schema, the number of rows or a digest is wrong.
     """
-    summary = read_summary(uri)
-    try:
-        with storage.open_seekable(uri) as file:
-            table = pq.read_table(file, page_checksum_verification=True)
-    except (pa.ArrowInvalid, OSError) as err:
-        raise ShardError(f"{uri} is damaged: {err}") from err
+    with open_parquet(uri) as file:
+        summary, table = summary_of(file, uri), file.read()
+    if not table.schema.equals(SCHEMA):
+        raise ShardError(f"{uri} is damaged: its columns are {table.column_names}")
     found = (table.num_rows, notes_digest(table), samples_digest(table))
     expected = (summary.num_notes, summary.notes_digest, summary.samples_digest)
     if found != expected:
@@ -237,59 +258,3 @@ def rows_digest(table: pa.Table) -> str:
     for row in table.to_pylist():
         state.update(json.dumps(list(row.values()), ensure_ascii=True).encode() + b"\n")
     return state.hexdigest()
-
-
-def _read_range(window: Window, byte_range: ByteRange, entry: Position) -> tuple[_Range, Position]:
-    content = _Range()
-    batch: list[tuple[Example, int]] = []
-    records = read_records(window, entry, byte_range.end)
-    while True:
-        try:
-            item = next(records)
-        except StopIteration as stop:
-            _add_notes(content, batch, byte_range.source.name)
-            return content, stop.value
-        if content.first_header is None:
-            content.first_header = item.offset
-        if isinstance(item, Span):
-            content.spans.append(item)
-            continue
-        content.record_bytes += item.end - item.offset
-        try:
-            batch.append((decode(item.payload), item.offset))
-        except RecordError as err:
-            content.quarantined.append(_quarantine_row(item, err, byte_range.source.name))
-        if len(batch) == _BATCH_NOTES:
-            _add_notes(content, batch, byte_range.source.name)
-            batch.clear()
-
-
-def _add_notes(content: _Range, batch: Iterable[tuple[Example, int]], source_file: str) -> None:
-    examples = list(batch)
-    if not examples:
-        return
-    audio = np.empty((len(examples), NUM_SOURCE_SAMPLES), np.float32)
-    for row, (example, offset) in enumerate(examples):
-        audio[row] = example.audio
-        content.notes.append(
-            example.scalars
-            | {
-                "peak": example.peak,
-                "rms": float(np.sqrt(np.dot(example.audio, example.audio) / len(example.audio))),
-                "audio_digest": xxhash.xxh3_128_hexdigest(example.audio.data),
-                "source_file": source_file,
-                "source_offset": offset,
-            }
-        )
-    content.samples.append(resample(audio, num_samples=NUM_SAMPLES))
-
-
-def _quarantine_row(record: Record, err: RecordError, source_file: str) -> dict[str, Any]:
-    return {
-        "source_file": source_file,
-        "offset": record.offset,
-        "length": record.end - record.offset,
-        "reason": err.reason,
-        "detail": err.detail,
-        "sha256": hashlib.sha256(record.payload).hexdigest(),
-    }

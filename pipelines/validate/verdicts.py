@@ -4,11 +4,10 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines import storage
 from pipelines.convert.plan import digest
@@ -16,6 +15,7 @@ from pipelines.convert.shards import encode
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.notes import FAMILIES
+from pipelines.parquet import open_parquet
 from pipelines.validate.official import compare_with_official
 from pipelines.validate.rules import COLUMNS, RULES, RULES_VERSION, reasons
 
@@ -79,7 +79,9 @@ def validate(manifest_uri: str) -> Validation:
     summary_uri = storage.join(uri, "summary.json")
     if storage.exists(summary_uri):
         log.info("%s is there; no note is judged again", summary_uri)
-        return load_validation(summary_uri)
+        # A data set may have been moved since, with all that lies in its folder.
+        stored = load_validation(summary_uri)
+        return replace(stored, manifest_uri=dataset.manifest_uri, uri=uri)
     notes = dataset.read([*COLUMNS, "source_file", "source_offset"])
     found = reasons(notes)
     verdicts = _verdicts(dataset, notes, found)
@@ -126,8 +128,8 @@ def load_validation(summary_uri: str) -> Validation:
 def load_reasons(validation: Validation) -> list[str | None]:
     """The reason for which each note is left out, in order; None for one that is kept."""
     found: list[str | None] = [None] * validation.num_seen
-    with storage.open_seekable(storage.join(validation.uri, "verdicts.parquet")) as file:
-        table = pq.read_table(file, columns=["row", "reason"], page_checksum_verification=True)
+    with open_parquet(storage.join(validation.uri, "verdicts.parquet")) as file:
+        table = file.read(columns=["row", "reason"])
     for row, reason in zip(table["row"].to_pylist(), table["reason"].to_pylist(), strict=True):
         found[row] = reason
     return found

@@ -1,0 +1,196 @@
+"""The training stage, a function a step: train a model, evaluate it, close the run.
+
+Each step stores what it made before it returns, finds it again when it runs twice, and takes and
+gives small values only, so that a scheduler may run the steps in different processes.
+"""
+
+import hashlib
+import json
+import logging
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from pipelines import storage
+from pipelines.convert.shards import encode
+from pipelines.errors import ConfigError, DatasetError
+from pipelines.notes import CLASSES
+from pipelines.registry.runs import ModelRecord, RunRecord, load_run, store_run
+from pipelines.train import backend
+from pipelines.train.batches import Notes
+from pipelines.train.data import audio_to_score, scorable_notes, training_notes, training_rows
+from pipelines.train.evaluate import EVALUATION_VERSION, predict, predictions_table
+from pipelines.train.fit import History, OnEpoch, fit, hear_nothing
+from pipelines.train.metrics import metrics
+from pipelines.train.model_file import decode_model, encode_model
+from pipelines.train.models import build, layer_table
+from pipelines.train.plan import TRAINING_VERSION, RunPlan
+from pipelines.train.stored import (
+    STAMP_KEY,
+    stored_history,
+    stored_model,
+    stored_predictions,
+    to_json,
+)
+
+FORMAT_VERSION: Final = 1
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How a model scored on the test notes; all of it is in metrics.json.
+
+    Attributes:
+      uri: of metrics.json.
+      accuracy: of the kept notes, `num_scored` of them.
+      accuracy_all: of every note with a label, `num_all` of them; comparable with published ones.
+    """
+
+    model: str
+    uri: str
+    num_parameters: int
+    accuracy: float
+    num_scored: int
+    accuracy_all: float
+    num_all: int
+
+
+def train_model(
+    plan: RunPlan, name: str, *, cache_dir: Path, on_epoch: OnEpoch = hear_nothing
+) -> None:
+    """Trains one model of a run and stores it, unless an intact one is stored.
+
+    Args:
+      cache_dir: local folder for the samples; a run leaves them there for the next.
+
+    Raises:
+      ConfigError: this process has another backend than the run, memory or disk do not suffice.
+      DatasetError: the kept notes cannot be split, or the loss is no longer finite.
+    """
+    if stored_model(plan, name) is not None:
+        log.info("reusing %s of run %s: same data, experiment and backend", name, plan.run_id)
+        return
+    if plan.backend != backend.NAME:
+        raise ConfigError(
+            f"run {plan.run_id} is planned for {plan.backend}, but Keras runs on {backend.NAME} "
+            "here; set KERAS_BACKEND or plan the run again"
+        )
+    train, validation = training_notes(plan, cache_dir)
+    model, history = fit(name, plan.experiment, train, validation, on_epoch)
+    storage.put(plan.model_uri(name, "model.keras"), encode_model(model))
+    storage.put(plan.model_uri(name, "labels.json"), to_json(list(CLASSES)))
+    # The history goes last: where it is, the model is.
+    storage.put(plan.model_uri(name, "history.json"), to_json(history))
+
+
+def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
+    """Scores a trained model on all test notes that have a label, and stores what it found.
+
+    Stored predictions are used again where they are of this model, these notes and this
+    EVALUATION_VERSION; the metrics always follow from the predictions.
+
+    Raises:
+      ConfigError: the model is not trained, memory or disk do not suffice.
+      DatasetError: not every test note was scored.
+    """
+    data = stored_model(plan, name)
+    if data is None:
+        raise ConfigError(f"{plan.model_uri(name)} holds no trained model; train it first")
+    notes = scorable_notes(plan)
+    stamp = {"evaluation_version": EVALUATION_VERSION, "model": hashlib.sha256(data).hexdigest()}
+    predictions = stored_predictions(plan, name, notes, stamp)
+    if predictions is None:
+        audio = audio_to_score(plan, cache_dir)
+        to_score = Notes(audio, notes["row"].to_numpy(), notes["label"].to_numpy())
+        model = decode_model(data)
+        probabilities = predict(model, to_score, batch_size=plan.experiment.batch_size)
+        predictions = predictions_table(notes, probabilities)
+        stamped = predictions.replace_schema_metadata({STAMP_KEY: json.dumps(stamp)})
+        storage.put(plan.model_uri(name, "predictions.parquet"), encode(stamped))
+    return _store_metrics(plan, name, metrics(predictions))
+
+
+def finish_run(plan: RunPlan) -> RunRecord:
+    """Writes run.json, which says that the run is complete; keeps the one that is there.
+
+    `device` is that of the process which closes the run, `seconds` the time in training.
+
+    Raises:
+      DatasetError: a model of the run is not trained or not evaluated.
+    """
+    if storage.exists(storage.join(plan.uri, "run.json")):
+        log.info("run %s is complete already", plan.run_id)
+        return load_run(plan.uri)
+    names = plan.experiment.models
+    seconds = sum(sum(_checked_history(plan, name)["seconds"]) for name in names)
+    train, validation = training_rows(plan)
+    record = RunRecord(
+        run_id=plan.run_id,
+        training_version=TRAINING_VERSION,
+        experiment=plan.experiment,
+        backend=plan.backend,
+        device=backend.device(),
+        versions=_versions(),
+        families=CLASSES,
+        datasets={"train": plan.train, "test": plan.test},
+        num_train=len(train),
+        num_validation=len(validation),
+        models={name: _model_record(plan, name) for name in names},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=seconds,
+    )
+    store_run(record, plan.uri)
+    return record
+
+
+def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metrics:
+    uri = plan.model_uri(name, "metrics.json")
+    num_parameters = build(name, plan.experiment).count_params()
+    head = {
+        "format_version": FORMAT_VERSION,
+        "evaluation_version": EVALUATION_VERSION,
+        "model": name,
+        "num_parameters": num_parameters,
+    }
+    data = to_json({**head, **figures})
+    if not storage.exists(uri) or storage.read(uri) != data:
+        storage.put(uri, data)
+    every = figures["all_notes"]
+    log.info(
+        "%s: accuracy %.4f on %d kept test notes, %.4f on all %d",
+        *(name, figures["accuracy"], figures["num_scored"], every["accuracy"], every["num_scored"]),
+    )
+    return Metrics(
+        model=name,
+        uri=uri,
+        num_parameters=num_parameters,
+        accuracy=figures["accuracy"],
+        num_scored=figures["num_scored"],
+        accuracy_all=every["accuracy"],
+        num_all=every["num_scored"],
+    )
+
+
+def _checked_history(plan: RunPlan, name: str) -> History:
+    history = stored_history(plan, name)
+    if history is None or not storage.exists(plan.model_uri(name, "metrics.json")):
+        raise DatasetError(
+            f"run {plan.run_id} cannot be closed: {name} is not trained and evaluated; run it first"
+        )
+    return history
+
+
+def _model_record(plan: RunPlan, name: str) -> ModelRecord:
+    model = build(name, plan.experiment)
+    return ModelRecord(model.count_params(), layer_table(model))
+
+
+def _versions() -> dict[str, str]:
+    packages = ("nsynth-flows", "keras", backend.NAME, "numpy", "scikit-learn", "pyarrow")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

@@ -1,0 +1,53 @@
+"""Training and evaluation as one call, for who needs no scheduler between the steps."""
+
+from collections.abc import Mapping
+
+from pipelines import storage
+from pipelines.progress import OnProgress, Progress, ignore
+from pipelines.train import backend
+from pipelines.train.experiment import Experiment
+from pipelines.train.fit import OnEpoch
+from pipelines.train.plan import plan_run
+from pipelines.train.run import evaluate_model, finish_run, train_model
+from pipelines.validate.verdicts import MAX_DROPPED, check_dropped, validate
+
+
+def train_and_evaluate(
+    train_manifest: str,
+    test_manifest: str,
+    *,
+    experiment: Experiment,
+    root: str,
+    max_dropped: float = MAX_DROPPED,
+    on_progress: OnProgress = ignore,
+) -> str:
+    """Validates both data sets, trains each model, scores it, and closes the run.
+
+    Args:
+      root: the location that holds `runs/`.
+      max_dropped: share of defective notes above which neither data set is used.
+
+    Returns:
+      The URI of the run.
+    """
+    train, test = validate(train_manifest), validate(test_manifest)
+    for validation in (train, test):
+        check_dropped(validation, max_dropped=max_dropped)
+    plan = plan_run(train=train, test=test, experiment=experiment, root=root, backend=backend.NAME)
+    cache_dir = storage.cache_dir(root)
+    for name in experiment.models:
+        train_model(plan, name, cache_dir=cache_dir, on_epoch=epochs_as_progress(on_progress))
+        evaluate_model(plan, name, cache_dir=cache_dir)
+    finish_run(plan)
+    return plan.uri
+
+
+def epochs_as_progress(on_progress: OnProgress) -> OnEpoch:
+    """What training reports after each epoch, as progress."""
+
+    def on_epoch(model: str, epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+        shown = ("accuracy", "val_accuracy")
+        detail = ", ".join(f"{key} {logs[key]:.3f}" for key in shown if key in logs)
+        on_progress(Progress(f"train {model}", epoch, epochs, detail))
+
+    return on_epoch

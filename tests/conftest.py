@@ -1,0 +1,54 @@
+"""What tests of all parts share: real notes where they are at hand, and a real S3 server."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import s3fs
+from hypothesis import settings
+from moto.server import ThreadedMotoServer
+
+# A busy machine is slow, not wrong.
+settings.register_profile("nsynth", deadline=None)
+settings.load_profile("nsynth")
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of NSynth's own notes, as nsynth-{train,valid,test}.tfrecord."""
+    folder = os.environ.get("NSYNTH_REAL")
+    if not folder:
+        pytest.skip("NSYNTH_REAL does not name a folder with NSynth's own TFRecord files")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of an S3 server of this test session."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment of a user of that server."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nsynth")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nsynth-secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    # An instance keeps the environment that it was made in.
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def bucket(s3_environment: None, tmp_path: Path) -> str:
+    """The URI of an empty bucket, one for each test."""
+    name = "-".join(["nsynth", *tmp_path.parts[-2:]]).lower().replace("_", "-")[-60:].strip("-")
+    s3fs.S3FileSystem().mkdir(name)
+    return f"s3://{name}"

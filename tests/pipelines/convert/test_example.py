@@ -1,0 +1,149 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.convert.example import (
+    MISSING_FEATURE,
+    NOT_FINITE,
+    NOT_TEXT,
+    NUMBERS,
+    OUT_OF_RANGE,
+    TEXTS,
+    UNPARSABLE,
+    WRONG_LENGTH,
+    WRONG_TYPE,
+    decode,
+)
+from pipelines.errors import RecordError
+from tests.pipelines.convert.records import (
+    Audio,
+    example,
+    floats,
+    note,
+    numbers,
+    sound,
+    texts,
+    unpacked_floats,
+)
+
+FEATURES = (*TEXTS, *NUMBERS, "qualities", "qualities_str", "audio")
+
+
+def changed(position: int, value: float) -> Audio:
+    audio = sound(0)
+    audio[position] = value
+    return audio
+
+
+def unpacked_numbers(*values: int) -> bytes:
+    """A list of small integers, each with its own tag."""
+    content = b"".join(bytes([1 << 3, value]) for value in values)
+    return bytes([3 << 3 | 2, len(content)]) + content
+
+
+def test_decode_gives_all_features_of_a_note() -> None:
+    found = decode(note(3))
+    assert {*found.scalars, "audio"} == set(FEATURES)
+    assert len(FEATURES) == 14
+    assert found.scalars["note_str"] == "guitar_acoustic_003-023-100"
+    assert found.scalars["qualities"] == [1, *[0] * 9]
+    assert found.scalars["qualities_str"] == ["bright"]
+    np.testing.assert_array_equal(found.audio, sound(3))
+    assert found.peak == np.abs(sound(3)).max()
+
+
+HALF = 32_000
+ENCODINGS: dict[str, bytes] = {
+    "packed": floats(sound(1)),
+    "in two chunks": floats(sound(1)[:100], sound(1)[100:]),
+    "in many chunks": floats(*np.split(sound(1), 50)),
+    "with an empty chunk": floats(sound(1)[:0], sound(1)),
+    "unpacked": unpacked_floats(sound(1)),
+    # Protocol buffers join a field that comes twice.
+    "a list that comes twice": floats(sound(1)[:HALF]) + floats(sound(1)[HALF:]),
+    "packed, then unpacked": floats(sound(1)[:HALF]) + unpacked_floats(sound(1)[HALF:]),
+    "unpacked, then packed": unpacked_floats(sound(1)[:HALF]) + floats(sound(1)[HALF:]),
+}
+
+
+@pytest.mark.parametrize("audio", ENCODINGS.values(), ids=ENCODINGS.keys())
+def test_decode_reads_floats_in_every_legal_encoding(audio: bytes) -> None:
+    np.testing.assert_array_equal(decode(note(1, audio=audio)).audio, sound(1))
+
+
+@pytest.mark.parametrize("audio", ENCODINGS.values(), ids=ENCODINGS.keys())
+def test_decode_reads_floats_as_tensorflows_message_does(tf: Any, audio: bytes) -> None:
+    payload = note(1, audio=audio)
+    parsed = tf.train.Example.FromString(payload)
+    expected = np.array(parsed.features.feature["audio"].float_list.value, np.float32)
+    np.testing.assert_array_equal(decode(payload).audio, expected)
+
+
+def test_decode_reads_integers_that_are_not_packed() -> None:
+    assert decode(note(pitch=unpacked_numbers(60))).scalars["pitch"] == 60
+
+
+def test_decode_reads_qualities_of_a_note_that_has_none() -> None:
+    for empty in (texts(), b""):
+        assert decode(note(qualities_str=empty)).scalars["qualities_str"] == []
+
+
+def test_decode_keeps_the_last_of_a_feature_that_comes_twice() -> None:
+    assert decode(note() + example(pitch=numbers(99))).scalars["pitch"] == 99
+
+
+SPOILT: dict[str, tuple[bytes, str, str]] = {
+    "no protocol buffer": (b"\xff\xff no message", UNPARSABLE, "no tf.train.Example"),
+    "cut short": (note()[:-5], UNPARSABLE, "no tf.train.Example"),
+    "a chunk that is no multiple of four": (
+        note(audio=bytes([2 << 3 | 2, 5, 1 << 3 | 2, 3, 0, 0, 0])),
+        UNPARSABLE,
+        "no tf.train.Example",
+    ),
+    "nothing": (b"", MISSING_FEATURE, "no feature 'note_str'"),
+    "no velocity": (note(velocity=None), MISSING_FEATURE, "no feature 'velocity'"),
+    "no audio": (note(audio=None), MISSING_FEATURE, "no feature 'audio'"),
+    "no qualities_str": (note(qualities_str=None), MISSING_FEATURE, "no feature 'qualities_str'"),
+    "pitch as text": (note(pitch=texts(b"60")), WRONG_TYPE, "'pitch' is bytes_list, .*int64_list"),
+    "pitch unset": (note(pitch=b""), WRONG_TYPE, "'pitch' is unset, expected int64_list"),
+    "audio as integers": (note(audio=numbers(1, 2)), WRONG_TYPE, "'audio' is int64_list"),
+    "name as number": (note(note_str=numbers(1)), WRONG_TYPE, "'note_str' is int64_list"),
+    "one sample short": (note(audio=floats(sound(0)[:-1])), WRONG_LENGTH, "63999 values.*64000"),
+    "unpacked, one short": (note(audio=unpacked_floats(sound(0)[1:])), WRONG_LENGTH, "63999"),
+    "no sample": (note(audio=floats()), WRONG_LENGTH, "'audio' has 0 values, expected 64000"),
+    "one sample more": (note(audio=floats(np.zeros(64_001, np.float32))), WRONG_LENGTH, "64001"),
+    "two pitches": (note(pitch=numbers(60, 61)), WRONG_LENGTH, "'pitch' has 2 values, expected 1"),
+    "nine qualities": (note(qualities=numbers(*[0] * 9)), WRONG_LENGTH, "9 values, expected 10"),
+    "name in latin-1": (note(note_str=texts(b"fl\xfbte")), NOT_TEXT, "'note_str' is not UTF-8"),
+    "quality in latin-1": (note(qualities_str=texts(b"\xe9")), NOT_TEXT, "'qualities_str'"),
+    "NaN": (note(audio=floats(changed(5, np.nan))), NOT_FINITE, "not finite"),
+    "infinite": (note(audio=floats(changed(-1, np.inf))), NOT_FINITE, "not finite"),
+    "minus infinite": (note(audio=floats(changed(0, -np.inf))), NOT_FINITE, "not finite"),
+    "too loud": (note(audio=floats(changed(9, 1001))), OUT_OF_RANGE, "reaches 1001, expected"),
+    "too loud below": (note(audio=floats(changed(9, -1e30))), OUT_OF_RANGE, r"reaches 1e\+30"),
+}
+
+
+@pytest.mark.parametrize(("payload", "reason", "detail"), SPOILT.values(), ids=SPOILT.keys())
+def test_decode_refuses_with_a_reason(payload: bytes, reason: str, detail: str) -> None:
+    with pytest.raises(RecordError, match=detail) as caught:
+        decode(payload)
+    assert caught.value.reason == reason
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), min_size=1, max_size=4))
+def test_decode_of_a_damaged_payload_raises_nothing_but_its_error(
+    damages: list[tuple[int, int]],
+) -> None:
+    payload = bytearray(note(audio=floats(sound(0)[:8])))
+    for place, bits in damages:
+        payload[place % len(payload)] ^= bits
+    with pytest.raises(RecordError):
+        decode(bytes(payload))
+
+
+def test_decode_keeps_audio_that_clips() -> None:
+    assert decode(note(audio=floats(changed(0, -1.25)))).peak == 1.25
