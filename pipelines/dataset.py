@@ -75,9 +75,7 @@ class Dataset:
 
     def _read_shard(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
         with self._open(shard) as file:
-            table = file.read(columns=list(columns))
-        # Parquet gives columns in the order of the file, whatever was asked.
-        return table.replace_schema_metadata(None).select(list(columns))
+            return file.read(columns=list(columns)).replace_schema_metadata(None)
 
     @contextmanager
     def _open(self, shard: Shard) -> Iterator[pq.ParquetFile]:

@@ -51,8 +51,9 @@ def run(ranges: Sequence[ByteRange], *, folder: str, runner: str, num_workers: i
       OSError: the engine failed; a rerun goes on where it stopped.
     """
     options = _options(runner, num_workers=num_workers)
-    # Beam's own lines are of stages and state caches, which tell the user nothing.
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    # Beam's own lines are of stages and state caches, which tell the user nothing, and the
+    # traceback of an error, several times, that is raised below in one sentence.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
         with beam.Pipeline(options=options) as pipeline:
             _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder)

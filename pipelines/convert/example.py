@@ -133,7 +133,8 @@ def _text(name: str, value: bytes) -> str:
 
 
 def _floats(features: Any, name: str, payload: bytes) -> NDArray[np.float32]:
-    chunks = _values(features, name, "float_list")
+    # Each access to an element copies it.
+    chunks = list(_values(features, name, "float_list"))
     # Values that are not packed, legal but rare, stand outside the declared field.
     unpacked = len(UnknownFieldSet(features[name].float_list)) > 0
     if unpacked or any(len(chunk) % 4 for chunk in chunks):

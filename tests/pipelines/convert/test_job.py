@@ -359,12 +359,15 @@ def test_commit_refuses_another_manifest_in_its_place(source: Path, root: str) -
         commit(planned)
 
 
-def test_run_raises_a_workers_error_as_it_was(source: Path, root: str) -> None:
+def test_run_raises_a_workers_error_as_it_was(
+    source: Path, root: str, caplog: pytest.LogCaptureFixture
+) -> None:
     planned = plan([str(source)], root=root, parameters=RANGES)
     ranges = list(planned.ranges())
     source.unlink()
     with pytest.raises(ConfigError, match=f"^there is no file {source}; check the path$"):
         beam.run(ranges, folder=planned.folder, runner="local", num_workers=2)
+    assert "Traceback" not in caplog.text
 
 
 def test_run_leaves_input_errors_to_a_retry(source: Path, root: str) -> None:

@@ -78,6 +78,14 @@ def test_convert_range_writes_the_golden_schema(shard: Path) -> None:
     assert types["note_str"] == "BYTE_ARRAY"
 
 
+def test_convert_range_compresses_floats_byte_by_byte(shard: Path) -> None:
+    group = pq.read_metadata(shard).row_group(0)
+    audio = group.column(group.num_columns - 1)
+    assert audio.path_in_schema == "audio.list.element"
+    assert "BYTE_STREAM_SPLIT" in audio.encodings
+    assert {group.column(i).compression for i in range(group.num_columns)} == {"ZSTD"}
+
+
 def test_convert_range_writes_rows_that_pyarrow_reads_with_checksums(shard: Path) -> None:
     table = pq.read_table(shard, page_checksum_verification=True)
     assert table.column("note").to_pylist() == [0, 1, 2]

@@ -1,0 +1,57 @@
+"""The commands put together, and how they end."""
+
+import logging
+import sys
+from typing import Final
+
+import typer
+
+from flows.cli import stages
+from pipelines.errors import PipelineError
+from pipelines.terminal import CONSOLE
+
+app: Final = typer.Typer(
+    help="Classifies the notes of NSynth by instrument family: TFRecord files in, two trained "
+    "models and a report out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+for command in (stages.retrain, stages.convert, stages.validate, stages.train, stages.report):
+    app.command()(command)
+
+
+def main() -> None:
+    """Runs the command; ends the process with its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Lines()])
+    logging.getLogger("pipelines").setLevel(logging.INFO)
+    try:
+        app()
+    except PipelineError as err:
+        _fail(str(err))
+    except KeyboardInterrupt:
+        _fail("stopped; run the same command again to go on where it stopped", code=130)
+    except OSError as err:
+        _fail(f"{err}; run the same command again to go on where it stopped")
+
+
+class Lines(logging.Handler):
+    """Log lines above the progress bars, which a handler of its own would overwrite.
+
+    What tells of progress is left to the bars where these are shown.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is shown."""
+        return not (CONSOLE.is_terminal and getattr(record, "is_progress", False))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line."""
+        CONSOLE.print(self.format(record), markup=False, style="dim")
+
+
+def _fail(sentence: str, *, code: int = 1) -> None:
+    typer.echo(f"nsynth: {sentence}", err=True)
+    sys.exit(code)

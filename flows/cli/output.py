@@ -1,0 +1,80 @@
+"""What a command prints: tables and a last line for people, one JSON object for scripts."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def print_result(
+    result: Mapping[str, Any], *, as_json: bool, tables: Iterable[Table], last_line: str = ""
+) -> None:
+    """Prints a result as one JSON object, or as tables and a last line."""
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    console = Console(highlight=False)
+    for table in tables:
+        console.print(table)
+    if last_line:
+        typer.echo(last_line)
+
+
+def pairs_table(title: str, rows: Iterable[tuple[str, Any]]) -> Table:
+    """Names and values, a pair a line."""
+    table = Table(title=title, show_header=False, title_justify="left", box=box.SIMPLE)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, _shown(value))
+    return table
+
+
+def rows_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A row a thing; numbers stand to the right."""
+    rows = list(rows)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    for position, heading in enumerate(headings):
+        is_number = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
+        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row))
+    return table
+
+
+def drops_table(datasets: Mapping[str, Mapping[str, Any]]) -> Table:
+    """What became of the notes of each data set."""
+    return rows_table(
+        "Notes",
+        ("data set", "seen", "kept", "quarantined", "dropped"),
+        [
+            (
+                name,
+                *(counts[key] for key in ("num_seen", "num_kept", "num_quarantined")),
+                ", ".join(f"{reason} {num}" for reason, num in counts["dropped"].items()) or "none",
+            )
+            for name, counts in datasets.items()
+        ],
+    )
+
+
+def models_table(run_id: str, models: Mapping[str, Mapping[str, Any]]) -> Table:
+    """How each model of a run scored."""
+    return rows_table(
+        f"Run {run_id}",
+        ("model", "accuracy", "notes scored", "parameters"),
+        [
+            (name, scores["accuracy"], scores["num_scored"], scores["num_parameters"])
+            for name, scores in models.items()
+        ],
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
