@@ -2,11 +2,12 @@
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import typer
 
-from flows.cli import stages
+from flows.cli import stages, stored
 from pipelines.errors import PipelineError
 from pipelines.terminal import CONSOLE
 
@@ -19,8 +20,19 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (stages.retrain, stages.convert, stages.validate, stages.train, stages.report):
-    app.command()(command)
+_COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
+    "retrain": stages.retrain,
+    "convert": stages.convert,
+    "validate": stages.validate,
+    "train": stages.train,
+    "report": stages.report,
+    "list": stored.list_stored,
+    "verify": stored.verify,
+    "quarantine": stored.quarantine,
+    "clean": stored.clean,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(name=_name)(_command)
 
 
 def main() -> None:

@@ -27,7 +27,8 @@ from flows.cli.options import (
 from flows.cli.output import drops_table, models_table, pairs_table, print_result
 from pipelines import storage
 from pipelines.convert.commit import MAX_QUARANTINED
-from pipelines.convert.plan import RANGE_BYTES, Parameters, plan
+from pipelines.convert.estimate import estimate
+from pipelines.convert.plan import RANGE_BYTES, Parameters, Plan, plan
 from pipelines.terminal import bars
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 
@@ -47,6 +48,9 @@ def convert(
     ] = RANGE_BYTES // MIB,
     max_quarantined: Quarantined = MAX_QUARANTINED,
     force: Force = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print the plan: ranges, bytes, size, time.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Convert TFRecord files to resampled Parquet shards.
@@ -54,13 +58,17 @@ def convert(
     Running it again converts only what is missing. Damaged records are set aside and listed; they
     never stop the job, unless there are more of them than --max-quarantined allows.
     """
+    parameters = Parameters(range_bytes=range_mib * MIB)
+    if dry_run:
+        _print_plan(plan(source, root=root, parameters=parameters), as_json=as_json)
+        return
     from pipelines.convert.job import convert as run  # noqa: PLC0415 - importing Beam costs seconds
 
     with bars() as on_progress:
         manifest_uri, manifest = run(
             source,
             root=root,
-            parameters=Parameters(range_bytes=range_mib * MIB),
+            parameters=parameters,
             runner=runner.value,
             num_workers=workers,
             max_quarantined=max_quarantined,
@@ -176,8 +184,8 @@ def retrain(
 ) -> None:
     """Do the main job: convert, validate, train, evaluate, report.
 
-    It is a Prefect flow, the same as the deployment's. Without a Prefect server (PREFECT_API_URL) a temporary one is used. Running it again does only
-    what is missing. The last line is the report.
+    It is a Prefect flow, the same as the deployment's. Without a Prefect server (PREFECT_API_URL) a
+    temporary one is used. Running it again does only what is missing. The last line is the report.
     """
     experiment_of(
         models,
@@ -210,6 +218,25 @@ def retrain(
     result = _run_summary(done.run_uri) | {"report": done.report_uri}
     tables = _run_tables(result)
     print_result(result, as_json=as_json, tables=tables, last_line=done.report_uri)
+
+
+def _print_plan(planned: Plan, *, as_json: bool) -> None:
+    expected = estimate(planned)
+    free = storage.free_bytes(planned.folder)
+    result = {
+        "dataset_id": planned.dataset_id,
+        "manifest": planned.manifest_uri,
+        "num_ranges": expected.num_ranges,
+        "source_bytes": expected.source_bytes,
+        "expected_stored_bytes": expected.stored_bytes,
+        "expected_seconds_one_worker": None
+        if expected.seconds is None
+        else round(expected.seconds, 1),
+        "free_bytes": free,
+    }
+    rows = [(key.removeprefix("num_").replace("_", " "), value) for key, value in result.items()]
+    tables = [pairs_table("Plan; nothing is written", rows)]
+    print_result(result, as_json=as_json, tables=tables)
 
 
 def _counts(validation: Validation) -> dict[str, Any]:

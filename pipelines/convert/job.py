@@ -11,6 +11,7 @@ from typing import Final
 from pipelines import storage
 from pipelines.convert import beam
 from pipelines.convert.commit import MAX_QUARANTINED, commit
+from pipelines.convert.estimate import check_space
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.plan import ByteRange, Parameters, Plan, plan
 from pipelines.convert.shards import check_shard
@@ -71,6 +72,7 @@ def convert(
         planned.folder,
     )
     if missing:
+        check_space(planned, sum(byte_range.end - byte_range.begin for byte_range in missing))
         with _shown(planned, ranges, missing, on_progress):
             beam.run(
                 missing,

@@ -1,0 +1,175 @@
+"""What is stored under a root, as commands: listed, verified, looked into, cleaned."""
+
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.options import MIB, Json
+from flows.cli.output import print_result, rows_table
+from pipelines import storage
+from pipelines.convert.quarantine import list_quarantined
+from pipelines.convert.verify import verify as verify_dataset
+from pipelines.errors import DatasetError
+from pipelines.registry.clean import find_abandoned, remove_abandoned
+from pipelines.registry.inventory import (
+    StoredDataset,
+    StoredRun,
+    list_datasets,
+    list_runs,
+    manifests_under,
+)
+from pipelines.terminal import bars
+
+Place = Annotated[
+    str, typer.Argument(help="A manifest.json, a data set's folder, or a root for all in it.")
+]
+RootArgument = Annotated[str, typer.Argument(help="Folder or URI that holds notes/ and runs/.")]
+
+
+def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
+    """List data sets, runs and champions under a root."""
+    datasets, runs = list_datasets(root), list_runs(root)
+    result = {
+        "datasets": [_dataset_fields(found) for found in datasets],
+        "runs": [_run_fields(found) for found in runs],
+    }
+    tables = [
+        rows_table(
+            "Data sets",
+            ("data set", "sources", "notes", "quarantined", "shards", "MiB"),
+            [
+                (
+                    storage.name(found.uri),
+                    ", ".join(source.name for source in found.manifest.sources),
+                    found.manifest.num_notes,
+                    found.manifest.num_quarantined,
+                    found.num_shards,
+                    round(found.stored_bytes / MIB, 1),
+                )
+                for found in datasets
+                if found.manifest
+            ],
+        ),
+        rows_table(
+            "Runs",
+            ("run", "models", "created"),
+            [
+                (found.record.run_id, ", ".join(found.record.models), found.record.created)
+                for found in runs
+                if found.record
+            ],
+        ),
+    ]
+    unfinished: list[StoredDataset | StoredRun] = [*datasets, *runs]
+    notes = [(storage.name(found.uri), found.note) for found in unfinished if found.note]
+    if notes:
+        tables.append(rows_table("Unfinished", ("folder", "what to do"), notes))
+    print_result(result, as_json=as_json, tables=tables)
+
+
+def _dataset_fields(found: StoredDataset) -> dict[str, Any]:
+    fields = {
+        "uri": found.uri,
+        "num_shards": found.num_shards,
+        "stored_bytes": found.stored_bytes,
+        "note": found.note,
+    }
+    if found.manifest is None:
+        return fields
+    return fields | {
+        "sources": [source.name for source in found.manifest.sources],
+        "num_notes": found.manifest.num_notes,
+        "num_quarantined": found.manifest.num_quarantined,
+        "manifest_digest": found.manifest.manifest_digest,
+    }
+
+
+def _run_fields(found: StoredRun) -> dict[str, Any]:
+    fields = {"uri": found.uri, "note": found.note}
+    if found.record is None:
+        return fields
+    return fields | {
+        "run_id": found.record.run_id,
+        "models": list(found.record.models),
+        "created": found.record.created,
+    }
+
+
+def verify(place: Place, *, as_json: Json = False) -> None:
+    """Read data sets again, whole, and prove that every byte of their sources is accounted for.
+
+    Each shard's page checksums, rows and digests are checked, and the sums are done again. What is
+    wrong is listed, and the exit code is then 1.
+    """
+    manifests = manifests_under(place)
+    if not manifests:
+        raise DatasetError(f"there is no committed data set in {place}; check the path")
+    rows, problems = list[dict[str, Any]](), list[str]()
+    for uri in manifests:
+        with bars() as on_progress:
+            found = verify_dataset(uri, on_progress=on_progress)
+        problems += found.problems
+        rows += [
+            {
+                "manifest": uri,
+                "source": name,
+                "record_bytes": account.record_bytes,
+                "skipped_bytes": account.skipped_bytes,
+                "source_bytes": account.size,
+            }
+            for name, account in found.accounts.items()
+        ]
+    tables = [
+        rows_table(
+            "Bytes",
+            ("source", "in records", "skipped", "of the file"),
+            [(r["source"], r["record_bytes"], r["skipped_bytes"], r["source_bytes"]) for r in rows],
+        )
+    ]
+    if problems:
+        tables.append(rows_table("Wrong", ("what",), [(problem,) for problem in problems]))
+    last_line = f"{len(manifests)} verified, {len(problems)} problems"
+    result = {"sources": rows, "problems": problems}
+    print_result(result, as_json=as_json, tables=tables, last_line=last_line)
+    if problems:
+        raise typer.Exit(1)
+
+
+def quarantine(place: Place, *, as_json: Json = False) -> None:
+    """List what conversions set aside: damaged bytes, and records that cannot become notes."""
+    rows = [row for uri in manifests_under(place) for row in list_quarantined(uri).to_pylist()]
+    keys = ("source_file", "offset", "length", "reason", "detail")
+    tables = [rows_table("Quarantine", keys, [[row[key] for key in keys] for row in rows])]
+    last_line = f"{len(rows)} set aside"
+    print_result({"quarantined": rows}, as_json=as_json, tables=tables, last_line=last_line)
+
+
+def clean(
+    root: RootArgument = "data",
+    *,
+    older_than_hours: Annotated[
+        float, typer.Option(min=0, help="Leave alone what changed more recently.")
+    ] = 24,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove what abandoned conversions left: shards that no manifest lists."""
+    found = find_abandoned(root, min_age_sec=older_than_hours * 3600)
+    if not dry_run:
+        remove_abandoned(found)
+    num_bytes = sum(item.stored_bytes for item in found)
+    tables = [
+        rows_table(
+            "Abandoned",
+            ("object", "MiB", "why"),
+            [(item.uri, round(item.stored_bytes / MIB, 1), item.why) for item in found],
+        )
+    ]
+    verb = "would be removed" if dry_run else "removed"
+    last_line = f"{len(found)} objects, {num_bytes / MIB:.1f} MiB {verb}"
+    result = {
+        "objects": [item.uri for item in found],
+        "stored_bytes": num_bytes,
+        "removed": not dry_run,
+    }
+    print_result(result, as_json=as_json, tables=tables, last_line=last_line)
