@@ -5,7 +5,7 @@ DEMO := .demo
 SOURCE ?= $(DEMO)/source/nsynth-train.tfrecord
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers unit format bench-convert lock clean
+.PHONY: help setup demo test lint types layers unit format bench-convert bench-train lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ format: setup ## mend style and format
 
 bench-convert: setup ## conversion against a plain Beam pipeline: make bench-convert SOURCE=FILE
 	@$(BIN)/python -m tests.bench.convert $(SOURCE)
+
+bench-train: setup ## training through the loader against arrays in memory: make bench-train MANIFEST=FILE
+	@$(BIN)/python -m tests.bench.train $(MANIFEST)
 
 lock: ## pin the newest packages that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
