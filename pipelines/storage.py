@@ -8,9 +8,11 @@ ConfigError; every other failure of input or output stays what it is, for a retr
 
 import errno
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -119,13 +121,21 @@ def exists(uri: str) -> bool:
 
 def sizes(uri: str) -> dict[str, int]:
     """Name and size in bytes of the objects directly under a location; may be empty."""
-    fs, path = _resolve(uri)
-    try:
-        with _explained(uri):
-            entries = fs.ls(path, detail=True)
-    except (FileNotFoundError, ConfigError):
-        return {}
-    return {name(e["name"]): int(e["size"]) for e in entries if e["type"] == "file"}
+    return {name(e["name"]): int(e["size"]) for e in _entries(uri) if e["type"] == "file"}
+
+
+def modified(uri: str) -> dict[str, float]:
+    """Name and time of the last change of the objects directly under a location; may be empty.
+
+    Returns:
+      Seconds since 1970, by the store's clock.
+    """
+    return {name(e["name"]): _modified_sec(e) for e in _entries(uri) if e["type"] == "file"}
+
+
+def list_folders(uri: str) -> list[str]:
+    """Names of the folders directly under a location, sorted; may be empty."""
+    return sorted(name(e["name"]) for e in _entries(uri) if e["type"] == "directory")
 
 
 def glob(pattern: str) -> list[str]:
@@ -166,6 +176,30 @@ def create(uri: str, data: bytes) -> bool:
                 return False
             raise
     return True
+
+
+def remove(uri: str) -> None:
+    """Removes an object; where it is gone already, or is an empty folder, it is gone as well."""
+    fs, path = _resolve(uri)
+    local = local_path(uri)
+    with _explained(uri):
+        if local is None:
+            with suppress(FileNotFoundError):
+                fs.rm_file(path)
+        elif local.is_dir():
+            local.rmdir()
+        else:
+            local.unlink(missing_ok=True)
+
+
+def free_bytes(root: str) -> int | None:
+    """Bytes that may still be written under a root, which need not exist; None for a remote one."""
+    path = local_path(root)
+    if path is None:
+        return None
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
 
 
 def put_file(path: Path, uri: str) -> None:
@@ -249,6 +283,28 @@ def _explained(uri: str) -> Iterator[None]:
         if type(err).__name__ in _NO_ANSWER:
             raise ConnectionError(f"{uri} cannot be reached: {err}") from err
         raise
+
+
+def _entries(uri: str) -> list[dict[str, Any]]:
+    """What lies directly under a location, as its filesystem tells; nothing where it is absent."""
+    fs, path = _resolve(uri)
+    try:
+        with _explained(uri):
+            return list(fs.ls(path, detail=True))
+    except (FileNotFoundError, ConfigError):
+        return []
+
+
+def _modified_sec(entry: Mapping[str, Any]) -> float:
+    for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        value = entry.get(key)
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        if value is not None:
+            return float(value)
+    raise OSError(f"{entry['name']}: its store does not say when it was changed")
 
 
 def _missing(uri: str) -> str:

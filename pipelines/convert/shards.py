@@ -41,6 +41,7 @@ QUARANTINE_SCHEMA: Final = pa.schema(
         pa.field("sha256", pa.string(), nullable=False),
     ]
 )
+"""A row a record or span set aside; `sha256` is of the payload, or of the span's bytes."""
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,15 @@ Source: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format
 """
 
 import struct
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Final, NamedTuple
 
-import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
+
+from pipelines.convert.crc import length_crcs, masked_crc, slice_crcs
 
 HEADER_BYTES: Final = 12
 FOOTER_BYTES: Final = 4
@@ -32,7 +34,6 @@ REASONS: Final = (LENGTH_CRC, PAYLOAD_CRC, TRUNCATED, RECORD_TOO_LONG)
 
 _HEADER: Final = struct.Struct("<QI")
 _CRC: Final = struct.Struct("<I")
-_MASK_DELTA: Final = 0xA282EAD8
 _SCAN_BYTES: Final = 2**20
 
 
@@ -93,10 +94,14 @@ class Window:
         self._block_bytes = block_bytes
         self._blocks: deque[tuple[int, bytes]] = deque()
 
-    def bytes_at(self, start: int, end: int) -> bytes:
-        """Bytes [start, end), cut at the end of the file; what lies before `start` is let go."""
+    def bytes_at(self, start: int, end: int, *, keep: int | None = None) -> bytes:
+        """Bytes [start, end), cut at the end of the file.
+
+        Args:
+          keep: what lies before it is let go; `start` unless told.
+        """
         end = min(end, self.size)
-        self._hold(start, end)
+        self._hold(start if keep is None else keep, end)
         parts = []
         for offset, block in self._blocks:
             if offset >= end:
@@ -122,14 +127,58 @@ class Window:
         return offset + len(block)
 
 
-def masked_crc(data: bytes) -> int:
-    """The checksum that a TFRecord stores of `data`."""
-    crc = google_crc32c.value(data)
-    return int(((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
+class Finder:
+    """Finds sound records, searching each part of a file once however often it is asked.
+
+    Its work grows with the bytes searched: neither damage every few bytes nor headers every few
+    bytes, each of which claims a long record, make it search or check anything again.
+
+    Args:
+      end: records that begin here or later are not looked for.
+      scan_bytes: how much is searched at a time.
+    """
+
+    def __init__(self, window: Window, *, end: int, scan_bytes: int = _SCAN_BYTES) -> None:
+        self._window = window
+        self._end = end
+        self._scan_bytes = scan_bytes
+        self._searched = range(0)
+        self._sound: list[int] = []
+
+    def first(self, start: int) -> int | None:
+        """The first offset at or behind `start` at which a sound record begins."""
+        while start < self._end:
+            if start not in self._searched:
+                self._search(start)
+            at = bisect_left(self._sound, start)
+            if at < len(self._sound):
+                return self._sound[at]
+            start = self._searched.stop
+        return None
+
+    def rules_out(self, offset: int) -> bool:
+        """Whether it is known that no sound record begins here."""
+        if offset not in self._searched:
+            return False
+        at = bisect_left(self._sound, offset)
+        return at == len(self._sound) or self._sound[at] != offset
+
+    def _search(self, start: int) -> None:
+        stop = min(start + self._scan_bytes, self._end)
+        offsets, lengths = find_headers(self._window.bytes_at(start, stop + HEADER_BYTES - 1))
+        ends = start + offsets + lengths + FRAME_BYTES
+        whole = ends <= self._window.size
+        offsets, lengths = offsets[whole], lengths[whole]
+        data = self._window.bytes_at(start, int(ends[whole].max(initial=start)))
+        payloads = offsets + HEADER_BYTES
+        crcs = slice_crcs(data, payloads, payloads + lengths)
+        sound = crcs == _integers(data, payloads + lengths)
+        self._searched = range(start, stop)
+        self._sound = (start + offsets[sound]).tolist()
 
 
 def read_records(
-    window: Window, start: Position, end: int
+    window: Window, start: Position, end: int, *, scan_bytes: int = _SCAN_BYTES
 ) -> Generator[Record | Span, None, Position]:
     """Reads the records whose header begins in [start, end), and the spans between them.
 
@@ -137,29 +186,33 @@ def read_records(
     tell a gap from the tail of a record that began before. From the first record on, each byte is
     reported once.
 
+    Args:
+      scan_bytes: how much is searched at a time for a record.
+
     Yields:
       Records and spans in order, without a gap.
 
     Returns:
       Where the reader stands: behind the last record, or at `end`, still looking.
     """
+    finder = Finder(window, end=end, scan_bytes=scan_bytes)
     offset = start.offset
     if not start.synced:
-        found = scan(window, offset, end)
+        found = finder.first(offset)
         if found is None:
             return Position(end, synced=False)
         offset = found
     while offset < end:
-        record = record_at(window, offset)
+        record = record_at(window, offset, finder)
         if isinstance(record, Record):
             yield record
             offset = record.end
             continue
-        if record.reason == PAYLOAD_CRC and _continues(window, record.end):
+        if record.reason == PAYLOAD_CRC and _continues(window, record.end, keep=offset):
             yield record
             offset = record.end
             continue
-        found = scan(window, offset + 1, end)
+        found = finder.first(offset + 1)
         stop = end if found is None else found
         yield Span(offset, stop - offset, record.reason)
         if found is None:
@@ -168,7 +221,7 @@ def read_records(
     return Position(offset, synced=True)
 
 
-def record_at(window: Window, offset: int) -> Record | Span:
+def record_at(window: Window, offset: int, finder: Finder) -> Record | Span:
     """The record at `offset`, or what is wrong there, as long as its header says it is."""
     header = window.bytes_at(offset, offset + HEADER_BYTES)
     if len(header) < HEADER_BYTES:
@@ -182,30 +235,19 @@ def record_at(window: Window, offset: int) -> Record | Span:
     end = payload_at + length + FOOTER_BYTES
     if end > window.size:
         return Span(offset, window.size - offset, TRUNCATED)
-    payload = window.bytes_at(payload_at, end - FOOTER_BYTES)
-    (payload_crc,) = _CRC.unpack(window.bytes_at(end - FOOTER_BYTES, end))
+    if finder.rules_out(offset):
+        return Span(offset, end - offset, PAYLOAD_CRC)
+    payload = window.bytes_at(payload_at, end - FOOTER_BYTES, keep=offset)
+    (payload_crc,) = _CRC.unpack(window.bytes_at(end - FOOTER_BYTES, end, keep=offset))
     if masked_crc(payload) != payload_crc:
         return Span(offset, end - offset, PAYLOAD_CRC)
     return Record(offset, payload)
 
 
-def scan(window: Window, start: int, end: int) -> int | None:
-    """The first offset in [start, end) at which a sound record begins."""
-    for chunk_start in range(start, end, _SCAN_BYTES):
-        chunk_end = min(chunk_start + _SCAN_BYTES, end)
-        data = window.bytes_at(chunk_start, chunk_end + HEADER_BYTES - 1)
-        for candidate in header_offsets(data):
-            if isinstance(record_at(window, chunk_start + candidate), Record):
-                return chunk_start + candidate
-    return None
-
-
-def header_offsets(data: bytes) -> list[int]:
-    """Where in `data` 12 bytes stand that are a header: a believable length and its checksum."""
+def find_headers(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where in `data` 12 bytes are a header, believable length and checksum, and the lengths."""
     octets = np.frombuffer(data, np.uint8)
-    num = len(octets) - HEADER_BYTES + 1
-    if num <= 0:
-        return []
+    num = max(len(octets) - HEADER_BYTES + 1, 0)
     # A length of at most 2**24 leaves its four high bytes zero, which few other places do.
     zero = octets == 0
     pairs = zero[:-1] & zero[1:]
@@ -214,42 +256,19 @@ def header_offsets(data: bytes) -> list[int]:
     # No such length has the checksum zero, which spares holes of zeros the arithmetic.
     plausible &= ~fours[8 : 8 + num]
     at = np.flatnonzero(plausible)
-    heads = octets[at[:, np.newaxis] + np.arange(HEADER_BYTES)]  # [num_candidates, 12]
-    lengths = heads[:, :4].copy().view("<u4")[:, 0]
-    stored = heads[:, 8:12].copy().view("<u4")[:, 0]
-    holds = (length_crcs(lengths) == stored) & (lengths <= MAX_RECORD_BYTES)
-    return [int(offset) for offset in at[holds]]
+    lengths = _integers(data, at)
+    holds = (length_crcs(lengths) == _integers(data, at + 8)) & (lengths <= MAX_RECORD_BYTES)
+    return at[holds], lengths[holds].astype(np.int64)
 
 
-def length_crcs(lengths: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The masked checksums of lengths below 2**32, as 8 bytes each."""
-    crc = np.full(len(lengths), _CRC_OF_ZERO, np.uint32)
-    for position, table in enumerate(_LENGTH_TABLES):
-        crc ^= table[lengths >> np.uint32(8 * position) & np.uint32(0xFF)]
-    return (crc >> np.uint32(15) | crc << np.uint32(17)) + np.uint32(_MASK_DELTA)
+def _integers(data: bytes, offsets: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """The little-endian uint32 at each offset."""
+    octets = np.frombuffer(data, np.uint8)
+    parts = [octets[offsets + byte].astype(np.uint32) << np.uint32(8 * byte) for byte in range(4)]
+    return parts[0] | parts[1] | parts[2] | parts[3]
 
 
-def _continues(window: Window, offset: int) -> bool:
+def _continues(window: Window, offset: int, *, keep: int) -> bool:
     """Whether the file goes on here as it should: by its end, or by the header of a record."""
-    return offset == window.size or bool(
-        header_offsets(window.bytes_at(offset, offset + HEADER_BYTES))
-    )
-
-
-def _length_tables() -> list[NDArray[np.uint32]]:
-    # CRC is affine over XOR: the checksum of a length is that of zero, changed by each byte alone.
-    zero = google_crc32c.value(bytes(8))
-    return [
-        np.array(
-            [
-                google_crc32c.value((byte << 8 * position).to_bytes(8, "little")) ^ zero
-                for byte in range(256)
-            ],
-            np.uint32,
-        )
-        for position in range(4)
-    ]
-
-
-_CRC_OF_ZERO: Final = np.uint32(google_crc32c.value(bytes(8)))
-_LENGTH_TABLES: Final = _length_tables()
+    header = window.bytes_at(offset, offset + HEADER_BYTES, keep=keep)
+    return offset == window.size or len(find_headers(header)[0]) > 0

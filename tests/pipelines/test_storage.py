@@ -1,7 +1,9 @@
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import s3fs
@@ -68,6 +70,35 @@ def test_create_does_not_touch_what_is_there(root: str) -> None:
     assert storage.create(uri, b"first")
     assert not storage.create(uri, b"second")
     assert storage.read(uri) == b"first"
+
+
+class Refusal(BaseHTTPRequestHandler):
+    """Refuses every write as MinIO does, which does not say which condition did not hold."""
+
+    # Only then is the client told to send the body that it asks about first.
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self) -> None:
+        body = (
+            b"<Error><Code>PreconditionFailed</Code>"
+            b"<Message>At least one of the pre-conditions you specified did not hold</Message>"
+            b"</Error>"
+        )
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(412)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_create_understands_a_refusal_that_names_no_condition(
+    s3_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        assert not storage.create("s3://bucket/manifest.json", b"content")
+        server.shutdown()
 
 
 @pytest.mark.parametrize("kind", ["local", "s3"])
