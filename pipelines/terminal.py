@@ -33,7 +33,7 @@ def bars() -> Iterator[OnProgress]:
 
         def show(step: Progress) -> None:
             if step.stage not in shown:
-                shown[step.stage] = display.add_task(step.stage, detail="")
+                shown[step.stage] = display.add_task(step.stage, total=None, detail="")
             display.update(
                 shown[step.stage],
                 completed=step.done,

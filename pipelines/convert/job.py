@@ -2,10 +2,8 @@
 
 import logging
 import os
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Final
 
 from pipelines import storage
@@ -15,10 +13,10 @@ from pipelines.convert.estimate import check_space
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.plan import ByteRange, Parameters, Plan, plan
 from pipelines.convert.shards import check_shard
+from pipelines.convert.watch import watched
 from pipelines.errors import ConfigError, ShardError
-from pipelines.progress import OnProgress, Progress, ignore
+from pipelines.progress import OnProgress, ignore
 
-_POLL_SEC: Final = 0.5
 _READERS: Final = 4
 
 log = logging.getLogger(__name__)
@@ -73,7 +71,7 @@ def convert(
     )
     if missing:
         check_space(planned, sum(byte_range.end - byte_range.begin for byte_range in missing))
-        with _shown(planned, ranges, missing, on_progress):
+        with watched(planned, missing, on_progress):
             beam.run(
                 missing,
                 folder=planned.folder,
@@ -101,36 +99,3 @@ def _is_intact(uri: str) -> bool:
         log.warning("converting its range again: %s", err)
         return False
     return True
-
-
-@contextmanager
-def _shown(
-    planned: Plan,
-    ranges: Sequence[ByteRange],
-    missing: Sequence[ByteRange],
-    on_progress: OnProgress,
-) -> Iterator[None]:
-    """Reports progress from what storage holds, which is the same on every engine."""
-    names = {byte_range.shard_name for byte_range in missing}
-    before = storage.sizes(planned.folder).keys() & names
-    stopped = threading.Event()
-
-    def report() -> None:
-        # With --force the old shards stand until they are replaced, so that only a name that was
-        # not there before tells of progress; the end is reported in any case.
-        new = (storage.sizes(planned.folder).keys() & names) - before
-        done = len(ranges) - len(missing) + len(new)
-        on_progress(Progress(f"convert {planned.sources[0].name}", done, len(ranges), "ranges"))
-
-    def watch() -> None:
-        while not stopped.wait(_POLL_SEC):
-            report()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        watcher.join()
-    on_progress(Progress(f"convert {planned.sources[0].name}", len(ranges), len(ranges), "ranges"))

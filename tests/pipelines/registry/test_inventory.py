@@ -37,7 +37,8 @@ def test_list_datasets_tells_finished_from_unfinished(manifest: Path, tmp_path: 
 
 
 def test_list_of_an_empty_root_is_empty(tmp_path: Path) -> None:
-    assert list_datasets(str(tmp_path)) == list_runs(str(tmp_path)) == []
+    assert not list_datasets(str(tmp_path))
+    assert not list_runs(str(tmp_path))
 
 
 def test_manifests_under_takes_manifest_folder_and_root(manifest: Path, tmp_path: Path) -> None:
