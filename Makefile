@@ -24,7 +24,7 @@ demo: setup ## generate a small data set, run the main job on it, print the repo
 	@$(BIN)/python -m infra.sample $(DEMO)/source
 	@PREFECT_HOME=$(abspath $(DEMO))/prefect $(BIN)/nsynth retrain \
 	  --train $(DEMO)/source/nsynth-train.tfrecord --test $(DEMO)/source/nsynth-test.tfrecord \
-	  --root $(DEMO)/data --max-quarantined 0.05
+	  --root $(DEMO)/data --max-quarantined 0.05 --epochs 6 --batch-size 8
 
 test: setup lint types layers unit ## everything that must hold
 
