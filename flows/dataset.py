@@ -21,7 +21,8 @@ def build_dataset(
     """Converts one split and judges its notes.
 
     Args:
-      source: TFRecord file of NSynth; a folder's path or any fsspec URI, `*` for several files.
+      source: TFRecord file of NSynth, or a folder or tar of its json + wav form; a path or any
+        fsspec URI, `*` for several files.
       root: folder or URI (s3://bucket/prefix) that data sets, runs and reports go to.
       runner: engine of the conversion.
       max_quarantined: share of damaged records above which the conversion fails, 0 to 1.

@@ -22,7 +22,7 @@ class RecordError(PipelineError):
     """A record that cannot become a note.
 
     Attributes:
-      reason: one of the codes in `pipelines.convert.tfrecord` and `pipelines.convert.example`.
+      reason: one of the codes that modules of `pipelines.convert` list.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

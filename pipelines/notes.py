@@ -137,6 +137,9 @@ OFFICIAL_SPLITS: Final = (
 
 
 def named_split(file_name: str) -> OfficialSplit | None:
-    """The official split that a file name such as `nsynth-valid.tfrecord` claims to be."""
-    match = re.search(r"nsynth-(train|valid|test)(?![a-z])", file_name)
+    """The official split that a file name such as `nsynth-valid.tfrecord` claims to be.
+
+    Also in the TFDS project's names, `nsynth_full-valid.tfrecord-00000-of-00016`.
+    """
+    match = re.search(r"nsynth(?:_full)?-(train|valid|test)(?![a-z])", file_name)
     return next((s for s in OFFICIAL_SPLITS if match and s.name == match[1]), None)

@@ -33,22 +33,40 @@ def s3_endpoint() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def direct(s3_endpoint: str) -> s3fs.S3FileSystem:
+    """That server, whatever the environment of a test says."""
+    return s3fs.S3FileSystem(
+        endpoint_url=s3_endpoint,
+        key="nsynth",
+        secret="nsynth-secret",
+        client_kwargs={"region_name": "us-east-1"},
+        use_listings_cache=False,
+        # Tests clear the cache.
+        skip_instance_cache=True,
+    )
+
+
 @pytest.fixture
-def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of a user of that server."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nsynth")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nsynth-secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    # An instance keeps the environment that it was made in.
+
+
+@pytest.fixture
+def changing_s3(s3_environment: None) -> Iterator[None]:
+    """For a test that changes that environment: filesystems keep the one they were made in."""
     s3fs.S3FileSystem.clear_instance_cache()
     yield
     s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture
-def bucket(s3_environment: None, tmp_path: Path) -> str:
+def bucket(s3_environment: None, direct: s3fs.S3FileSystem, tmp_path: Path) -> str:
     """The URI of an empty bucket, one for each test."""
     name = "-".join(["nsynth", *tmp_path.parts[-2:]]).lower().replace("_", "-")[-60:].strip("-")
-    s3fs.S3FileSystem().mkdir(name)
+    direct.call_s3("create_bucket", Bucket=name)
     return f"s3://{name}"

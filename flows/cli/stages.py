@@ -36,7 +36,11 @@ from pipelines.validate.verdicts import MAX_DROPPED, Validation
 def convert(
     *,
     source: Annotated[
-        list[str], typer.Argument(help="TFRecord files of NSynth: paths or URIs; * is allowed.")
+        list[str],
+        typer.Argument(
+            help="NSynth's TFRecord files (also .gz, .tar), or a folder, .tar or .tar.gz of its "
+            "examples.json and wav files: paths or URIs; * is allowed."
+        ),
     ],
     root: Root = "data",
     runner: RunnerOption = Runner.local,
@@ -53,7 +57,7 @@ def convert(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Convert TFRecord files to resampled Parquet shards.
+    """Convert NSynth's files to resampled Parquet shards.
 
     Running it again converts only what is missing. Damaged records are set aside and listed; they
     never stop the job, unless there are more of them than --max-quarantined allows.
@@ -168,8 +172,8 @@ def report(
 
 def retrain(
     *,
-    train: Annotated[str, typer.Option(help="TFRecord file whose notes train the models.")],
-    test: Annotated[str, typer.Option(help="TFRecord file whose notes score them.")],
+    train: Annotated[str, typer.Option(help="File or folder whose notes train the models.")],
+    test: Annotated[str, typer.Option(help="File or folder whose notes score them.")],
     root: Root = "data",
     models: Models = ALL_MODELS,
     epochs: Epochs = 10,

@@ -8,6 +8,7 @@ another one's payload. Pure: neither storage nor engine.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from pipelines.convert.gunzip import Fault
 from pipelines.convert.shards import ShardSummary
 from pipelines.convert.tfrecord import Position, Span
 from pipelines.errors import ShardError
@@ -90,10 +91,23 @@ def account(shards: Sequence[ShardSummary], *, size: int) -> Account:
             spans[-1] = spans[-1]._replace(length=stop - spans[-1].offset)
         spans.extend(shard.spans)
         position, next_begin = leave(position, shard), shard.end
+    if shards and shards[-1].fault:
+        spans = _blamed(spans, shards[-1].fault)
     found = Account(size, sum(shard.record_bytes for shard in shards), tuple(spans))
-    if position.offset != size or found.record_bytes + found.skipped_bytes != size:
+    if position.offset != next_begin or found.record_bytes + found.skipped_bytes != size:
         raise ShardError(
             f"{found.record_bytes} bytes in records and {found.skipped_bytes} skipped do not make "
             f"the {size} bytes of the source; convert again with --force"
         )
     return found
+
+
+def _blamed(spans: Sequence[Span], fault: Fault) -> list[Span]:
+    """The spans with the reason for the one in which the stream broke off.
+
+    Where it broke off between two records, and nothing of it is left, an empty span says so.
+    """
+    at = [i for i, span in enumerate(spans) if span.offset <= fault.offset <= span.end]
+    if not at:
+        return [*spans, Span(fault.offset, 0, fault.reason)]
+    return [*spans[: at[-1]], spans[at[-1]]._replace(reason=fault.reason), *spans[at[-1] + 1 :]]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines import errors
+from pipelines.convert.dispatch import convert
 from pipelines.convert.plan import ByteRange
-from pipelines.convert.shards import convert_range
 from pipelines.errors import ConfigError, PipelineError
 
 # Importing Beam warns of Google's client libraries, which only Dataflow needs.
@@ -65,12 +65,14 @@ def run(ranges: Sequence[ByteRange], *, folder: str, runner: str, num_workers: i
 
 
 def _convert(byte_range: ByteRange, *, folder: str) -> int:
-    shard = convert_range(byte_range, folder=folder)
-    Metrics.counter(_NAMESPACE, "notes").inc(shard.num_notes)
-    Metrics.counter(_NAMESPACE, "record_bytes").inc(shard.record_bytes)
-    for reason, num in shard.quarantined.items():
-        Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
-    return shard.num_notes
+    num_notes = 0
+    for shard in convert(byte_range, folder=folder):
+        num_notes += shard.num_notes
+        Metrics.counter(_NAMESPACE, "notes").inc(shard.num_notes)
+        Metrics.counter(_NAMESPACE, "record_bytes").inc(shard.record_bytes)
+        for reason, num in shard.quarantined.items():
+            Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
+    return num_notes
 
 
 def _options(runner: str, *, num_workers: int) -> PipelineOptions:

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -10,8 +10,11 @@ import pyarrow as pa
 
 from pipelines import storage
 from pipelines.convert.accounting import Account, account, join
+from pipelines.convert.gunzip import GzipStream
 from pipelines.convert.manifest import Manifest, load_manifest, make_manifest
-from pipelines.convert.plan import ByteRange, Plan, Source
+from pipelines.convert.plan import ByteRange, Plan
+from pipelines.convert.readme import NAME as README
+from pipelines.convert.readme import readme
 from pipelines.convert.shards import (
     QUARANTINE_SCHEMA,
     ShardSummary,
@@ -19,6 +22,8 @@ from pipelines.convert.shards import (
     encode,
     read_summary,
 )
+from pipelines.convert.sources import GZIP, Source, fetcher, is_unchanged
+from pipelines.convert.streams import read_summaries
 from pipelines.convert.tfrecord import Position, Span
 from pipelines.errors import DatasetError, PipelineError, ShardError
 
@@ -46,14 +51,17 @@ def commit(
     """
     shards, accounts = list[ShardSummary](), list[Account]()
     for source, ranges in _by_source(plan):
-        joined = _join(ranges, folder=plan.folder)
+        if source.is_stream:
+            joined = read_summaries(ranges[0], folder=plan.folder)
+        else:
+            joined = _join(ranges, folder=plan.folder)
         shards += joined
-        accounts.append(account(joined, size=source.size))
+        accounts.append(account(joined, size=_accounted_bytes(source, ranges, joined)))
     manifest = make_manifest(plan, shards, accounts)
     _store_spans(plan, accounts)
     _check_sources(plan)
     _check_content(manifest, plan, max_quarantined)
-    return _store(manifest, plan.manifest_uri, force=force)
+    return _store(manifest, plan, force=force)
 
 
 def _by_source(plan: Plan) -> list[tuple[Source, list[ByteRange]]]:
@@ -61,6 +69,17 @@ def _by_source(plan: Plan) -> list[tuple[Source, list[ByteRange]]]:
     return [
         (source, [r for r in ranges if r.file == file]) for file, source in enumerate(plan.sources)
     ]
+
+
+def _accounted_bytes(
+    source: Source, ranges: Sequence[ByteRange], shards: Sequence[ShardSummary]
+) -> int:
+    """The bytes whose whereabouts a conversion has to show: of a stream those that it held."""
+    if source.form == GZIP:
+        return shards[-1].end
+    if source.is_stream:
+        return sum(shard.record_bytes for shard in shards)
+    return sum(byte_range.source_bytes for byte_range in ranges)
 
 
 def _join(ranges: Sequence[ByteRange], *, folder: str) -> list[ShardSummary]:
@@ -85,26 +104,31 @@ def _store_spans(plan: Plan, accounts: Sequence[Account]) -> None:
             "length": span.length,
             "reason": span.reason,
             "detail": "these bytes belong to no sound record",
-            "sha256": _sha256(source, span),
+            "sha256": sha256,
         }
         for source, found in zip(plan.sources, accounts, strict=True)
-        for span in found.spans
+        for span, sha256 in zip(found.spans, _sha256s(source, found.spans), strict=True)
     ]
     if rows:
         table = pa.Table.from_pylist(rows, QUARANTINE_SCHEMA)
         storage.put(storage.join(plan.folder, "quarantine", "spans.parquet"), encode(table))
 
 
-def _sha256(source: Source, span: Span) -> str:
-    state = hashlib.sha256()
-    for start in range(span.offset, span.end, _BLOCK_BYTES):
-        state.update(storage.read_range(source.uri, start, min(start + _BLOCK_BYTES, span.end)))
-    return state.hexdigest()
+def _sha256s(source: Source, spans: Sequence[Span]) -> Iterator[str]:
+    """A digest of the bytes of each span; of a compressed file those that it unfolds to."""
+    fetch = fetcher(source)
+    if source.form == GZIP:
+        fetch = GzipStream(fetch, size=source.size).read
+    for span in spans:
+        state = hashlib.sha256()
+        for start in range(span.offset, span.end, _BLOCK_BYTES):
+            state.update(fetch(start, min(start + _BLOCK_BYTES, span.end)))
+        yield state.hexdigest()
 
 
 def _check_sources(plan: Plan) -> None:
     for source in plan.sources:
-        if storage.identity(source.uri) != (source.size, source.tag):
+        if not is_unchanged(source):
             raise DatasetError(f"{source.uri} changed while it was converted; convert it again")
 
 
@@ -113,7 +137,8 @@ def _check_content(manifest: Manifest, plan: Plan, max_quarantined: float) -> No
     reasons = ", ".join(f"{reason} {num}" for reason, num in manifest.quarantined.items())
     if manifest.num_notes == 0:
         raise DatasetError(
-            f"no note was found in {names} ({reasons}); expected a TFRecord file of NSynth"
+            f"no note was found in {names} ({reasons}); expected a TFRecord file of NSynth, or "
+            "its examples.json and wav files"
         )
     # One span may have been many records: a hole in a download counts by its bytes.
     share = max(
@@ -128,10 +153,13 @@ def _check_content(manifest: Manifest, plan: Plan, max_quarantined: float) -> No
         )
 
 
-def _store(manifest: Manifest, uri: str, *, force: bool) -> Manifest:
-    data = manifest.to_json().encode()
-    if storage.create(uri, data):
-        return manifest
+def _store(manifest: Manifest, plan: Plan, *, force: bool) -> Manifest:
+    uri, data = plan.manifest_uri, manifest.to_json().encode()
+    # The manifest comes last, and a README never stands beside the manifest of another digest.
+    if not storage.exists(uri):
+        storage.put(storage.join(plan.folder, README), readme(manifest).encode())
+        if storage.create(uri, data):
+            return manifest
     try:
         stored = load_manifest(uri)
     except PipelineError as err:
@@ -145,5 +173,6 @@ def _store(manifest: Manifest, uri: str, *, force: bool) -> Manifest:
             f"this conversion found {manifest.manifest_digest}; convert into another root"
         )
     if force:
+        storage.put(storage.join(plan.folder, README), readme(manifest).encode())
         storage.put(uri, data)
     return manifest if force else stored

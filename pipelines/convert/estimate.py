@@ -1,20 +1,37 @@
 """What a conversion will cost, before it runs: bytes and time, from a sample of the source."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from pipelines import storage
+from pipelines.convert.gunzip import GzipStream
+from pipelines.convert.jsonwav import read_part
 from pipelines.convert.plan import ByteRange, Plan
-from pipelines.convert.shards import convert_bytes, encode
-from pipelines.convert.tfrecord import Window
+from pipelines.convert.shards import Converted, convert_bytes, encode, summarised
+from pipelines.convert.sources import (
+    GZIP,
+    JSON_WAV,
+    JSON_WAV_TAR,
+    JSON_WAV_TAR_GZ,
+    TFRECORD,
+    fetcher,
+)
+from pipelines.convert.tfrecord import Position, Window
 from pipelines.errors import ConfigError
 
 SAMPLE_BYTES: Final = 16 * 2**20
 """Source bytes converted in memory for the estimate: some sixty notes, a fraction of a second."""
 
-# Without a sample (a source that begins with damage): what NSynth's own notes came to.
-_USUAL_SHARE: Final = 0.1
+_SAMPLE_NOTES: Final = 64
+_SAMPLE_BLOCK_BYTES: Final = 2**20
+
+# Without a sample (a source that begins with damage, an archive that may have examples.json at its
+# end): what NSynth's own notes came to, in bytes of shards for a byte of source.
+_USUAL_SHARES: Final = MappingProxyType(
+    {TFRECORD: 0.1, GZIP: 0.2, JSON_WAV: 0.2, JSON_WAV_TAR: 0.2, JSON_WAV_TAR_GZ: 0.3}
+)
 _HEADROOM: Final = 1.1
 
 
@@ -36,21 +53,34 @@ class Estimate:
 
 def estimate(planned: Plan) -> Estimate:
     """Converts the first bytes of the first source in memory and scales what that took."""
-    source = planned.sources[0]
-    sample = ByteRange(0, source, 0, min(SAMPLE_BYTES, source.size))
-    window = Window(lambda start, end: storage.read_range(source.uri, start, end), size=source.size)
+    ranges = list(planned.ranges())
     begun = time.perf_counter()
-    converted = convert_bytes(window, sample)
-    stored = len(encode(converted.table, summary=converted.summary))
+    converted, sample_bytes = _sample(ranges[0])
+    stored = len(encode(converted.table, summary=converted.summary)) if converted else 0
     seconds = time.perf_counter() - begun
-    scale = planned.source_bytes / sample.end
-    has_notes = converted.summary.num_notes > 0
-    return Estimate(
-        num_ranges=sum(1 for _ in planned.ranges()),
-        source_bytes=planned.source_bytes,
-        stored_bytes=round(stored * scale if has_notes else planned.source_bytes * _USUAL_SHARE),
-        seconds=seconds * scale if has_notes else None,
-    )
+    has_notes = converted is not None and converted.summary.num_notes > 0
+    if not has_notes:
+        usual = sum(source.size * _USUAL_SHARES[source.form] for source in planned.sources)
+        return Estimate(len(ranges), planned.source_bytes, round(usual), None)
+    scale = planned.source_bytes / sample_bytes
+    return Estimate(len(ranges), planned.source_bytes, round(stored * scale), seconds * scale)
+
+
+def _sample(first: ByteRange) -> tuple[Converted | None, int]:
+    """The beginning of a range converted, and how many bytes of its source that took."""
+    source = first.source
+    if first.part is not None:
+        part = replace(first.part, wavs=first.part.wavs[:_SAMPLE_NOTES])
+        entry = Position(first.begin, synced=True)
+        return summarised(read_part(source, part), first, entry=entry), part.wav_bytes
+    sample = replace(first, end=min(first.end, SAMPLE_BYTES))
+    if source.form == TFRECORD:
+        return convert_bytes(Window(fetcher(source), size=source.size), sample), sample.end
+    if source.form == GZIP:
+        stream = GzipStream(fetcher(source), size=source.size)
+        window = Window(stream.read, size=None, block_bytes=_SAMPLE_BLOCK_BYTES)
+        return convert_bytes(window, sample), stream.num_fetched
+    return None, 0
 
 
 def check_space(planned: Plan, missing_bytes: int) -> None:

@@ -13,6 +13,7 @@ from pipelines.convert.estimate import check_space
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.plan import ByteRange, Parameters, Plan, plan
 from pipelines.convert.shards import check_shard
+from pipelines.convert.streams import rest_of
 from pipelines.convert.watch import watched
 from pipelines.errors import ConfigError, ShardError
 from pipelines.progress import OnProgress, ignore
@@ -33,13 +34,13 @@ def convert(
     force: bool = False,
     on_progress: OnProgress = ignore,
 ) -> tuple[str, Manifest]:
-    """Converts TFRecord files of NSynth to Parquet shards under `root`.
+    """Converts NSynth's files, of either form, to Parquet shards under `root`.
 
     Running it again converts only the ranges that have no intact shard, and none where the manifest
     is there.
 
     Args:
-      sources: URIs of TFRecord files.
+      sources: URIs of TFRecord files, or of what holds examples.json and wav files.
       root: the location that holds `notes/`.
       num_workers: ranges converted at a time; all processors by default.
       max_quarantined: share of damaged records above which nothing is committed.
@@ -70,7 +71,7 @@ def convert(
         planned.folder,
     )
     if missing:
-        check_space(planned, sum(byte_range.end - byte_range.begin for byte_range in missing))
+        check_space(planned, sum(byte_range.source_bytes for byte_range in missing))
         with watched(planned, missing, on_progress):
             beam.run(
                 missing,
@@ -83,13 +84,15 @@ def convert(
 
 
 def _without_shard(planned: Plan, ranges: Sequence[ByteRange]) -> list[ByteRange]:
-    """The ranges whose shard is absent or damaged."""
+    """The ranges whose shard is absent or damaged; of a stream, what follows its intact shards."""
     stored = storage.sizes(planned.folder)
-    present = [byte_range for byte_range in ranges if byte_range.shard_name in stored]
+    files = [byte_range for byte_range in ranges if not byte_range.source.is_stream]
+    rests = [rest_of(r, folder=planned.folder) for r in ranges if r.source.is_stream]
+    present = [byte_range for byte_range in files if byte_range.shard_name in stored]
     with ThreadPoolExecutor(_READERS) as pool:
         intact = pool.map(lambda r: _is_intact(storage.join(planned.folder, r.shard_name)), present)
         done = {r.shard_name for r, is_intact in zip(present, intact, strict=True) if is_intact}
-    return [byte_range for byte_range in ranges if byte_range.shard_name not in done]
+    return [*filter(None, rests), *(r for r in files if r.shard_name not in done)]
 
 
 def _is_intact(uri: str) -> bool:

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from pipelines import storage
 from pipelines.convert.accounting import Account
-from pipelines.convert.plan import Parameters, Plan, Source, digest
+from pipelines.convert.plan import Parameters, Plan, digest
 from pipelines.convert.shards import ShardSummary
+from pipelines.convert.sources import Source
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.notes import DATASET_VERSION
 
@@ -104,10 +105,13 @@ def make_manifest(
         num_notes=sum(shard.num_notes for shard in shards),
         num_quarantined=sum(quarantined.values()),
         quarantined=dict(sorted(quarantined.items())),
-        source_bytes=plan.source_bytes,
+        source_bytes=sum(account.size for account in accounts),
         record_bytes=sum(account.record_bytes for account in accounts),
         skipped_bytes=sum(account.skipped_bytes for account in accounts),
-        sources=plan.sources,
+        sources=tuple(
+            replace(source, size=account.size)
+            for source, account in zip(plan.sources, accounts, strict=True)
+        ),
         parameters=plan.parameters,
         shards=tuple(_listed(shard) for shard in shards),
         spans=spans,

@@ -2,30 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from pipelines import storage
+from pipelines.convert.parts import Part, parts_of
+from pipelines.convert.sources import GZIP, TFRECORD, Source, find_sources
+from pipelines.convert.tfrecord import Position
 from pipelines.errors import ConfigError
 from pipelines.notes import DATASET_VERSION, NUM_SAMPLES
 
 RANGE_BYTES: Final = 128 * 2**20
 
-
-@dataclass(frozen=True)
-class Source:
-    """One file to convert, as it was when the conversion was planned.
-
-    Attributes:
-      name: what the notes call it; the same wherever the file lies.
-      tag: what changes with the content: an etag, or a time of change.
-    """
-
-    name: str
-    uri: str
-    size: int
-    tag: str
+_NOTE_BYTES: Final = 2**18
+"""About what a note takes in a TFRecord, so that shards of either form have a like size."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +37,46 @@ class Parameters:
         if self.num_samples != NUM_SAMPLES:
             raise ConfigError(f"num_samples must be {NUM_SAMPLES}, got {self.num_samples}")
 
+    @property
+    def range_notes(self) -> int:
+        """Notes of a json + wav source that one shard covers."""
+        return max(1, self.range_bytes // _NOTE_BYTES)
+
 
 @dataclass(frozen=True)
 class ByteRange:
     """The part of a source that one shard covers: the records whose header begins in it.
 
+    That of a stream is where it begins, or goes on: as many shards follow, each of that length, as
+    it takes to its end.
+
     Attributes:
       file: the number of the source.
-      begin: first byte; names the shard.
-      end: the byte behind the last.
+      begin: first byte, of what a compressed file unfolds to, or number of the first note of a json
+        + wav source; names the shard.
+      end: the byte or number behind the last.
+      entry: of a stream that goes on, where its reader stands.
+      part: of a json + wav source that is no stream, where its notes lie.
     """
 
     file: int
     source: Source
     begin: int
     end: int
+    entry: Position | None = None
+    part: Part | None = None
 
     @property
     def shard_name(self) -> str:
         """The name of the shard, the same at each attempt."""
         return f"part-{self.file:05d}-{self.begin:015d}.parquet"
+
+    @property
+    def source_bytes(self) -> int:
+        """Bytes of the source, as they are stored, that are read for it."""
+        if self.source.is_stream:
+            return self.source.size
+        return self.part.wav_bytes if self.part else self.end - self.begin
 
 
 @dataclass(frozen=True)
@@ -92,24 +103,35 @@ class Plan:
         return storage.join(self.folder, "manifest.json")
 
     def ranges(self) -> Iterator[ByteRange]:
-        """The byte ranges, in the order of the sources' bytes."""
+        """The ranges, in the order of the sources' bytes or notes.
+
+        Raises:
+          ConfigError: a source's examples.json is missing or is not what it should be.
+        """
+        num_bytes, num_notes = self.parameters.range_bytes, self.parameters.range_notes
         for file, source in enumerate(self.sources):
-            for begin in range(0, source.size, self.parameters.range_bytes):
-                end = min(begin + self.parameters.range_bytes, source.size)
-                yield ByteRange(file, source, begin, end)
+            if source.is_stream:
+                end = num_bytes if source.form == GZIP else num_notes
+                yield ByteRange(file, source, 0, end)
+            elif source.form == TFRECORD:
+                for begin in range(0, source.size, num_bytes):
+                    yield ByteRange(file, source, begin, min(begin + num_bytes, source.size))
+            else:
+                for part in parts_of(source, num_notes=num_notes):
+                    yield ByteRange(file, source, part.begin, part.end, part=part)
 
 
 def plan(sources: Sequence[str], *, root: str, parameters: Parameters) -> Plan:
-    """Plans the conversion of TFRecord files.
+    """Plans a conversion.
 
     Args:
-      sources: URIs; a name with `*` stands for all that match.
+      sources: URIs of files and folders; a name with `*` stands for all that match.
       root: the location that holds `notes/`, `runs/` and `registry/`.
 
     Raises:
-      ConfigError: a source is missing or empty.
+      ConfigError: a source is missing, empty, or of no form that is known.
     """
-    found = _identified([storage.absolute(uri) for source in sources for uri in _expand(source)])
+    found = find_sources(sources)
     root = storage.absolute(root)
     dataset_id = digest(
         {
@@ -125,35 +147,3 @@ def digest(content: Any) -> str:
     """SHA-256 of a value's canonical JSON, in hexadecimal."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _expand(source: str) -> list[str]:
-    if "*" not in source:
-        return [source]
-    found = storage.glob(source)
-    if not found:
-        raise ConfigError(f"no file matches {source}; check the path")
-    return found
-
-
-def _identified(uris: Iterable[str]) -> tuple[Source, ...]:
-    if not (uris := list(uris)):
-        raise ConfigError("there is nothing to convert; name at least one TFRecord file")
-    sources = []
-    for uri, name in zip(uris, _short_names(uris), strict=True):
-        size, tag = storage.identity(uri)
-        if size == 0:
-            raise ConfigError(f"{uri} is empty; expected a TFRecord file")
-        sources.append(Source(name, uri, size, tag))
-    return tuple(sources)
-
-
-def _short_names(uris: Sequence[str]) -> list[str]:
-    """The shortest ends of the paths that tell them apart; equal on every machine for one file."""
-    for uri in uris:
-        if uris.count(uri) > 1:
-            raise ConfigError(f"{uri} is named twice; name each source once")
-    depth = 1
-    while len(set(names := ["/".join(uri.split("/")[-depth:]) for uri in uris])) < len(uris):
-        depth += 1
-    return names

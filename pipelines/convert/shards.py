@@ -19,8 +19,11 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipelines import storage
+from pipelines.convert.gunzip import Fault
 from pipelines.convert.plan import ByteRange, digest
-from pipelines.convert.ranges import read_range
+from pipelines.convert.ranges import Content, read_range
+from pipelines.convert.readahead import ReadAhead
+from pipelines.convert.sources import fetcher
 from pipelines.convert.tfrecord import Position, Span, Window
 from pipelines.errors import ShardError
 from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, SCHEMA
@@ -57,6 +60,8 @@ class ShardSummary:
       quarantined: number of sound records that cannot become notes, by reason.
       notes_digest: of all that a row holds but its samples, `peak` and `rms`.
       samples_digest: of the stored samples.
+      is_last: whether its source ends with the range, which only streams have to say.
+      fault: where and why the stream broke off, if it did.
     """
 
     file: int
@@ -72,6 +77,8 @@ class ShardSummary:
     quarantine_digest: str
     notes_digest: str
     samples_digest: str
+    is_last: bool = False
+    fault: Fault | None = None
     dataset_version: int = DATASET_VERSION
     format_version: int = SHARD_FORMAT_VERSION
 
@@ -105,18 +112,25 @@ def convert_range(
       entry: where the first record begins, when the range before says so; otherwise the range
         looks for it, except at the start of a file.
     """
-    uri = byte_range.source.uri
-    window = Window(
-        lambda start, end: storage.read_range(uri, start, end), size=byte_range.source.size
-    )
-    converted = convert_bytes(window, byte_range, entry=entry)
-    summary = converted.summary
-    # The quarantine goes first: a shard that is there has all that belongs to it. A range that is
-    # read again from another entry also takes the place of what was wrongly set aside.
-    if summary.quarantined or entry is not None:
-        storage.put(storage.join(folder, "quarantine", summary.name), encode(converted.quarantine))
-    storage.put(storage.join(folder, summary.name), encode(converted.table, summary=summary))
-    return summary
+    source = byte_range.source
+    with ReadAhead(fetcher(source), stop=byte_range.end) as read:
+        converted = convert_bytes(Window(read, size=source.size), byte_range, entry=entry)
+    store(converted, folder=folder, again=entry is not None)
+    return converted.summary
+
+
+def store(converted: Converted, *, folder: str, again: bool = False) -> None:
+    """Stores a shard, and its quarantine where there is one.
+
+    Args:
+      again: whether the range was read before from another entry; what was wrongly set aside then
+        is replaced too.
+    """
+    name = converted.summary.name
+    # The quarantine goes first: a shard that is there has all that belongs to it.
+    if converted.summary.quarantined or again:
+        storage.put(storage.join(folder, "quarantine", name), encode(converted.quarantine))
+    storage.put(storage.join(folder, name), encode(converted.table, summary=converted.summary))
 
 
 def convert_bytes(
@@ -125,6 +139,18 @@ def convert_bytes(
     """Converts one range of the bytes in a window; stores nothing."""
     entry = entry or Position(byte_range.begin, synced=byte_range.begin == 0)
     content = read_range(window, entry, end=byte_range.end, source_file=byte_range.source.name)
+    return summarised(content, byte_range, entry=entry)
+
+
+def summarised(
+    content: Content,
+    byte_range: ByteRange,
+    *,
+    entry: Position,
+    is_last: bool = False,
+    fault: Fault | None = None,
+) -> Converted:
+    """What was read of a range as it will be stored; see `ShardSummary` for the arguments."""
     audio = np.concatenate([np.empty((0, NUM_SAMPLES), np.float32), *content.samples])
     table = to_table(content.notes, audio)
     quarantine = pa.Table.from_pylist(content.quarantined, QUARANTINE_SCHEMA)
@@ -143,6 +169,8 @@ def convert_bytes(
         quarantine_digest=rows_digest(quarantine),
         notes_digest=notes_digest(table),
         samples_digest=samples_digest(table),
+        is_last=is_last,
+        fault=fault,
     )
     return Converted(table, quarantine, summary)
 
@@ -169,16 +197,18 @@ def encode(table: pa.Table, *, summary: ShardSummary | None = None) -> bytes:
         table = table.replace_schema_metadata({_SUMMARY_KEY: stored})
     audio = AUDIO_FIELD.name in table.column_names
     buffer = io.BytesIO()
-    pq.write_table(
-        table,
+    with pq.ParquetWriter(
         buffer,
-        row_group_size=_ROW_GROUP_NOTES,
+        table.schema,
         compression="zstd",
         write_page_checksum=True,
         # Floats of like magnitude share their high bytes; samples hardly ever repeat.
         use_byte_stream_split=["audio.list.element"] if audio else False,
         use_dictionary=[name for name in table.column_names if name.endswith("_str")],
-    )
+    ) as writer:
+        # A row group without a row stops Hugging Face's reader.
+        if table.num_rows:
+            writer.write_table(table, row_group_size=_ROW_GROUP_NOTES)
     return buffer.getvalue()
 
 
@@ -215,6 +245,7 @@ def summary_of(file: pq.ParquetFile, uri: str) -> ShardSummary:
             "entry": Position(*content["entry"]),
             "exit": Position(*content["exit"]),
             "spans": tuple(Span(*span) for span in content["spans"]),
+            "fault": Fault(*content["fault"]) if content.get("fault") else None,
         }
     )
     if summary.name != storage.name(uri):

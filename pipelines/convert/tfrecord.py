@@ -35,6 +35,7 @@ REASONS: Final = (LENGTH_CRC, PAYLOAD_CRC, TRUNCATED, RECORD_TOO_LONG)
 _HEADER: Final = struct.Struct("<QI")
 _CRC: Final = struct.Struct("<I")
 _SCAN_BYTES: Final = 2**20
+_UNKNOWN_SIZE: Final = 2**63
 
 
 class Record(NamedTuple):
@@ -82,14 +83,17 @@ class Window:
 
     Args:
       read: returns bytes [start, end) of the file.
-      size: bytes in the file.
+      size: bytes in the file; None where only its end will tell, at which `read` returns nothing.
       block_bytes: how much one call of `read` asks for.
+
+    Attributes:
+      size: bytes in the file; until the end of one of unknown size is met, more than it can have.
     """
 
     def __init__(
-        self, read: Callable[[int, int], bytes], *, size: int, block_bytes: int = 8 * 2**20
+        self, read: Callable[[int, int], bytes], *, size: int | None, block_bytes: int = 8 * 2**20
     ) -> None:
-        self.size = size
+        self.size = _UNKNOWN_SIZE if size is None else size
         self._read = read
         self._block_bytes = block_bytes
         self._blocks: deque[tuple[int, bytes]] = deque()
@@ -100,14 +104,20 @@ class Window:
         Args:
           keep: what lies before it is let go; `start` unless told.
         """
+        self._hold(start if keep is None else keep, min(end, self.size))
         end = min(end, self.size)
-        self._hold(start if keep is None else keep, end)
         parts = []
         for offset, block in self._blocks:
             if offset >= end:
                 break
             parts.append(block[max(start - offset, 0) : end - offset])
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def reaches(self, end: int, *, keep: int) -> bool:
+        """Whether the file has so many bytes; one of unknown size is read to tell."""
+        if self.size == _UNKNOWN_SIZE:
+            self._hold(keep, end)
+        return end <= self.size
 
     def _hold(self, start: int, end: int) -> None:
         if not self._blocks or start < self._blocks[0][0] or start > self._held_end():
@@ -116,6 +126,9 @@ class Window:
             self._blocks.popleft()
         while (at := self._held_end() if self._blocks else start) < end:
             block = self._read(at, min(at + self._block_bytes, self.size))
+            if not block and self.size == _UNKNOWN_SIZE:
+                self.size = at
+                return
             if not block:
                 raise OSError(
                     f"the source ends at byte {at} but had {self.size} when it was planned"
@@ -167,6 +180,7 @@ class Finder:
         stop = min(start + self._scan_bytes, self._end)
         offsets, lengths = find_headers(self._window.bytes_at(start, stop + HEADER_BYTES - 1))
         ends = start + offsets + lengths + FRAME_BYTES
+        self._window.reaches(int(ends.max(initial=start)), keep=start)
         whole = ends <= self._window.size
         offsets, lengths = offsets[whole], lengths[whole]
         data = self._window.bytes_at(start, int(ends[whole].max(initial=start)))
@@ -200,9 +214,9 @@ def read_records(
     if not start.synced:
         found = finder.first(offset)
         if found is None:
-            return Position(end, synced=False)
+            return Position(min(end, window.size), synced=False)
         offset = found
-    while offset < end:
+    while offset < end and window.reaches(offset + 1, keep=offset):
         record = record_at(window, offset, finder)
         if isinstance(record, Record):
             yield record
@@ -213,10 +227,10 @@ def read_records(
             offset = record.end
             continue
         found = finder.first(offset + 1)
-        stop = end if found is None else found
+        stop = min(end, window.size) if found is None else found
         yield Span(offset, stop - offset, record.reason)
         if found is None:
-            return Position(end, synced=False)
+            return Position(stop, synced=False)
         offset = found
     return Position(offset, synced=True)
 
@@ -233,15 +247,14 @@ def record_at(window: Window, offset: int, finder: Finder) -> Record | Span:
         return Span(offset, HEADER_BYTES, RECORD_TOO_LONG)
     payload_at = offset + HEADER_BYTES
     end = payload_at + length + FOOTER_BYTES
-    if end > window.size:
+    if not window.reaches(end, keep=offset):
         return Span(offset, window.size - offset, TRUNCATED)
-    if finder.rules_out(offset):
-        return Span(offset, end - offset, PAYLOAD_CRC)
-    payload = window.bytes_at(payload_at, end - FOOTER_BYTES, keep=offset)
-    (payload_crc,) = _CRC.unpack(window.bytes_at(end - FOOTER_BYTES, end, keep=offset))
-    if masked_crc(payload) != payload_crc:
-        return Span(offset, end - offset, PAYLOAD_CRC)
-    return Record(offset, payload)
+    if not finder.rules_out(offset):
+        payload = window.bytes_at(payload_at, end - FOOTER_BYTES, keep=offset)
+        (payload_crc,) = _CRC.unpack(window.bytes_at(end - FOOTER_BYTES, end, keep=offset))
+        if masked_crc(payload) == payload_crc:
+            return Record(offset, payload)
+    return Span(offset, end - offset, PAYLOAD_CRC)
 
 
 def find_headers(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -264,8 +277,10 @@ def find_headers(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def _integers(data: bytes, offsets: NDArray[np.int64]) -> NDArray[np.uint32]:
     """The little-endian uint32 at each offset."""
     octets = np.frombuffer(data, np.uint8)
-    parts = [octets[offsets + byte].astype(np.uint32) << np.uint32(8 * byte) for byte in range(4)]
-    return parts[0] | parts[1] | parts[2] | parts[3]
+    integers = np.zeros(len(offsets), np.uint32)
+    for byte in range(4):
+        integers |= octets[offsets + byte].astype(np.uint32) << np.uint32(8 * byte)
+    return integers
 
 
 def _continues(window: Window, offset: int, *, keep: int) -> bool:

@@ -28,12 +28,17 @@ def watched(planned: Plan, missing: Sequence[ByteRange], on_progress: OnProgress
     stopped = threading.Event()
     begun = time.monotonic()
 
-    def report() -> None:
+    def report(*, ended: bool = False) -> None:
         # A shard that is written again, by --force or after damage, is told by its time.
         now = storage.modified(planned.folder)
         written = {name for name, changed in now.items() if before.get(name) != changed}
-        done = [byte_range for byte_range in missing if byte_range.shard_name in written]
-        num_bytes = sum(byte_range.end - byte_range.begin for byte_range in done)
+        # The first shard of a stream tells nothing of how many follow.
+        done = [
+            byte_range
+            for byte_range in missing
+            if byte_range.shard_name in written and (ended or not byte_range.source.is_stream)
+        ]
+        num_bytes = sum(byte_range.source_bytes for byte_range in done)
         rate = num_bytes / 1e6 / (time.monotonic() - begun)
         on_progress(
             Progress(
@@ -59,4 +64,4 @@ def watched(planned: Plan, missing: Sequence[ByteRange], on_progress: OnProgress
     finally:
         stopped.set()
         watcher.join()
-    report()
+    report(ended=True)

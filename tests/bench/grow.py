@@ -9,8 +9,9 @@ from itertools import cycle
 from pathlib import Path
 
 from pipelines import storage
+from pipelines.convert.crc import masked_crc
 from pipelines.convert.example import decode
-from pipelines.convert.tfrecord import Position, Record, Window, masked_crc, read_records
+from pipelines.convert.tfrecord import Position, Record, Window, read_records
 
 
 def main(source: str, out: str, num_bytes: float) -> None:

@@ -4,43 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.convert.accounting import account, join
-from pipelines.convert.plan import Parameters, Plan, Source
-from pipelines.convert.shards import Converted, ShardSummary, convert_bytes
-from pipelines.convert.tfrecord import Position, Window
+from pipelines.convert.accounting import account
+from pipelines.convert.tfrecord import Position
 from pipelines.errors import ShardError
 from tests.pipelines.convert import slow_reader
+from tests.pipelines.convert.conversion import Conversion
 from tests.pipelines.convert.damage import damaged_files, intact_files
-from tests.pipelines.convert.records import flipped, frame, reader, tfrecord
+from tests.pipelines.convert.records import flipped, frame, tfrecord
 
 MAX_RANGES = 30
 """Bounds the time of an example."""
-
-
-class Conversion:
-    """Bytes in memory converted range by range, as a conversion does with files."""
-
-    def __init__(self, data: bytes, range_bytes: int) -> None:
-        source = Source("tiny", "tiny", len(data), "")
-        plan = Plan("", "", (source,), Parameters(range_bytes=range_bytes))
-        self.ranges = {r.shard_name: r for r in plan.ranges()}
-        self.window = Window(reader(data), size=len(data))
-        self.num_again = 0
-        self.converted = {name: convert_bytes(self.window, r) for name, r in self.ranges.items()}
-
-    def again(self, shard: ShardSummary, position: Position) -> ShardSummary:
-        self.num_again += 1
-        byte_range = self.ranges[shard.name]
-        self.converted[shard.name] = convert_bytes(self.window, byte_range, entry=position)
-        return self.converted[shard.name].summary
-
-    def join(self) -> list[ShardSummary]:
-        alone: list[Converted] = list(self.converted.values())
-        return join([converted.summary for converted in alone], again=self.again)
-
-    def records(self) -> list[int]:
-        """Offsets of the sound records: no payload here is an example, so all are set aside."""
-        return [row["offset"] for c in self.converted.values() for row in c.quarantine.to_pylist()]
 
 
 def ranges_of(data: bytes, draw: int) -> int:

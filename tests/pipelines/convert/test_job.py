@@ -153,7 +153,7 @@ def test_convert_goes_on_where_it_stopped(source: Path, root: str) -> None:
     before = stamps(root)
     _, found = run(source, root)
     assert digests(found) == digests(expected)
-    assert written_since(root, before) == {"manifest.json", lost.name}
+    assert written_since(root, before) == {"manifest.json", "README.md", lost.name}
 
 
 @pytest.mark.parametrize("part", ["page", "summary", "end"])
@@ -171,7 +171,7 @@ def test_convert_again_replaces_a_damaged_shard(
         _, found = run(source, root)
     assert f"converting its range again: {damaged} is damaged" in caplog.text
     assert digests(found) == digests(expected)
-    assert written_since(root, before) == {"manifest.json", damaged.name}
+    assert written_since(root, before) == {"manifest.json", "README.md", damaged.name}
 
 
 @pytest.mark.parametrize("content", ['{"format_version": 99}', "", "{}"])
@@ -297,7 +297,7 @@ def test_convert_over_the_limit_commits_nothing_until_it_is_raised(
     before = stamps(root)
     assert "manifest.json" not in {Path(name).name for name in before}
     uri, manifest = run(path, root, max_quarantined=0.25)
-    assert written_since(root, before) == {"manifest.json"}
+    assert written_since(root, before) == {"manifest.json", "README.md"}
     assert manifest.num_notes == 3
     assert load_manifest(uri) == manifest
 
@@ -325,7 +325,7 @@ def test_convert_refuses_bad_requests_before_any_work(
     requests: list[tuple[Path, str, dict[str, Any], str]] = [
         (tmp_path / "none", root, {}, "there is no file .*none; check the path"),
         (tmp_path / "file", root, {}, "file is empty; expected a TFRecord file"),
-        (tmp_path, root, {}, "expected a file but .* is a folder"),
+        (tmp_path, root, {}, "there is no examples.json in the folder .*; name TFRecord files"),
         (source, str(tmp_path / "file"), {}, "cannot use .*: Not a directory; check the path"),
         (source, "/proc/nsynth", {}, "cannot make the folder /proc/nsynth/notes/"),
         (source, root, {"max_quarantined": 1.5}, "max_quarantined must be from 0 to 1, got 1.5"),

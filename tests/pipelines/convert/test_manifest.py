@@ -8,8 +8,9 @@ import pytest
 
 from pipelines.convert.accounting import Account
 from pipelines.convert.manifest import Manifest, load_manifest, make_manifest
-from pipelines.convert.plan import Parameters, Plan, Source
+from pipelines.convert.plan import Parameters, Plan
 from pipelines.convert.shards import ShardSummary
+from pipelines.convert.sources import Source
 from pipelines.convert.tfrecord import Position, Span
 from pipelines.errors import ConfigError, DatasetError, PipelineError
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.convert.plan import Parameters, Plan, Source, plan
+from pipelines.convert.plan import Parameters, Plan, plan
+from pipelines.convert.sources import Source
 from pipelines.errors import ConfigError
 
 SMALL = Parameters(range_bytes=40)
@@ -103,7 +104,7 @@ def test_plan_refuses_what_it_cannot_convert(source: Path) -> None:
         ([], "there is nothing to convert; name at least one TFRecord file"),
         ([f"{source}x"], f"there is no file {source}x; check the path"),
         ([f"{source.parent}/empty"], "empty is empty; expected a TFRecord file"),
-        ([str(source.parent)], "expected a file but .* is a folder; name the file in it"),
+        ([str(source.parent)], "there is no examples.json in the folder .*; name TFRecord files"),
         ([str(source), str(source)], "is named twice; name each source once"),
         ([f"{source.parent}/*.wav"], r"no file matches .*/\*.wav; check the path"),
         (["gopher://host/x"], "cannot open gopher://host/x: Protocol not known"),

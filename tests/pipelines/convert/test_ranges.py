@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import xxhash
 
-from pipelines.convert.ranges import Content, read_range
+from pipelines.convert.ranges import MAX_SET_ASIDE, Content, read_range
 from pipelines.convert.tfrecord import MAX_RECORD_BYTES, Position, Window
+from pipelines.errors import DatasetError
 from tests.pipelines.convert.records import (
     ATOL,
     flipped,
@@ -93,6 +94,13 @@ def test_read_range_of_a_truncated_file_keeps_what_is_whole() -> None:
     assert [(span.length, span.reason) for span in found.spans] == [
         (len(frame(note(2))) - 1000, "truncated")
     ]
+
+
+def test_read_range_refuses_to_set_aside_more_than_fits_memory() -> None:
+    data = tfrecord(note(1)) + (frame(b"") + b"?") * (MAX_SET_ASIDE // 2) + tfrecord(note(2))
+    assert [row["note"] for row in content_of(data).notes] == [1, 2]
+    with pytest.raises(DatasetError, match="more than 65536 records between bytes 0 and "):
+        content_of(data + frame(b""))
 
 
 def test_read_range_describes_the_original_samples() -> None:

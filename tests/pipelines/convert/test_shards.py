@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.convert.plan import ByteRange, Source
+from pipelines.convert.plan import ByteRange
 from pipelines.convert.shards import (
     SHARD_FORMAT_VERSION,
     check_shard,
@@ -20,6 +20,7 @@ from pipelines.convert.shards import (
     encode,
     read_summary,
 )
+from pipelines.convert.sources import Source
 from pipelines.convert.tfrecord import Position
 from pipelines.errors import ShardError
 from pipelines.notes import SCHEMA

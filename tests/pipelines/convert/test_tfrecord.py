@@ -1,8 +1,6 @@
 import struct
 from collections.abc import Generator
 
-import google_crc32c
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -17,9 +15,7 @@ from pipelines.convert.tfrecord import (
     Record,
     Span,
     Window,
-    header_offsets,
-    length_crcs,
-    masked_crc,
+    find_headers,
     read_records,
 )
 from tests.pipelines.convert import slow_reader
@@ -36,14 +32,20 @@ def window(data: bytes, block_bytes: int = 8 * 2**20) -> Window:
 
 
 def read_all(
-    data: bytes, start: Position = START, end: int | None = None, *, block_bytes: int = 8 * 2**20
+    data: bytes,
+    start: Position = START,
+    end: int | None = None,
+    *,
+    block_bytes: int = 8 * 2**20,
+    scan_bytes: int = SCAN_BYTES,
 ) -> tuple[list[Record], list[Span], Position]:
     records, spans, stop = list[Record](), list[Span](), start
 
     def items() -> Generator[Record | Span, None, None]:
         nonlocal stop
         limit = len(data) if end is None else end
-        stop = yield from read_records(window(data, block_bytes), start, limit)
+        opened = window(data, block_bytes)
+        stop = yield from read_records(opened, start, limit, scan_bytes=scan_bytes)
 
     for item in items():
         if isinstance(item, Record):
@@ -53,40 +55,23 @@ def read_all(
     return records, spans, stop
 
 
-def test_masked_crc_is_the_one_of_the_format() -> None:
-    # Source: the check value of CRC-32C, 0xE3069283, and the masking of the format's description.
-    crc = 0xE3069283
-    assert masked_crc(b"123456789") == (((crc >> 15) | (crc << 17)) + 0xA282EAD8) % 2**32
-
-
-def test_length_crcs_equal_google_crc32c() -> None:
-    rng = np.random.default_rng(0)
-    lengths = np.append(rng.integers(0, 2**32, 2000, np.uint32), [0, 1, 2**24, 2**32 - 1])
-    lengths = lengths.astype(np.uint32)
-    expected = [masked_crc(struct.pack("<Q", int(length))) for length in lengths]
-    assert length_crcs(lengths).tolist() == expected
-    assert google_crc32c.value(struct.pack("<Q", 0)) == 0x8C28B28A
-
-
-def test_length_crcs_are_never_zero_for_a_believable_length() -> None:
-    # The scan skips candidates with checksum zero, so that holes of zeros cost nothing.
-    lengths = np.arange(MAX_RECORD_BYTES + 1, dtype=np.uint32)
-    assert length_crcs(lengths).all()
-
-
 @given(st.one_of(damaged_files, st.binary(max_size=64)))
 @example(b"")
 @example(header(0))
 @example(header(MAX_RECORD_BYTES) + header(MAX_RECORD_BYTES + 1) + header(2**32))
 @example(bytes(40) + header(256))
-def test_header_offsets_equal_a_search_byte_by_byte(data: bytes) -> None:
+def test_find_headers_equals_a_search_byte_by_byte(data: bytes) -> None:
     expected = [at for at in range(len(data)) if slow_reader.believable(data, at)]
-    assert header_offsets(data) == expected
+    offsets, lengths = find_headers(data)
+    assert offsets.tolist() == expected
+    assert lengths.tolist() == [struct.unpack_from("<Q", data, at)[0] for at in expected]
 
 
-@given(damaged_files, st.integers(1, 40))
-def test_read_records_equals_the_slow_reader(data: bytes, block_bytes: int) -> None:
-    records, spans, stop = read_all(data, block_bytes=block_bytes)
+@given(damaged_files, st.integers(1, 40), st.integers(1, 40))
+def test_read_records_equals_the_slow_reader(
+    data: bytes, block_bytes: int, scan_bytes: int
+) -> None:
+    records, spans, stop = read_all(data, block_bytes=block_bytes, scan_bytes=scan_bytes)
     truth = slow_reader.read(data)
     assert [tuple(record) for record in records] == truth.records
     assert [tuple(span) for span in spans] == truth.spans
@@ -159,8 +144,33 @@ def test_read_records_gives_the_reason_and_keeps_the_rest(
     assert len(records) == kept
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(header(MAX_RECORD_BYTES // 4) * 2**18 + bytes(5 * 2**20), id="headers"),
+        pytest.param(
+            tfrecord(b"abc") + (header(2**22) + frame(b"abc")) * 2**15 + bytes(5 * 2**20),
+            id="headers between records",
+        ),
+        pytest.param((frame(b"abc") + b"?") * 2**16, id="damage between records"),
+    ],
+)
+def test_read_records_reads_no_byte_twice(data: bytes) -> None:
+    num_read = 0
+
+    def read(start: int, end: int) -> bytes:
+        nonlocal num_read
+        num_read += end - start
+        return data[start:end]
+
+    opened = Window(read, size=len(data), block_bytes=2**20)
+    for _ in read_records(opened, START, len(data)):
+        pass
+    assert num_read == len(data)
+
+
 @pytest.mark.parametrize("before", range(14))
-def test_scan_finds_a_header_across_the_border_of_what_it_scans(before: int) -> None:
+def test_read_records_finds_a_header_across_the_border_of_what_it_scans(before: int) -> None:
     # The scan begins one byte after the damage.
     gap = 1 + SCAN_BYTES - before
     data = A + b"\xff" * gap + C

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pipelines import storage
 from pipelines.convert.accounting import Account
 from pipelines.convert.manifest import make_manifest
-from pipelines.convert.plan import Parameters, Plan, Source
+from pipelines.convert.plan import Parameters, Plan
 from pipelines.convert.shards import ShardSummary, encode, notes_digest, samples_digest, to_table
+from pipelines.convert.sources import Source
 from pipelines.convert.tfrecord import Position
 from pipelines.notes import FAMILIES, NUM_SAMPLES, QUALITIES, SAMPLE_RATE_HZ
 

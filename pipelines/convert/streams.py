@@ -1,0 +1,118 @@
+"""Sources that can only be read from front to back: one worker makes all their shards, in order.
+
+How long such a source is nobody knows before its end, so that the last shard says that it is the
+last. What a crash leaves are the first shards: conversion goes on behind them.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, islice
+
+from pipelines import storage
+from pipelines.convert.accounting import START
+from pipelines.convert.archive import opened_archive
+from pipelines.convert.gunzip import GzipStream
+from pipelines.convert.jsonwav import read_items
+from pipelines.convert.plan import ByteRange
+from pipelines.convert.ranges import read_range
+from pipelines.convert.readahead import NO_END, ReadAhead
+from pipelines.convert.shards import (
+    Converted,
+    ShardSummary,
+    check_shard,
+    read_summary,
+    store,
+    summarised,
+)
+from pipelines.convert.sources import GZIP, fetcher
+from pipelines.convert.tfrecord import Position, Window
+from pipelines.errors import ShardError
+
+log = logging.getLogger(__name__)
+
+
+def convert_stream(first: ByteRange, *, folder: str) -> Iterator[ShardSummary]:
+    """Converts a stream from a range on, and stores each shard as soon as it is made."""
+    for converted in convert_pieces(first):
+        store(converted, folder=folder)
+        yield converted.summary
+
+
+def convert_pieces(first: ByteRange) -> Iterator[Converted]:
+    """Converts a stream from a range on, a piece as long as the range at a time; stores nothing."""
+    return _records(first) if first.source.form == GZIP else _notes(first)
+
+
+def rest_of(first: ByteRange, *, folder: str) -> ByteRange | None:
+    """Where conversion goes on behind the intact shards of a stream; None where it has its last."""
+    stored = storage.sizes(folder)
+    while first.shard_name in stored:
+        try:
+            summary = check_shard(storage.join(folder, first.shard_name))
+        except ShardError as err:
+            log.warning("converting its source again from there on: %s", err)
+            break
+        if summary.is_last:
+            return None
+        first = _following(first, entry=summary.exit)
+    return first
+
+
+def read_summaries(first: ByteRange, *, folder: str) -> list[ShardSummary]:
+    """The summaries of all shards of a stream.
+
+    Raises:
+      ShardError: one is damaged or missing.
+    """
+    summaries = list[ShardSummary]()
+    while not summaries or not summaries[-1].is_last:
+        uri = storage.join(folder, first.shard_name)
+        if not storage.exists(uri):
+            raise ShardError(f"{uri} is missing, and no shard before it is its source's last")
+        summaries.append(read_summary(uri))
+        first = _following(first, entry=summaries[-1].exit)
+    return summaries
+
+
+def _records(first: ByteRange) -> Iterator[Converted]:
+    """A compressed TFRecord file; its ranges are of the bytes that it unfolds to."""
+    stream = GzipStream(fetcher(first.source), size=first.source.size)
+    with ReadAhead(stream.read, stop=NO_END) as read:
+        window = Window(read, size=None)
+        piece, entry, is_last = first, first.entry or START, False
+        while not is_last:
+            content = read_range(window, entry, end=piece.end, source_file=first.source.name)
+            is_last = not window.reaches(piece.end + 1, keep=content.exit.offset)
+            yield summarised(
+                content,
+                replace(piece, end=min(piece.end, window.size)),
+                entry=entry,
+                is_last=is_last,
+                fault=stream.fault if is_last else None,
+            )
+            piece, entry = _following(piece, entry=content.exit), content.exit
+
+
+def _notes(first: ByteRange) -> Iterator[Converted]:
+    """A compressed archive of the json + wav form; its ranges are of notes."""
+    with opened_archive(first.source, begin=first.begin) as items:
+        piece, ahead, is_last = first, list(islice(items, 1)), False
+        while not is_last:
+            batch = chain(ahead, islice(items, piece.end - piece.begin - 1))
+            content = read_items(batch, begin=piece.begin, source_file=first.source.name)
+            # Whether more follows only the next note tells.
+            ahead = list(islice(items, 1))
+            is_last = not ahead
+            yield summarised(
+                content,
+                replace(piece, end=content.exit.offset),
+                entry=Position(piece.begin, synced=True),
+                is_last=is_last,
+            )
+            piece = _following(piece, entry=content.exit)
+
+
+def _following(piece: ByteRange, *, entry: Position) -> ByteRange:
+    length = piece.end - piece.begin
+    return replace(piece, begin=piece.end, end=piece.end + length, entry=entry)

@@ -1,0 +1,46 @@
+"""Object storage and folders by one door; one module of it is the only one that knows fsspec.
+
+A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this machine.
+
+- Objects are written whole: locally by a temporary file and a rename, remotely by one put, so that
+  a reader never sees half of one.
+- What may pass (a 5xx answer, throttling, a connection that is cut or stalls) is tried again here
+  and nowhere else, for every verb: all of them may be repeated. A write whose reply was lost is
+  looked up, not repeated blindly.
+- What the user can mend (no such file, no permission, no such bucket) is a ConfigError; every other
+  failure is an OSError, for the retry of a whole stage to catch.
+"""
+
+from pipelines.storage.leftovers import sweep_uploads
+from pipelines.storage.listing import glob, identities, list_folders, modified, sizes
+from pipelines.storage.location import absolute, cache_dir, join, local_path, name, parent
+from pipelines.storage.reading import exists, identity, is_folder, open_seekable, read, read_range
+from pipelines.storage.root import check_writable, free_bytes
+from pipelines.storage.writing import create, put, put_file, remove
+
+__all__ = [
+    "absolute",
+    "cache_dir",
+    "check_writable",
+    "create",
+    "exists",
+    "free_bytes",
+    "glob",
+    "identities",
+    "identity",
+    "is_folder",
+    "join",
+    "list_folders",
+    "local_path",
+    "modified",
+    "name",
+    "open_seekable",
+    "parent",
+    "put",
+    "put_file",
+    "read",
+    "read_range",
+    "remove",
+    "sizes",
+    "sweep_uploads",
+]

@@ -1,0 +1,98 @@
+"""Whether a store creates only what is absent: asked of the store itself, once in a process."""
+
+import logging
+import os
+import secrets
+from typing import Final
+
+from pipelines.storage.failures import explained, is_refusal, is_unsupported
+from pipelines.storage.filesystem import is_s3, pipe, resolve
+from pipelines.storage.location import join, parent
+from pipelines.storage.retry import retried
+
+PROBE_PREFIX: Final = ".nsynth-probe-"
+"""What the names of probes begin with; a killed process leaves one."""
+
+_WRITER: Final = "nsynth-writer"
+
+log = logging.getLogger(__name__)
+
+_honoured: Final[dict[tuple[str | None, str], bool]] = {}
+
+
+def honours_create(uri: str) -> bool:
+    """Whether the store of a remote object creates only what is absent; asks it where unknown."""
+    known = _honoured.get(_store_of(uri))
+    return probe(parent(uri)) if known is None else known
+
+
+def probe(folder: str) -> bool:
+    """Creates one object twice, to see whether a remote store refuses the second, and removes it.
+
+    Where it does not, a warning says so. The name is this call's own: another process that removed
+    a shared one in between would make an honest store look like a careless one.
+
+    Returns:
+      Whether the store honours create-if-absent.
+    """
+    uri = join(folder, PROBE_PREFIX + secrets.token_hex(8))
+    fs, path = resolve(uri)
+
+    def refuses_second() -> bool:
+        # Refusing the first is proof as well: its reply was lost and it is tried again.
+        return not (create_once(uri, b"first") and create_once(uri, b"second"))
+
+    with explained(folder):
+        try:
+            honoured = retried(uri, refuses_second)
+        except Exception as err:
+            if not is_unsupported(err):
+                raise
+            honoured = False
+            retried(uri, lambda: pipe(fs, path, b"first"))
+        retried(uri, lambda: fs.rm_file(path))
+    _honoured[_store_of(uri)] = honoured
+    if not honoured:
+        warn_unguarded(folder)
+    return honoured
+
+
+def create_once(uri: str, data: bytes, *, writer: str = "") -> bool:
+    """One attempt to create a remote object; says whether the store did not refuse.
+
+    Args:
+      writer: who writes; goes beside the object on S3, for `written_by`.
+    """
+    fs, path = resolve(uri)
+    mark = {"Metadata": {_WRITER: writer}} if writer and is_s3(uri) else {}
+    try:
+        pipe(fs, path, data, mode="create", **mark)
+    except Exception as err:
+        if is_refusal(err):
+            return False
+        raise
+    return True
+
+
+def written_by(uri: str, writer: str) -> bool:
+    """Whether an object on S3 is the one that `create_once` wrote for this writer; one attempt."""
+    fs, path = resolve(uri)
+    try:
+        return bool(fs.metadata(path).get(_WRITER) == writer)
+    except FileNotFoundError:
+        return False
+
+
+def warn_unguarded(folder: str) -> None:
+    """Says that nothing but the user keeps two jobs apart."""
+    log.warning(
+        "WARNING: %s cannot create-if-absent (If-None-Match is ignored, or there are no hard "
+        "links): let only one job at a time write there",
+        folder,
+    )
+
+
+def _store_of(uri: str) -> tuple[str | None, str]:
+    """The server and the bucket: what honours or ignores a condition."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return endpoint, "/".join(uri.split("/")[:3])

@@ -1,0 +1,81 @@
+"""The filesystem of a location: the only module that knows fsspec."""
+
+import os
+from typing import Any, Final
+
+import fsspec
+
+from pipelines.errors import ConfigError
+from pipelines.storage.location import local_path, refuse_credentials
+from pipelines.storage.settings import settings
+
+_S3: Final = ("s3", "s3a")
+
+PART_BYTES: Final = 8 * 2**20
+"""What a multipart upload sends at a time; what is less than two, as shards are, goes at once."""
+
+_CONNECT_SEC: Final = 5.0
+_MIN_UPLOAD_BYTES_PER_SEC: Final = 32 * 2**10
+"""A put this slow is taken for a stalled one; sixteen of them fill a line of 4 Mbit/s."""
+
+
+def is_s3(uri: str) -> bool:
+    """Whether a location is in a store that speaks S3."""
+    return uri.partition("://")[0] in _S3
+
+
+def resolve(uri: str) -> tuple[Any, str]:
+    """The filesystem of a location, and its path there.
+
+    Raises:
+      ConfigError: the protocol is unknown, or the location holds credentials.
+    """
+    refuse_credentials(uri)
+    local = local_path(uri)
+    if local is not None:
+        return fsspec.filesystem("file"), str(local)
+    try:
+        fs, path = fsspec.core.url_to_fs(uri, **_options(uri))
+    except (ValueError, ImportError) as err:
+        raise ConfigError(f"cannot open {uri}: {err}") from err
+    if is_s3(uri):
+        # Otherwise s3fs repeats a read 5 times 5 times, in waits that all processes share.
+        fs.retries = 1
+    return fs, str(path)
+
+
+def pipe(fs: Any, path: str, data: bytes, **options: Any) -> None:
+    """One attempt to write an object of a remote store whole."""
+    if fs.protocol == _S3:
+        # s3fs puts what is less than two parts at once.
+        options["chunksize"] = PART_BYTES
+    if fs.async_impl:
+        # The read timeout begins when the last byte has gone, or never, where the server does not
+        # take them.
+        options["timeout"] = settings().timeout_sec + len(data) / _MIN_UPLOAD_BYTES_PER_SEC
+    fs.pipe_file(path, data, **options)
+
+
+def _options(uri: str) -> dict[str, Any]:
+    # A cached listing hides the shards that other processes write.
+    if uri.startswith("gs://"):
+        return {"use_listings_cache": False}
+    if not is_s3(uri):
+        return {}
+    for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        if "@" in os.environ.get(variable, ""):
+            raise ConfigError(
+                f"{variable} holds credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                "or AWS_PROFILE"
+            )
+    timeout_sec = settings().timeout_sec
+    config = {
+        "connect_timeout": min(_CONNECT_SEC, timeout_sec),
+        "read_timeout": timeout_sec,
+        # More threads than that never read at a time.
+        "max_pool_connections": 32,
+        # `retry` does it: with botocore's own a dead server would be called five times as often,
+        # and who repeats a conditional put cannot tell whose object refuses it.
+        "retries": {"mode": "standard", "total_max_attempts": 1},
+    }
+    return {"use_listings_cache": False, "config_kwargs": config}

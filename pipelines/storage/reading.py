@@ -1,0 +1,151 @@
+"""Objects read: whole, by ranges, or as a file. Each verb may be repeated and changes nothing."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
+
+from pipelines.errors import ConfigError
+from pipelines.storage.failures import explained, is_out_of_range
+from pipelines.storage.filesystem import resolve
+from pipelines.storage.listing import identity_of
+from pipelines.storage.location import local_path
+from pipelines.storage.retry import retried
+
+
+def read(uri: str) -> bytes:
+    """The whole object, as one writer wrote it."""
+    fs, path = resolve(uri)
+    with explained(uri):
+        return cast(bytes, retried(uri, lambda: fs.cat_file(path)))
+
+
+def read_range(uri: str, start: int, end: int) -> bytes:
+    """Bytes [start, end) of the object; fewer where it ends before, and never for another reason.
+
+    Two ranges may come from before and behind another writer's put: compare `identity`.
+
+    Raises:
+      ConfigError: there is no such object, or its server gives out whole ones only.
+    """
+    if start >= end:
+        return b""
+    fs, path = resolve(uri)
+    with explained(uri):
+        if local_path(uri) is not None:
+            return cast(bytes, fs.cat_file(path, start=start, end=end))
+        data = retried(uri, lambda: _range(fs, path, start, end))
+    if len(data) > end - start:
+        raise ConfigError(f"the server of {uri} does not serve parts of files; download it first")
+    return data
+
+
+@contextmanager
+def open_seekable(uri: str) -> Iterator[BinaryIO]:
+    """A file to read from any position; remote ones are read in blocks as needed.
+
+    On S3 it is the same object to the end: reading fails where another has taken its place.
+    """
+    fs, path = resolve(uri)
+    with explained(uri):
+        if local_path(uri) is not None:
+            with fs.open(path, "rb") as file:
+                yield file
+            return
+        remote = _Remote(uri, retried(uri, lambda: fs.open(path, "rb")))
+        with io.BufferedReader(remote) as buffered:
+            yield buffered
+
+
+def identity(uri: str) -> tuple[int, str]:
+    """Size in bytes and what changes with the content: the etag, or the time of the last change."""
+    fs, path = resolve(uri)
+    with explained(uri):
+        info = retried(uri, lambda: fs.info(path))
+    if info["type"] == "directory":
+        raise ConfigError(f"expected a file but {uri} is a folder; name the file in it")
+    if info["size"] is None:
+        raise ConfigError(f"the server of {uri} does not say how large it is; download it first")
+    return identity_of(info)
+
+
+def is_folder(uri: str) -> bool:
+    """Whether a location holds objects and is none itself.
+
+    Raises:
+      ConfigError: there is nothing.
+    """
+    fs, path = resolve(uri)
+    with explained(uri):
+        return bool(retried(uri, lambda: fs.info(path))["type"] == "directory")
+
+
+def exists(uri: str) -> bool:
+    """Whether an object is there."""
+    fs, path = resolve(uri)
+    with explained(uri):
+        return bool(retried(uri, lambda: fs.exists(path)))
+
+
+def _range(fs: Any, path: str, start: int, end: int) -> bytes:
+    """One attempt at a range of a remote object.
+
+    Raises:
+      ConnectionError: fewer bytes came than the object holds there.
+    """
+    try:
+        data = cast(bytes, fs.cat_file(path, start=start, end=end))
+    except OSError as err:
+        if not is_out_of_range(err):
+            raise
+        data = b""
+    if len(data) < end - start:
+        size = fs.info(path)["size"]
+        expected = len(data) if size is None else max(0, min(end, size) - start)
+        if len(data) != expected:
+            raise ConnectionError(f"expected {expected} bytes from {start}, {len(data)} came")
+    return data
+
+
+class _Remote(io.RawIOBase):
+    """A remote file, each read of which is tried again like any other call."""
+
+    def __init__(self, uri: str, file: Any) -> None:
+        self._uri = uri
+        self._file = file
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As a file's."""
+        return int(self._file.seek(offset, whence))
+
+    def close(self) -> None:
+        """Closes the file below."""
+        self._file.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads from where the file stands; 0 only at its end."""
+        start = self._file.tell()
+
+        def attempt() -> bytes:
+            self._file.seek(start)
+            try:
+                data = cast(bytes, self._file.read(len(buffer)))
+            except IndexError as err:
+                # s3fs looks into a timeout for a number, and there is none.
+                raise TimeoutError("the server stopped answering") from err
+            if not data and start < (self._file.size or 0):
+                raise ConnectionError(f"no byte came from {start}")
+            return data
+
+        data = retried(self._uri, attempt)
+        buffer[: len(data)] = data
+        return len(data)

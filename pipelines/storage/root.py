@@ -1,0 +1,42 @@
+"""The root of a job, looked at before any work is done for it."""
+
+import shutil
+import tempfile
+
+from pipelines.errors import ConfigError
+from pipelines.storage.conditional import probe
+from pipelines.storage.failures import explained
+from pipelines.storage.filesystem import resolve
+from pipelines.storage.location import local_path
+
+
+def check_writable(root: str) -> None:
+    """Refuses a root that nothing can be written to, and leaves it as it was.
+
+    Warns where the store ignores create-if-absent.
+
+    Raises:
+      ConfigError: the folder or the bucket is missing, or writing to it is not allowed.
+    """
+    resolve(root)
+    local = local_path(root)
+    if local is None:
+        probe(root)
+        return
+    with explained(root):
+        try:
+            local.mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError) as err:
+            raise ConfigError(f"cannot make the folder {root}: {err.strerror}") from err
+        with tempfile.TemporaryFile(dir=local):
+            return
+
+
+def free_bytes(root: str) -> int | None:
+    """Bytes that may still be written under a root, which need not exist; None for a remote one."""
+    path = local_path(root)
+    if path is None:
+        return None
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free

@@ -1,0 +1,46 @@
+"""How patient storage is, by the environment; read at each call, so that changes count at once."""
+
+import os
+from dataclasses import dataclass
+
+from pipelines.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How often a remote store is tried and how long it is waited for.
+
+    Attributes:
+      attempts: NSYNTH_STORAGE_ATTEMPTS; the first one included.
+      wait_sec: NSYNTH_STORAGE_WAIT_SEC; before the second attempt, and twice as long each time.
+      timeout_sec: NSYNTH_STORAGE_TIMEOUT_SEC; without a byte from the server.
+    """
+
+    attempts: int
+    wait_sec: float
+    timeout_sec: float
+
+
+def settings() -> Settings:
+    """The settings of this moment.
+
+    Raises:
+      ConfigError: one is no number, or too small.
+    """
+    return Settings(
+        attempts=int(_number("NSYNTH_STORAGE_ATTEMPTS", 6, at_least=1)),
+        wait_sec=_number("NSYNTH_STORAGE_WAIT_SEC", 0.5, at_least=0),
+        timeout_sec=_number("NSYNTH_STORAGE_TIMEOUT_SEC", 30, at_least=0.1),
+    )
+
+
+def _number(name: str, default: float, *, at_least: float) -> float:
+    text = os.environ.get(name) or str(default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    # Not a number compares to nothing; infinity is no patience that anyone means.
+    if not at_least <= number < 1e6:
+        raise ConfigError(f"{name} must be a number of at least {at_least:g}, got {text!r}")
+    return number

@@ -1,0 +1,287 @@
+"""Conversions of every form: the same notes come out, each byte is accounted for, all is resumed."""
+
+import gzip
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import storage
+from pipelines.convert.job import convert
+from pipelines.convert.manifest import Manifest
+from pipelines.convert.plan import Parameters
+from pipelines.convert.verify import verify
+from pipelines.dataset import open_dataset
+from pipelines.errors import DatasetError, PipelineError
+from tests.pipelines.convert import forms
+from tests.pipelines.convert.records import ATOL, flipped
+
+NUMBERS = (3, 7, 0, 5, 1, 8, 2)
+TWO_NOTES = Parameters(range_bytes=2**19)
+"""Two notes a shard, or a little more."""
+
+
+def run(source: Path | str, root: Path | str, **options: Any) -> tuple[str, Manifest]:
+    given: dict[str, Any] = {"num_workers": 2, "parameters": TWO_NOTES} | options
+    return convert([str(source)], root=str(root), **given)
+
+
+def notes(uri: str) -> pa.Table:
+    """All columns by name of note, but where each was found."""
+    table = open_dataset(uri).read(["note_str", "audio", "audio_digest", "peak", "sample_rate"])
+    return table.sort_by("note_str")
+
+
+def assert_equal(found: pa.Table, expected: pa.Table) -> None:
+    assert found.drop_columns("audio").equals(expected.drop_columns("audio"))
+    samples = [np.array(t.column("audio").to_pylist(), np.float32) for t in (found, expected)]
+    np.testing.assert_allclose(*samples, rtol=0, atol=ATOL)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    """The notes as they come out of the TFRecord form."""
+    folder = tmp_path_factory.mktemp("expected")
+    uri, _ = run(forms.FORMS["tfrecord"](folder, NUMBERS), folder / "root")
+    return notes(uri)
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_convert_of_every_form_gives_the_same_notes(
+    tmp_path: Path, form: str, expected: pa.Table
+) -> None:
+    uri, manifest = run(forms.FORMS[form](tmp_path, NUMBERS), tmp_path / "root")
+    assert_equal(notes(uri), expected)
+    assert manifest.quarantined == {}
+    assert len(manifest.shards) >= 4
+    assert (verify(uri).problems, manifest.num_notes) == ((), len(NUMBERS))
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_convert_of_every_form_accounts_for_its_bytes(tmp_path: Path, form: str) -> None:
+    _, manifest = run(forms.FORMS[form](tmp_path, NUMBERS), tmp_path / "root")
+    held = [len(data) for key, data in forms.files(NUMBERS).items() if key.endswith(".wav")]
+    num_bytes = sum(held) if form.startswith("json") else len(forms.records(NUMBERS))
+    assert manifest.source_bytes == manifest.record_bytes == num_bytes
+    (source,) = manifest.sources
+    assert (source.size, source.form) == (num_bytes, form.replace("fr", "fr").split(",")[0])
+
+
+def stamps(root: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in root.rglob("*.*") if path.is_file()}
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_convert_again_of_every_form_writes_nothing(tmp_path: Path, form: str) -> None:
+    source = forms.FORMS[form](tmp_path, NUMBERS)
+    first = run(source, tmp_path / "root")
+    before = stamps(tmp_path / "root")
+    assert run(source, tmp_path / "root") == first
+    assert stamps(tmp_path / "root") == before
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+@pytest.mark.parametrize("num_left", [0, 1, 3])
+def test_convert_of_every_form_goes_on_where_it_stopped(
+    tmp_path: Path, form: str, num_left: int
+) -> None:
+    source = forms.FORMS[form](tmp_path, NUMBERS)
+    uri, expected = run(source, tmp_path / "root")
+    # As a crash leaves it.
+    lost = [shard.name for shard in expected.shards[num_left:]]
+    for name in ("manifest.json", *lost):
+        (Path(uri).parent / name).unlink()
+    before = stamps(tmp_path / "root")
+    assert run(source, tmp_path / "root") == (uri, expected)
+    written = {name for name, at in stamps(tmp_path / "root").items() if before.get(name) != at}
+    assert written - {"README.md"} == {"manifest.json", *lost}
+
+
+@pytest.mark.parametrize("form", ["gzip", "json_wav_tar_gz"])
+def test_convert_of_a_stream_goes_on_behind_its_intact_shards(tmp_path: Path, form: str) -> None:
+    source = forms.FORMS[form](tmp_path, NUMBERS)
+    uri, expected = run(source, tmp_path / "root")
+    Path(uri).unlink()
+    damaged = Path(uri).parent / expected.shards[2].name
+    damaged.write_bytes(flipped(damaged.read_bytes(), 5000))
+    before = stamps(tmp_path / "root")
+    assert run(source, tmp_path / "root") == (uri, expected)
+    written = {name for name, at in stamps(tmp_path / "root").items() if before.get(name) != at}
+    assert {shard.name for shard in expected.shards[:2]}.isdisjoint(written)
+    assert damaged.name in written
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_convert_with_force_of_every_form_arrives_at_the_same_digest(
+    tmp_path: Path, form: str
+) -> None:
+    source = forms.FORMS[form](tmp_path, NUMBERS)
+    first = run(source, tmp_path / "root")
+    assert run(source, tmp_path / "root", force=True) == first
+
+
+@pytest.mark.parametrize("form", ["gzip", "json_wav", "json_wav_tar", "json_wav_tar_gz"])
+def test_convert_of_a_form_does_not_depend_on_where_it_lies(
+    tmp_path: Path, form: str, bucket: str
+) -> None:
+    source = forms.FORMS[form](tmp_path, NUMBERS)
+    _, expected = run(source, tmp_path / "root")
+    copied = source.rglob("*.*") if source.is_dir() else [source]
+    for path in copied:
+        storage.put_file(path, f"{bucket}/data/{path.relative_to(tmp_path)}")
+    uri, found = run(f"{bucket}/data/{source.name}", f"{bucket}/root")
+    assert found.manifest_digest == expected.manifest_digest
+    assert found.samples_digest == expected.samples_digest
+    assert verify(uri).problems == ()
+
+
+@pytest.mark.parametrize("form", ["json_wav", "json_wav_tar"])
+def test_convert_refuses_a_source_of_any_form_that_changed(tmp_path: Path, form: str) -> None:
+    source = forms.FORMS[form](tmp_path, NUMBERS)
+    uri, _ = run(source, tmp_path / "root")
+    one = next(source.glob("audio/*")) if source.is_dir() else source
+    one.write_bytes(one.read_bytes())
+    again, _ = run(source, tmp_path / "root")
+    assert again != uri
+
+
+@pytest.mark.parametrize("forms_of", [("gzip", "json_wav"), ("tfrecord", "json_wav_tar_gz")])
+def test_convert_takes_several_forms_as_one_data_set(
+    tmp_path: Path, forms_of: tuple[str, str]
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    sources = [
+        str(forms.FORMS[form](tmp_path / folder, numbers))
+        for form, folder, numbers in zip(forms_of, "ab", ((1, 2, 3), (4, 5)), strict=True)
+    ]
+    uri, manifest = convert(
+        sources, root=str(tmp_path / "root"), parameters=TWO_NOTES, num_workers=2
+    )
+    assert open_dataset(uri).read(["note"]).column("note").to_pylist() == [1, 2, 3, 4, 5]
+    assert verify(uri).problems == ()
+    assert {shard.file for shard in manifest.shards} == {0, 1}
+
+
+def quarantine(uri: str) -> list[dict[str, Any]]:
+    paths = sorted((Path(uri).parent / "quarantine").iterdir())
+    return [row for path in paths for row in pq.read_table(path).to_pylist()]
+
+
+@pytest.mark.parametrize("num_missing", [1, 8, 100_000, 900_000])
+def test_convert_of_a_truncated_gzip_keeps_what_is_whole(tmp_path: Path, num_missing: int) -> None:
+    whole = forms.records(NUMBERS)
+    source = tmp_path / "nsynth-valid.tfrecord.gz"
+    source.write_bytes(gzip.compress(whole, 1)[:-num_missing])
+    uri, manifest = run(source, tmp_path / "root", max_quarantined=1)
+    (row,) = quarantine(uri)
+    left = whole[: manifest.source_bytes]
+    assert row["reason"] == "gzip_truncated"
+    assert row["offset"] + row["length"] == len(left)
+    assert row["sha256"] == hashlib.sha256(left[row["offset"] :]).hexdigest()
+    assert manifest.record_bytes + manifest.skipped_bytes == len(left)
+    kept = [number for number in NUMBERS if forms.records([number]) in left]
+    assert open_dataset(uri).read(["note"]).column("note").to_pylist() == kept
+    assert manifest.quarantined == {"gzip_truncated": 1}
+    assert verify(uri).problems == ()
+
+
+@pytest.mark.parametrize("place", [200_000, 900_000, -9, -3])
+def test_convert_of_a_corrupt_gzip_keeps_what_its_checksums_prove(
+    tmp_path: Path, place: int
+) -> None:
+    whole = forms.records(NUMBERS)
+    data = bytearray(gzip.compress(whole, 1))
+    data[place : place + 40 if place > 0 else place + 1] = b"\xff" * (40 if place > 0 else 1)
+    source = tmp_path / "nsynth-valid.tfrecord.gz"
+    source.write_bytes(data)
+    uri, manifest = run(source, tmp_path / "root", max_quarantined=1)
+    assert manifest.quarantined.pop("gzip_corrupt") == 1
+    assert manifest.record_bytes + manifest.skipped_bytes == manifest.source_bytes
+    # What could not be decompressed counts as it is.
+    assert manifest.skipped_bytes >= (len(data) - place if place > 0 else 1)
+    kept = open_dataset(uri).read(["note"]).column("note").to_pylist()
+    assert kept == list(NUMBERS[: len(kept)])
+    assert bool(kept) is (place != 200_000) or len(kept) < 3
+    assert verify(uri).problems == ()
+
+
+def test_convert_of_a_corrupt_gzip_fails_by_the_bytes_it_lost(tmp_path: Path) -> None:
+    data = bytearray(gzip.compress(forms.records(NUMBERS), 1))
+    data[600_000:600_040] = b"\xff" * 40
+    source = tmp_path / "nsynth-valid.tfrecord.gz"
+    source.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"are damaged, .*%.*: gzip_corrupt 1; see"):
+        run(source, tmp_path / "root", max_quarantined=0.3)
+
+
+def test_convert_refuses_a_corrupt_archive_of_wav_files(tmp_path: Path) -> None:
+    source = forms.FORMS["json_wav_tar_gz"](tmp_path, NUMBERS)
+    data = bytearray(source.read_bytes())
+    data[-5] ^= 1
+    source.write_bytes(data)
+    message = r"tar.gz is damaged: it cannot be decompressed behind byte \d+ .*; download it again"
+    with pytest.raises(DatasetError, match=message):
+        run(source, tmp_path / "root")
+
+
+def test_convert_of_a_truncated_archive_sets_the_lost_notes_aside(tmp_path: Path) -> None:
+    source = forms.FORMS["json_wav_tar_gz"](tmp_path, NUMBERS)
+    source.write_bytes(source.read_bytes()[:-300_000])
+    uri, manifest = run(source, tmp_path / "root", max_quarantined=1)
+    assert manifest.num_notes + manifest.num_quarantined == len(NUMBERS)
+    assert manifest.quarantined["not_wav"] == 1
+    assert manifest.quarantined["missing_wav"] >= 1
+    assert verify(uri).problems == ()
+
+
+ERRORS = {
+    "a folder without examples.json": (
+        lambda path: forms.write_folder(path, {"audio/a.wav": b"x"}),
+        "there is no examples.json in the folder .*; name TFRecord files, or a folder with exa",
+    ),
+    "a folder without wav files": (
+        lambda path: forms.write_folder(path, {"examples.json": b"{}"}),
+        "there is no wav file in .*/audio; check the path",
+    ),
+    "a corrupt examples.json": (
+        lambda path: forms.write_folder(path, forms.files([1]) | {"examples.json": b'{"a": {}'}),
+        "examples.json is no JSON object of notes: it goes wrong behind byte",
+    ),
+    "a tar without examples.json": (
+        lambda path: path.write_bytes(forms.tar({"audio/a.wav": b"x"})),
+        "holds 0 files examples.json, expected one: a tar of NSynth holds examples.json and au",
+    ),
+    "an empty tar": (
+        lambda path: path.write_bytes(forms.tar({"readme": b"x"})),
+        "holds 0 files examples.json, expected one",
+    ),
+    "a tar of two splits": (
+        lambda path: path.write_bytes(forms.tar({"examples.json": b"{}", "x/examples.json": b""})),
+        "holds 2 files examples.json, expected one",
+    ),
+    "a compressed tar without examples.json": (
+        lambda path: path.write_bytes(gzip.compress(forms.tar({"audio/a.wav": b"x"}))),
+        "there is no examples.json in .*: a tar of NSynth holds examples.json and audio",
+    ),
+    "a compressed tar with a corrupt examples.json": (
+        lambda path: path.write_bytes(gzip.compress(forms.tar({"examples.json": b"[]"}))),
+        "examples.json is no JSON object of notes",
+    ),
+    "a compressed text": (
+        lambda path: path.write_bytes(gzip.compress(b"some text " * 1000)),
+        r"no note was found in .* \(length_crc 1\)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("write", "message"), ERRORS.values(), ids=ERRORS.keys())
+def test_convert_refuses_in_one_sentence(tmp_path: Path, write: Any, message: str) -> None:
+    write(tmp_path / "nsynth")
+    with pytest.raises(PipelineError, match=message) as raised:
+        run(tmp_path / "nsynth", tmp_path / "root")
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,80 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import s3fs
+
+from pipelines import storage
+
+DAY = 24 * 3600.0
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipelines.storage.local import temporary_beside
+with temporary_beside(Path(sys.argv[1]), b"content"):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """What a writer leaves that is killed between its temporary file and the rename."""
+    target = tmp_path / "notes" / "part-00000.parquet"
+    subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False)
+    (left,) = target.parent.iterdir()
+    return left
+
+
+def test_sweep_uploads_removes_what_a_killed_writer_left(tmp_path: Path, killed: Path) -> None:
+    others = [tmp_path / name for name in (".hidden", ".a.b", "notes/part-00001.parquet")]
+    for path in others:
+        path.touch()
+    for path in (killed, *others):
+        os.utime(path, (time.time() - 2 * DAY,) * 2)
+    assert storage.sweep_uploads(str(tmp_path), DAY, dry_run=True) == [str(killed)]
+    assert killed.exists()
+    assert storage.sweep_uploads(str(tmp_path), DAY) == [str(killed)]
+    assert not killed.exists()
+    assert all(path.exists() for path in others)
+    assert storage.sweep_uploads(str(tmp_path), DAY) == []
+
+
+def test_sweep_uploads_leaves_the_young_alone(tmp_path: Path, killed: Path) -> None:
+    assert storage.sweep_uploads(str(tmp_path), DAY) == []
+    assert killed.exists()
+
+
+def test_sweep_uploads_of_nothing_finds_nothing(root: str) -> None:
+    assert storage.sweep_uploads(storage.join(root, "nothing"), 0) == []
+
+
+def test_sweep_uploads_aborts_stale_ones_under_the_prefix_only(bucket: str) -> None:
+    s3, name = s3fs.S3FileSystem(), bucket.removeprefix("s3://")
+    for key in ("root/part", "root/notes/part", "root2/part"):
+        s3.call_s3("create_multipart_upload", Bucket=name, Key=key)
+
+    def left() -> list[str]:
+        return sorted(upload["Key"] for upload in s3.list_multipart_uploads(name))
+
+    # moto says of each upload that it began in 2010.
+    assert storage.sweep_uploads(f"{bucket}/root", 1000 * 365 * DAY) == []
+    expected = [f"{bucket}/root/notes/part", f"{bucket}/root/part"]
+    assert storage.sweep_uploads(f"{bucket}/root", DAY, dry_run=True) == expected
+    assert len(left()) == 3
+    assert storage.sweep_uploads(f"{bucket}/root", DAY) == expected
+    assert left() == ["root2/part"]
+    assert storage.sweep_uploads(bucket, DAY) == [f"{bucket}/root2/part"]
+    assert left() == []
+
+
+def test_sweep_uploads_removes_a_probe_that_was_left(bucket: str) -> None:
+    storage.put(f"{bucket}/root/notes/.nsynth-probe-0123456789abcdef", b"first")
+    storage.put(f"{bucket}/root/notes/part", b"content")
+    assert storage.sweep_uploads(f"{bucket}/root", DAY) == []
+    found = storage.sweep_uploads(f"{bucket}/root", -60)
+    assert found == [f"{bucket}/root/notes/.nsynth-probe-0123456789abcdef"]
+    assert storage.sizes(f"{bucket}/root/notes") == {"part": 7}

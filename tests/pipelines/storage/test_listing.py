@@ -1,0 +1,56 @@
+import time
+from pathlib import Path
+
+import pytest
+import s3fs
+
+from pipelines import storage
+from pipelines.errors import ConfigError
+
+
+@pytest.fixture
+def notes(root: str) -> str:
+    """A folder with two objects, and one in a folder of it."""
+    for name, size in (("a", 1), ("b", 20), ("folder/c", 3)):
+        storage.put(storage.join(root, "notes", name), bytes(size))
+    return storage.join(root, "notes")
+
+
+def test_sizes_lists_what_lies_directly_under(notes: str) -> None:
+    assert storage.sizes(notes) == {"a": 1, "b": 20}
+    assert storage.sizes(storage.join(notes, "nothing")) == {}
+
+
+def test_modified_is_of_the_clock(notes: str) -> None:
+    found = storage.modified(notes)
+    assert found.keys() == {"a", "b"}
+    assert all(abs(changed - time.time()) < 3600 for changed in found.values())
+    assert storage.modified(storage.join(notes, "nothing")) == {}
+
+
+def test_list_folders_leaves_objects_out(notes: str) -> None:
+    assert storage.list_folders(notes) == ["folder"]
+    assert storage.list_folders(storage.parent(notes)) == ["notes"]
+    assert storage.list_folders(storage.join(notes, "nothing")) == []
+
+
+def test_sizes_sees_what_another_process_writes(bucket: str, s3_endpoint: str) -> None:
+    storage.put(f"{bucket}/notes/a", b"1")
+    assert storage.sizes(f"{bucket}/notes") == {"a": 1}
+    other = s3fs.S3FileSystem(endpoint_url=s3_endpoint, skip_instance_cache=True)
+    other.pipe_file(f"{bucket}/notes/b", b"22")
+    assert storage.sizes(f"{bucket}/notes") == {"a": 1, "b": 2}
+
+
+def test_sizes_of_a_folder_below_a_file_is_an_error_and_not_empty(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="Not a directory"):
+        storage.sizes(str(tmp_path / "file" / "notes"))
+
+
+def test_glob_gives_whole_locations_in_order(root: str) -> None:
+    for name in ("b.tfrecord", "a.tfrecord", "c.json"):
+        storage.put(storage.join(root, name), b"x")
+    found = storage.glob(storage.join(root, "*.tfrecord"))
+    assert [storage.name(uri) for uri in found] == ["a.tfrecord", "b.tfrecord"]
+    assert all(storage.read(uri) == b"x" for uri in found)

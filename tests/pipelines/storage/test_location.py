@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+
+from pipelines import storage
+from pipelines.errors import ConfigError
+from pipelines.storage.location import without_credentials
+
+
+@pytest.mark.parametrize(
+    ("uri", "joined"),
+    [
+        ("/root", "/root/a/b"),
+        ("/root/", "/root/a/b"),
+        ("/", "/a/b"),
+        ("s3://bucket", "s3://bucket/a/b"),
+        ("s3://bucket/root/", "s3://bucket/root/a/b"),
+        ("memory://", "memory://a/b"),
+    ],
+)
+def test_join_puts_one_slash_between_parts(uri: str, joined: str) -> None:
+    assert storage.join(uri, "a/", "/b") == joined
+
+
+def test_name_and_parent_take_a_location_apart() -> None:
+    assert storage.name("s3://bucket/notes/manifest.json") == "manifest.json"
+    assert storage.parent("s3://bucket/notes/manifest.json") == "s3://bucket/notes"
+
+
+def test_absolute_does_not_depend_on_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/nsynth")
+    assert storage.absolute("./data/../root/") == f"{tmp_path}/root"
+    assert storage.absolute("~/root") == "/home/nsynth/root"
+    assert storage.absolute(f"file://{tmp_path}/root") == f"{tmp_path}/root"
+    assert storage.absolute("s3://bucket/root/") == "s3://bucket/root"
+    assert storage.absolute("memory://") == "memory://"
+
+
+SECRET = "wJalr/XUt+nFEMI"  # noqa: S105 - of this test
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"s3://AKIAKEY:{SECRET}@bucket/notes",
+        f"s3://AKIAKEY:{SECRET}@bucket",
+        f"https://user:{SECRET}@host/file",
+        "https://token@host:8080/file",
+        f"sftp://user:{SECRET}@host/file",
+        f"simplecache::s3://AKIAKEY:{SECRET}@bucket/notes",
+        f"https://host/file?X-Amz-Credential=AKIAKEY&X-Amz-Signature={SECRET}",
+        f"https://host/file?sv=2024&sig={SECRET}",
+    ],
+)
+def test_a_location_with_credentials_is_refused_and_not_repeated(uri: str) -> None:
+    for verb in (storage.absolute, storage.read, storage.check_writable, storage.glob):
+        with pytest.raises(ConfigError, match="location holds credentials; leave") as failure:
+            verb(uri)
+        assert not {"AKIAKEY", SECRET, "token", "user"} & set(_words(str(failure.value)))
+        assert failure.value.__cause__ is None
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(":", " ").replace("@", " ").split()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://bucket/notes/a@b:c",
+        "https://host:8080/file@2",
+        "http://127.0.0.1:9000",
+        "sftp://user@host/file",
+        "https://host/file?version=2",
+        "/home/me@work/a:b@c",
+    ],
+)
+def test_a_location_without_credentials_is_not_refused(uri: str) -> None:
+    assert storage.absolute(uri) == uri
+
+
+def test_without_credentials_leaves_them_out_of_a_message() -> None:
+    text = 'Could not connect to "http://user:password@127.0.0.1:9/x" or to s3://bucket/a@b'
+    assert without_credentials(text) == (
+        'Could not connect to "http://127.0.0.1:9/x" or to s3://bucket/a@b'
+    )
