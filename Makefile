@@ -3,9 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo
 SOURCE ?= $(DEMO)/source/nsynth-train.tfrecord
+CASES ?= 10000
+SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers unit format bench-convert bench-train lock clean
+.PHONY: help setup demo test lint types layers unit format fuzz bench-convert bench-train lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +46,9 @@ unit: setup ## the tests
 format: setup ## mend style and format
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
+
+fuzz: setup ## damaged files by the thousand: make fuzz CASES=10000 SEED=0
+	@$(BIN)/python -m tests.fuzz.run --cases $(CASES) --seed $(SEED)
 
 bench-convert: setup ## conversion against a plain Beam pipeline: make bench-convert SOURCE=FILE
 	@$(BIN)/python -m tests.bench.convert $(SOURCE)

@@ -43,14 +43,7 @@ def fit(
       DatasetError: the loss is no longer finite.
       ConfigError: memory does not suffice for the batch size.
     """
-    keras.utils.set_random_seed(experiment.seed)
-    model = build(name, experiment)
-    model.compile(
-        optimizer=keras.optimizers.Adam(experiment.learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=jit_compile(),
-    )
+    model = untrained(name, experiment)
     batches = Batches(train, batch_size=experiment.batch_size, seed=experiment.seed)
     conductor = _Conductor(name, experiment, batches, on_epoch)
     log.info(
@@ -70,6 +63,19 @@ def fit(
         )
     conductor.check_finite()
     return model, conductor.history
+
+
+def untrained(name: str, experiment: Experiment) -> keras.Model:
+    """A compiled model whose weights follow from the seed, which this whole process takes."""
+    keras.utils.set_random_seed(experiment.seed)
+    model = build(name, experiment)
+    model.compile(
+        optimizer=keras.optimizers.Adam(experiment.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=jit_compile(),
+    )
+    return model
 
 
 class _Conductor(Callback):

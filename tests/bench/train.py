@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.dataset import open_dataset
-from pipelines.train.backend import device, jit_compile, keras
+from pipelines.train.backend import device, keras
 from pipelines.train.batches import Batches, Notes
 from pipelines.train.cache import cached_audio
 from pipelines.train.experiment import MODEL_NAMES, Experiment
-from pipelines.train.models import build
+from pipelines.train.fit import untrained
 from pipelines.train.split import NO_LABEL, labels_of
 
 
@@ -41,18 +41,6 @@ class Timer(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         self.seconds.append(time.perf_counter() - self._begun)
 
 
-def compiled(name: str, experiment: Experiment) -> Any:
-    keras.utils.set_random_seed(experiment.seed)
-    model = build(name, experiment)
-    model.compile(
-        optimizer=keras.optimizers.Adam(experiment.learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=jit_compile(),
-    )
-    return model
-
-
 def seconds_an_epoch(fit: Callable[[Timer], Any]) -> float:
     timer = Timer()
     fit(timer)
@@ -64,7 +52,7 @@ def compare(name: str, notes: Notes, experiment: Experiment) -> dict[str, float]
     x: NDArray[np.float32] = np.ascontiguousarray(notes.audio[notes.rows])[:, :, np.newaxis]
     given = {"epochs": experiment.epochs, "verbose": 0}
     batches = Batches(notes, batch_size=experiment.batch_size, seed=experiment.seed)
-    ours, plain = compiled(name, experiment), compiled(name, experiment)
+    ours, plain = untrained(name, experiment), untrained(name, experiment)
     loader = seconds_an_epoch(lambda t: ours.fit(batches, shuffle=False, callbacks=[t], **given))
     arrays = seconds_an_epoch(
         lambda t: plain.fit(
