@@ -153,8 +153,10 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove what abandoned conversions left: shards that no manifest lists."""
-    found = find_abandoned(root, min_age_sec=older_than_hours * 3600)
+    """Remove what abandoned conversions left: shards that no manifest lists, killed uploads."""
+    min_age_sec = older_than_hours * 3600
+    found = find_abandoned(root, min_age_sec=min_age_sec)
+    leftovers = storage.sweep_uploads(root, min_age_sec, dry_run=dry_run)
     if not dry_run:
         remove_abandoned(found)
     num_bytes = sum(item.stored_bytes for item in found)
@@ -162,13 +164,16 @@ def clean(
         rows_table(
             "Abandoned",
             ("object", "MiB", "why"),
-            [(item.uri, round(item.stored_bytes / MIB, 1), item.why) for item in found],
+            [
+                *((item.uri, round(item.stored_bytes / MIB, 1), item.why) for item in found),
+                *((uri, 0.0, "a killed writer left it") for uri in leftovers),
+            ],
         )
     ]
     verb = "would be removed" if dry_run else "removed"
-    last_line = f"{len(found)} objects, {num_bytes / MIB:.1f} MiB {verb}"
+    last_line = f"{len(found) + len(leftovers)} objects, {num_bytes / MIB:.1f} MiB {verb}"
     result = {
-        "objects": [item.uri for item in found],
+        "objects": [*(item.uri for item in found), *leftovers],
         "stored_bytes": num_bytes,
         "removed": not dry_run,
     }

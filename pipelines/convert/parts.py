@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipelines import storage
 from pipelines.convert.examples_json import FILE_NAME as EXAMPLES_JSON
 from pipelines.convert.examples_json import Entry, find_entries
 from pipelines.convert.readahead import BLOCK_BYTES
-from pipelines.convert.sources import JSON_WAV_TAR, Source, is_wav
-from pipelines.convert.tar import members
+from pipelines.convert.sources import JSON_WAV_TAR, Source, fetcher, is_wav
+from pipelines.convert.tar import Member, members
 from pipelines.convert.tfrecord import Window
 from pipelines.errors import ConfigError
 
-# Of a bucket all of the archive is read to find its headers: a request for each would cost more.
-_LOCAL_BLOCK_BYTES = 2**12
+# What lies between the headers of a local archive is not read.
+_HEADER_BYTES: Final = 2**12
 
 
 class WavFile(NamedTuple):
@@ -128,15 +128,24 @@ def _folder(source: Source) -> _Contents:
     return _Contents((0, size), wavs, [])
 
 
+def _members(source: Source) -> Iterator[Member]:
+    if storage.local_path(source.uri) is None:
+        # All of it is read: a request for each header would take longer.
+        fetch = fetcher(source)
+        yield from members(Window(fetch, size=source.size, block_bytes=BLOCK_BYTES))
+        return
+    with storage.open_seekable(source.uri) as file:
+
+        def read(start: int, end: int) -> bytes:
+            file.seek(start)
+            return file.read(end - start)
+
+        yield from members(Window(read, size=source.size, block_bytes=_HEADER_BYTES))
+
+
 def _archive(source: Source) -> _Contents:
-    local = storage.local_path(source.uri) is not None
-    window = Window(
-        lambda start, end: storage.read_range(source.uri, start, end),
-        size=source.size,
-        block_bytes=_LOCAL_BLOCK_BYTES if local else BLOCK_BYTES,
-    )
     examples, wavs, others = list[tuple[int, int]](), dict[str, WavFile](), list[WavFile]()
-    for member in members(window):
+    for member in _members(source):
         name = storage.name(member.name)
         end = min(member.offset + member.size, source.size)
         if name == EXAMPLES_JSON:

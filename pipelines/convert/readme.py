@@ -39,7 +39,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "rms": "root mean square of the source's samples",
         "audio_digest": "XXH3-128 of the source's samples",
         "source_file": "the file that the note was read from",
-        "source_offset": "where it stands in that file, in bytes",
+        "source_offset": "where it stands there: a byte, or its number in the json + wav form",
         "audio": f"samples at {STORED_RATE_HZ} Hz, in [-1, 1] but for overshoot",
     }
 )

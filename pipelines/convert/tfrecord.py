@@ -286,4 +286,7 @@ def _integers(data: bytes, offsets: NDArray[np.int64]) -> NDArray[np.uint32]:
 def _continues(window: Window, offset: int, *, keep: int) -> bool:
     """Whether the file goes on here as it should: by its end, or by the header of a record."""
     header = window.bytes_at(offset, offset + HEADER_BYTES, keep=keep)
-    return offset == window.size or len(find_headers(header)[0]) > 0
+    if len(header) < HEADER_BYTES:
+        return offset == window.size
+    length, length_crc = _HEADER.unpack(header)
+    return bool(length <= MAX_RECORD_BYTES and masked_crc(header[:8]) == length_crc)

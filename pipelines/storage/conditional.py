@@ -45,9 +45,7 @@ def probe(folder: str) -> bool:
     with explained(folder):
         try:
             honoured = retried(uri, refuses_second)
-        except Exception as err:
-            if not is_unsupported(err):
-                raise
+        except NotImplementedError:
             honoured = False
             retried(uri, lambda: pipe(fs, path, b"first"))
         retried(uri, lambda: fs.rm_file(path))
@@ -62,6 +60,9 @@ def create_once(uri: str, data: bytes, *, writer: str = "") -> bool:
 
     Args:
       writer: who writes; goes beside the object on S3, for `written_by`.
+
+    Raises:
+      NotImplementedError: the store says that it cannot.
     """
     fs, path = resolve(uri)
     mark = {"Metadata": {_WRITER: writer}} if writer and is_s3(uri) else {}
@@ -70,6 +71,8 @@ def create_once(uri: str, data: bytes, *, writer: str = "") -> bool:
     except Exception as err:
         if is_refusal(err):
             return False
+        if is_unsupported(err):
+            raise NotImplementedError("no conditional put") from err
         raise
     return True
 

@@ -75,6 +75,12 @@ def is_out_of_range(err: BaseException) -> bool:
     return _answer(err)[0] == 416
 
 
+def is_misuse(err: BaseException) -> bool:
+    """Whether a library will not carry out the call as it stands, such as with a bad endpoint."""
+    foreign = type(err).__module__.partition(".")[0] in ("aiobotocore", "aiohttp", "botocore")
+    return isinstance(err, ValueError) or (foreign and not _names(err) & _NO_CREDENTIALS)
+
+
 def in_short(err: BaseException) -> str:
     """A failure in one line, without credentials."""
     text = " ".join(without_credentials(str(err)).split())

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from pipelines.storage.failures import in_short, lasting, may_pass
+from pipelines.errors import ConfigError
+from pipelines.storage.failures import in_short, is_misuse, lasting, may_pass
 from pipelines.storage.settings import settings
 
 _MAX_WAIT_SEC: Final = 30.0
@@ -25,6 +26,7 @@ def retried(uri: str, call: Callable[[], T], *, again: Callable[[], T] | None = 
       again: each later one, where that differs: a write first looks whether it has arrived.
 
     Raises:
+      ConfigError: the call makes no sense to the library below.
       OSError: it failed at each attempt.
     """
     given = settings()
@@ -34,6 +36,8 @@ def retried(uri: str, call: Callable[[], T], *, again: Callable[[], T] | None = 
         try:
             return call() if attempt == 1 or again is None else again()
         except Exception as err:
+            if is_misuse(err) and not may_pass(err):
+                raise ConfigError(f"cannot use {uri}: {in_short(err)}") from err
             if not may_pass(err):
                 raise
             if attempt >= given.attempts:

@@ -16,6 +16,8 @@ from pipelines.train.experiment import MODEL_NAMES
 from tests.flows.command import run, run_json
 from tests.flows.conftest import LENIENT, NUM_NOTES
 
+PAIR = ("train", "test")
+
 
 def one_sentence(stderr: str) -> str:
     """The last line, which has to be the command's own; nothing may look like a traceback."""
@@ -168,3 +170,29 @@ def test_retrain_fails_with_the_reasons_when_too_many_notes_are_defective(
     done = run("nsynth", "retrain", *arguments, "--max-dropped", "0.01", env=prefect_env)
     assert done.returncode == 1
     assert "duplicate_audio 3" in one_sentence(done.stderr)
+
+
+def test_stored_data_can_be_listed_verified_and_cleaned(
+    retrained: dict[str, Any], root: Path
+) -> None:
+    listed = run_json("nsynth", "list", str(root))
+    assert [item["num_notes"] for item in listed["datasets"] if not item["note"]]
+    assert retrained["run_id"] in [item.get("run_id") for item in listed["runs"]]
+    verified = run_json("nsynth", "verify", str(root))
+    assert verified["problems"] == []
+    for source in verified["sources"]:
+        assert source["record_bytes"] + source["skipped_bytes"] == source["source_bytes"]
+    quarantined = run_json("nsynth", "quarantine", str(root))["quarantined"]
+    expected = sum(sum(planted(side, NUM_NOTES[side]).quarantined.values()) for side in PAIR)
+    assert len(quarantined) == expected
+    assert run_json("nsynth", "clean", str(root), "--dry-run")["objects"] == []
+
+
+def test_verify_fails_with_what_is_wrong(retrained: dict[str, Any], root: Path) -> None:
+    shard = next(root.glob("notes/*/part-*.parquet"))
+    sound = shard.read_bytes()
+    shard.write_bytes(sound[:-100])
+    done = run("nsynth", "verify", str(root), "--json")
+    shard.write_bytes(sound)
+    assert done.returncode == 1
+    assert shard.name in json.loads(done.stdout)["problems"][0]

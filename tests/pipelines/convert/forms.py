@@ -63,7 +63,9 @@ def wav(samples: Pcm, *, rate_hz: int = SAMPLE_RATE_HZ, channels: int = 1) -> by
 
 def records(numbers: Sequence[int]) -> bytes:
     """The notes as a TFRecord file."""
-    return tfrecord(*[note(n, audio=floats(pcm(n) / np.float32(2**15))) for n in numbers])
+    return tfrecord(
+        *[note(n, audio=floats(pcm(n).astype(np.float32) / np.float32(2**15))) for n in numbers]
+    )
 
 
 def files(numbers: Sequence[int]) -> dict[str, bytes]:

@@ -1,9 +1,9 @@
-"""Conversions of every form: the same notes come out, each byte is accounted for, all is resumed."""
+"""Every form of source: the same notes come out, each byte is accounted for, all is resumed."""
 
 import gzip
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -38,8 +38,8 @@ def notes(uri: str) -> pa.Table:
 
 def assert_equal(found: pa.Table, expected: pa.Table) -> None:
     assert found.drop_columns("audio").equals(expected.drop_columns("audio"))
-    samples = [np.array(t.column("audio").to_pylist(), np.float32) for t in (found, expected)]
-    np.testing.assert_allclose(*samples, rtol=0, atol=ATOL)
+    left, right = (np.array(t.column("audio").to_pylist(), np.float32) for t in (found, expected))
+    np.testing.assert_allclose(left, right, rtol=0, atol=ATOL)
 
 
 @pytest.fixture(scope="module")
@@ -50,78 +50,95 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     return notes(uri)
 
 
-@pytest.mark.parametrize("form", forms.FORMS)
+class Converted(NamedTuple):
+    """One conversion of a form; a test that takes from it puts it back by converting again."""
+
+    form: str
+    source: Path
+    uri: str
+    manifest: Manifest
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.uri).parent
+
+    def again(self, **options: Any) -> tuple[str, Manifest]:
+        return run(self.source, self.folder.parents[1], **options)
+
+    def stamps(self) -> dict[str, int]:
+        """When each file was last written; what the manifest's README says has tests of its own."""
+        files = [path for path in self.folder.rglob("*.*") if path.name != "README.md"]
+        return {path.name: path.stat().st_mtime_ns for path in files}
+
+    def written_since(self, before: dict[str, int]) -> set[str]:
+        return {name for name, _ in self.stamps().items() - before.items()}
+
+
+@pytest.fixture(scope="module", params=list(forms.FORMS))
+def converted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Converted:
+    folder = tmp_path_factory.mktemp("form")
+    source = forms.FORMS[request.param](folder, NUMBERS)
+    return Converted(request.param, source, *run(source, folder / "root"))
+
+
 def test_convert_of_every_form_gives_the_same_notes(
-    tmp_path: Path, form: str, expected: pa.Table
+    converted: Converted, expected: pa.Table
 ) -> None:
-    uri, manifest = run(forms.FORMS[form](tmp_path, NUMBERS), tmp_path / "root")
-    assert_equal(notes(uri), expected)
-    assert manifest.quarantined == {}
-    assert len(manifest.shards) >= 4
-    assert (verify(uri).problems, manifest.num_notes) == ((), len(NUMBERS))
+    assert_equal(notes(converted.uri), expected)
+    assert converted.manifest.quarantined == {}
+    assert len(converted.manifest.shards) >= 4
 
 
-@pytest.mark.parametrize("form", forms.FORMS)
-def test_convert_of_every_form_accounts_for_its_bytes(tmp_path: Path, form: str) -> None:
-    _, manifest = run(forms.FORMS[form](tmp_path, NUMBERS), tmp_path / "root")
+def test_convert_of_every_form_accounts_for_its_bytes(converted: Converted) -> None:
     held = [len(data) for key, data in forms.files(NUMBERS).items() if key.endswith(".wav")]
-    num_bytes = sum(held) if form.startswith("json") else len(forms.records(NUMBERS))
+    is_wav = converted.form.startswith("json")
+    num_bytes = sum(held) if is_wav else len(forms.records(NUMBERS))
+    manifest = converted.manifest
     assert manifest.source_bytes == manifest.record_bytes == num_bytes
     (source,) = manifest.sources
-    assert (source.size, source.form) == (num_bytes, form.replace("fr", "fr").split(",")[0])
+    assert source.size == num_bytes
+    assert converted.form.startswith(source.form)
+    assert verify(converted.uri).problems == ()
 
 
-def stamps(root: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in root.rglob("*.*") if path.is_file()}
+def test_convert_of_every_form_again_writes_nothing(converted: Converted) -> None:
+    before = converted.stamps()
+    assert converted.again() == (converted.uri, converted.manifest)
+    assert converted.stamps() == before
 
 
-@pytest.mark.parametrize("form", forms.FORMS)
-def test_convert_again_of_every_form_writes_nothing(tmp_path: Path, form: str) -> None:
-    source = forms.FORMS[form](tmp_path, NUMBERS)
-    first = run(source, tmp_path / "root")
-    before = stamps(tmp_path / "root")
-    assert run(source, tmp_path / "root") == first
-    assert stamps(tmp_path / "root") == before
-
-
-@pytest.mark.parametrize("form", forms.FORMS)
 @pytest.mark.parametrize("num_left", [0, 1, 3])
 def test_convert_of_every_form_goes_on_where_it_stopped(
-    tmp_path: Path, form: str, num_left: int
+    converted: Converted, num_left: int
 ) -> None:
-    source = forms.FORMS[form](tmp_path, NUMBERS)
-    uri, expected = run(source, tmp_path / "root")
     # As a crash leaves it.
-    lost = [shard.name for shard in expected.shards[num_left:]]
-    for name in ("manifest.json", *lost):
-        (Path(uri).parent / name).unlink()
-    before = stamps(tmp_path / "root")
-    assert run(source, tmp_path / "root") == (uri, expected)
-    written = {name for name, at in stamps(tmp_path / "root").items() if before.get(name) != at}
-    assert written - {"README.md"} == {"manifest.json", *lost}
+    lost = {"manifest.json", *[shard.name for shard in converted.manifest.shards[num_left:]]}
+    for name in lost:
+        (converted.folder / name).unlink()
+    before = converted.stamps()
+    assert converted.again() == (converted.uri, converted.manifest)
+    assert converted.written_since(before) == lost
 
 
-@pytest.mark.parametrize("form", ["gzip", "json_wav_tar_gz"])
-def test_convert_of_a_stream_goes_on_behind_its_intact_shards(tmp_path: Path, form: str) -> None:
-    source = forms.FORMS[form](tmp_path, NUMBERS)
-    uri, expected = run(source, tmp_path / "root")
-    Path(uri).unlink()
-    damaged = Path(uri).parent / expected.shards[2].name
+def test_convert_of_every_form_replaces_a_damaged_shard(converted: Converted) -> None:
+    (converted.folder / "manifest.json").unlink()
+    names = [shard.name for shard in converted.manifest.shards]
+    damaged = converted.folder / names[2]
     damaged.write_bytes(flipped(damaged.read_bytes(), 5000))
-    before = stamps(tmp_path / "root")
-    assert run(source, tmp_path / "root") == (uri, expected)
-    written = {name for name, at in stamps(tmp_path / "root").items() if before.get(name) != at}
-    assert {shard.name for shard in expected.shards[:2]}.isdisjoint(written)
-    assert damaged.name in written
+    before = converted.stamps()
+    assert converted.again() == (converted.uri, converted.manifest)
+    # Behind it a stream has to be read anyway.
+    is_stream = converted.manifest.sources[0].is_stream
+    again = names[2:] if is_stream else [damaged.name]
+    assert converted.written_since(before) == {"manifest.json", *again}
 
 
-@pytest.mark.parametrize("form", forms.FORMS)
-def test_convert_with_force_of_every_form_arrives_at_the_same_digest(
-    tmp_path: Path, form: str
-) -> None:
-    source = forms.FORMS[form](tmp_path, NUMBERS)
-    first = run(source, tmp_path / "root")
-    assert run(source, tmp_path / "root", force=True) == first
+def test_convert_of_every_form_with_force_arrives_at_the_same_digest(converted: Converted) -> None:
+    before = converted.stamps()
+    assert converted.again(force=True) == (converted.uri, converted.manifest)
+    assert converted.written_since(before) == before.keys()
 
 
 @pytest.mark.parametrize("form", ["gzip", "json_wav", "json_wav_tar", "json_wav_tar_gz"])
@@ -137,16 +154,6 @@ def test_convert_of_a_form_does_not_depend_on_where_it_lies(
     assert found.manifest_digest == expected.manifest_digest
     assert found.samples_digest == expected.samples_digest
     assert verify(uri).problems == ()
-
-
-@pytest.mark.parametrize("form", ["json_wav", "json_wav_tar"])
-def test_convert_refuses_a_source_of_any_form_that_changed(tmp_path: Path, form: str) -> None:
-    source = forms.FORMS[form](tmp_path, NUMBERS)
-    uri, _ = run(source, tmp_path / "root")
-    one = next(source.glob("audio/*")) if source.is_dir() else source
-    one.write_bytes(one.read_bytes())
-    again, _ = run(source, tmp_path / "root")
-    assert again != uri
 
 
 @pytest.mark.parametrize("forms_of", [("gzip", "json_wav"), ("tfrecord", "json_wav_tar_gz")])
@@ -190,23 +197,20 @@ def test_convert_of_a_truncated_gzip_keeps_what_is_whole(tmp_path: Path, num_mis
     assert verify(uri).problems == ()
 
 
-@pytest.mark.parametrize("place", [200_000, 900_000, -9, -3])
-def test_convert_of_a_corrupt_gzip_keeps_what_its_checksums_prove(
-    tmp_path: Path, place: int
-) -> None:
-    whole = forms.records(NUMBERS)
-    data = bytearray(gzip.compress(whole, 1))
-    data[place : place + 40 if place > 0 else place + 1] = b"\xff" * (40 if place > 0 else 1)
+@pytest.mark.parametrize("place", [200_000, 900_000, -8, -3])
+def test_convert_of_a_corrupt_gzip_keeps_what_its_records_prove(tmp_path: Path, place: int) -> None:
+    data = flipped(gzip.compress(forms.records(NUMBERS), 1), place)
     source = tmp_path / "nsynth-valid.tfrecord.gz"
     source.write_bytes(data)
     uri, manifest = run(source, tmp_path / "root", max_quarantined=1)
-    assert manifest.quarantined.pop("gzip_corrupt") == 1
+    assert manifest.quarantined["gzip_corrupt"] == 1
     assert manifest.record_bytes + manifest.skipped_bytes == manifest.source_bytes
-    # What could not be decompressed counts as it is.
-    assert manifest.skipped_bytes >= (len(data) - place if place > 0 else 1)
     kept = open_dataset(uri).read(["note"]).column("note").to_pylist()
-    assert kept == list(NUMBERS[: len(kept)])
-    assert bool(kept) is (place != 200_000) or len(kept) < 3
+    # Deflate may find its way back, or lose all behind the damage.
+    assert kept == [number for number in NUMBERS if number in kept]
+    assert len(kept) > 0
+    if place < 0:
+        assert kept == list(NUMBERS)
     assert verify(uri).problems == ()
 
 

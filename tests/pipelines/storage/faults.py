@@ -10,7 +10,7 @@ from enum import Enum, auto
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 
@@ -20,6 +20,7 @@ class Fault(Enum):
     UNAVAILABLE = auto()  # 503 without a word that S3 would say
     SLOW_DOWN = auto()  # 503 as S3 throttles
     INTERNAL = auto()  # 500
+    CONFLICT = auto()  # 409, as S3 answers conditional puts that meet
     RESET = auto()  # the connection breaks before the server knows of the request
     LOST = auto()  # the server carries it out, and the connection breaks before the reply
     CUT = auto()  # the connection breaks in the middle of the reply
@@ -54,7 +55,7 @@ def seeded(seed: int, *, share: float) -> Plan:
     Which ones does not depend on the order in which threads ask.
     """
     # What costs a timeout is rarer.
-    kinds = [kind for kind in Fault for _ in range(1 if kind in SLOW else 5)]
+    kinds = [kind for kind in Fault for _ in range(1 if kind in SLOW else 10)]
 
     def plan(method: str, target: str, nth: int) -> Fault | None:
         chance = random.Random(f"{seed} {method} {target} {nth}")  # noqa: S311 - a plan, no secret
@@ -72,7 +73,7 @@ class Proxy(ThreadingHTTPServer):
 
     Attributes:
       plan: may be replaced at any time.
-      ignores_conditions: forward without If-None-Match, as a server that does not know it.
+      conditions: what becomes of If-None-Match, which some servers ignore and others do not take.
       seen: method, target and fault of each request.
     """
 
@@ -82,7 +83,7 @@ class Proxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = urlsplit(upstream).netloc
         self.plan: Plan = never
-        self.ignores_conditions = False
+        self.conditions: Literal["honoured", "ignored", "not taken"] = "honoured"
         self.seen: list[tuple[str, str, Fault | None]] = []
         self.closing = Event()
         self._lock = Lock()
@@ -139,6 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
             Fault.UNAVAILABLE: (503, b"<html>no server is available</html>"),
             Fault.SLOW_DOWN: (503, _error("SlowDown", "Please reduce your request rate.")),
             Fault.INTERNAL: (500, _error("InternalError", "We encountered an internal error.")),
+            Fault.CONFLICT: (409, _error("ConditionalRequestConflict", "A conflict occurred.")),
         }.get(self._fault)  # type: ignore[arg-type] # None is no key, and gets None
         if answer:
             self._reply(answer[0], {"Content-Type": "application/xml"}, answer[1])
@@ -164,8 +166,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, body: bytes) -> None:
         headers = {key: value for key, value in self.headers.items() if key != "Expect"}
-        if self.server.ignores_conditions:
-            headers.pop("If-None-Match", None)
+        if self.server.conditions == "not taken" and "If-None-Match" in headers:
+            self._reply(501, {}, _error("NotImplemented", "A header is not implemented."))
+            return
+        if self.server.conditions == "ignored":
+            headers.pop("If-None-Match", "")
         upstream = HTTPConnection(self.server.upstream, timeout=60)
         try:
             upstream.request(self.command, self.path, body, headers)
@@ -201,6 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self._fault is Fault.SHORT and "Range" not in self.headers:
             # Nobody can tell a short object from a whole one, or needs to: nothing makes those.
             self._fault = Fault.CUT
+        if self._fault is Fault.CONFLICT and self.command != "PUT":
+            self._fault = Fault.UNAVAILABLE
 
     def _break(self) -> None:
         linger = struct.pack("ii", 1, 0)

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import s3fs
@@ -23,21 +22,34 @@ def digests(manifest: Manifest) -> tuple[str, str]:
     return manifest.manifest_digest, manifest.samples_digest
 
 
+@pytest.fixture(autouse=True)
+def busy(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that converts answers late too."""
+    monkeypatch.setenv("NSYNTH_STORAGE_TIMEOUT_SEC", "1")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Fourteen notes, and a record and a span that are damaged."""
+    records = [tfrecord(note(number)) for number in range(14)]
+    records[5:5] = [flipped(frame(note(99)), 9_999), frame(b"no message")]
+    path = tmp_path / "nsynth-valid.tfrecord"
+    path.write_bytes(b"".join(records))
+    return path
+
+
+def run(source: str, root: str) -> tuple[str, Manifest]:
+    return convert([source], root=root, parameters=RANGES, num_workers=2, max_quarantined=1)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_convert_through_faults_ends_as_on_a_sound_disk(
-    proxy: Proxy, direct: s3fs.S3FileSystem, bucket: str, tmp_path: Path, seed: int
+    seed: int, source: Path, proxy: Proxy, direct: s3fs.S3FileSystem, bucket: str
 ) -> None:
-    source = tmp_path / "nsynth-valid.tfrecord"
-    notes = [tfrecord(note(number)) for number in range(14)]
-    notes[5:5] = [flipped(frame(note(99)), 9_999), frame(b"no message")]
-    source.write_bytes(b"".join(notes))
-    options: dict[str, Any] = {"parameters": RANGES, "num_workers": 2, "max_quarantined": 1.0}
-    _, expected = convert([str(source)], root=str(tmp_path / "root"), **options)
+    _, expected = run(str(source), str(source.parent / "root"))
     direct.put_file(str(source), f"{bucket}/data/{source.name}")
-
     proxy.plan = seeded(seed, share=0.5)
-    uri, found = convert([f"{bucket}/data/{source.name}"], root=f"{bucket}/root", **options)
-
+    uri, found = run(f"{bucket}/data/{source.name}", f"{bucket}/root")
     assert digests(found) == digests(expected)
     assert (found.num_notes, found.num_quarantined) == (14, 2)
     assert proxy.faults.total() > 10

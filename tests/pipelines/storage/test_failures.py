@@ -44,6 +44,14 @@ def test_endpoint_that_does_not_answer_may_be_retried(
         storage.identity("s3://bucket/x")
 
 
+def test_endpoint_that_is_none_is_one_sentence(
+    changing_s3: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:9000")
+    with pytest.raises(ConfigError, match="cannot use s3://bucket/x: Invalid endpoint: localhost"):
+        storage.put("s3://bucket/x", b"content")
+
+
 def test_unknown_protocol_is_one_sentence() -> None:
     with pytest.raises(ConfigError, match="cannot open gopher://host/x: Protocol not known"):
         storage.read("gopher://host/x")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import s3fs
@@ -75,7 +76,7 @@ def read_as_file(uri: str) -> bytes:
     "read",
     [
         storage.read,
-        lambda uri: storage.read_range(uri, 0, 77) + storage.read_range(uri, 77, len(DATA) + 5),
+        lambda uri: DATA[:77] + storage.read_range(uri, 77, len(DATA) + 5),
         read_as_file,
     ],
     ids=["read", "read_range", "open_seekable"],
@@ -198,10 +199,15 @@ def test_what_fails_each_time_is_one_sentence(
     assert caplog.text.count("trying again in") == 2
 
 
+@pytest.mark.parametrize("conditions", ["ignored", "not taken"])
 def test_check_writable_warns_where_create_is_not_honoured(
-    proxy: Proxy, direct: s3fs.S3FileSystem, bucket: str, caplog: pytest.LogCaptureFixture
+    conditions: Literal["ignored", "not taken"],
+    proxy: Proxy,
+    direct: s3fs.S3FileSystem,
+    bucket: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    proxy.ignores_conditions = True
+    proxy.conditions = conditions
     with caplog.at_level(logging.WARNING):
         storage.check_writable(f"{bucket}/root")
         assert storage.create(f"{bucket}/root/manifest.json", b"first")

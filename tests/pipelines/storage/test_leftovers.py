@@ -52,13 +52,15 @@ def test_sweep_uploads_of_nothing_finds_nothing(root: str) -> None:
     assert storage.sweep_uploads(storage.join(root, "nothing"), 0) == []
 
 
-def test_sweep_uploads_aborts_stale_ones_under_the_prefix_only(bucket: str) -> None:
-    s3, name = s3fs.S3FileSystem(), bucket.removeprefix("s3://")
+def test_sweep_uploads_aborts_stale_ones_under_the_prefix_only(
+    bucket: str, direct: s3fs.S3FileSystem
+) -> None:
+    name = bucket.removeprefix("s3://")
     for key in ("root/part", "root/notes/part", "root2/part"):
-        s3.call_s3("create_multipart_upload", Bucket=name, Key=key)
+        direct.call_s3("create_multipart_upload", Bucket=name, Key=key)
 
     def left() -> list[str]:
-        return sorted(upload["Key"] for upload in s3.list_multipart_uploads(name))
+        return sorted(upload["Key"] for upload in direct.list_multipart_uploads(name))
 
     # moto says of each upload that it began in 2010.
     assert storage.sweep_uploads(f"{bucket}/root", 1000 * 365 * DAY) == []

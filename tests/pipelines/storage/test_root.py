@@ -14,10 +14,10 @@ def test_check_writable_makes_a_folder_and_leaves_it_empty(tmp_path: Path) -> No
 
 
 def test_check_writable_leaves_a_bucket_empty(
-    bucket: str, caplog: pytest.LogCaptureFixture
+    bucket: str, direct: s3fs.S3FileSystem, caplog: pytest.LogCaptureFixture
 ) -> None:
     storage.check_writable(f"{bucket}/root")
-    assert s3fs.S3FileSystem().find(bucket) == []
+    assert direct.find(bucket) == []
     assert "create-if-absent" not in caplog.text
 
 
