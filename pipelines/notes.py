@@ -83,8 +83,8 @@ SCALAR_FIELDS: Final = (
     pa.field("source_offset", pa.int64(), nullable=False),
 )
 """Everything of a note but its samples. `peak`, `rms` and `audio_digest` are of the original
-samples; `source_file` and `source_offset` say where the record's header stands, or, where the source
-has no records, which note of it this is, from 0."""
+samples; `source_file` and `source_offset` say where the record's header stands, or, where a source
+has no records, which of its notes this is, from 0."""
 
 AUDIO_FIELD: Final = pa.field(
     "audio",
