@@ -1,11 +1,11 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.convert.readahead import ReadAhead
+from pipelines.convert.readahead import ReadAhead, fetched_ahead
 from pipelines.convert.tfrecord import Window
 from tests.pipelines.convert.records import reader
 
@@ -104,3 +104,37 @@ def test_read_ahead_of_one_block_needs_no_thread() -> None:
     with ReadAhead(reader(DATA), stop=1000, block_bytes=2000) as read:
         assert read(0, 1000) == DATA
         assert not read_ahead_threads()
+
+
+@given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 5))
+def test_fetched_ahead_gives_all_in_order(keys: list[int], num_ahead: int) -> None:
+    found = fetched_ahead(lambda key: DATA[key], keys, num_ahead=num_ahead)
+    assert list(found) == [DATA[key] for key in keys]
+
+
+def test_fetched_ahead_takes_no_more_keys_than_it_may() -> None:
+    taken = list[int]()
+
+    def keys() -> Iterator[int]:
+        for key in range(100):
+            taken.append(key)
+            yield key
+
+    found = fetched_ahead(lambda key: key, keys(), num_ahead=3)
+    assert next(found) == 0
+    assert taken == [0, 1, 2, 3]
+    found.close()
+    assert not read_ahead_threads()
+
+
+def test_fetched_ahead_raises_what_a_fetch_ran_into_in_its_turn() -> None:
+    def fetch(key: int) -> int:
+        if key == 2:
+            raise ConnectionResetError("reset")
+        return key
+
+    found = fetched_ahead(fetch, range(10), num_ahead=4)
+    assert [next(found), next(found)] == [0, 1]
+    with pytest.raises(ConnectionResetError, match="reset"):
+        next(found)
+    assert not read_ahead_threads()
