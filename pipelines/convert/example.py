@@ -48,6 +48,10 @@ NUMBERS: Final = (
 MAX_PEAK: Final = 1000.0
 """Audio lies in [-1, 1]; a magnitude beyond this is no audio, and its energy may overflow."""
 
+MAX_NOTE_BYTES: Final = 2**20
+"""Four times what a note takes. Parsing a message of many empty parts takes thirty times its bytes,
+so that longer ones are not parsed at all."""
+
 _KINDS: Final = ("bytes_list", "float_list", "int64_list")
 
 
@@ -71,6 +75,10 @@ def decode(payload: bytes) -> Example:
     Raises:
       RecordError: it cannot become a note; the reason is one of `REASONS`.
     """
+    if len(payload) > MAX_NOTE_BYTES:
+        raise RecordError(
+            WRONG_LENGTH, f"the payload has {len(payload)} bytes, expected {MAX_NOTE_BYTES} at most"
+        )
     features = _parse(_FastExample, payload)
     scalars: dict[str, Any] = {
         name: _text(name, _one(features, name, "bytes_list")) for name in TEXTS

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.convert.example import (
+    MAX_NOTE_BYTES,
     MISSING_FEATURE,
     NOT_FINITE,
     NOT_TEXT,
@@ -53,6 +54,13 @@ def test_decode_gives_all_features_of_a_note() -> None:
     assert found.scalars["qualities_str"] == ["bright"]
     np.testing.assert_array_equal(found.audio, sound(3))
     assert found.peak == np.abs(sound(3)).max()
+
+
+def test_decode_refuses_a_payload_too_long_for_a_note() -> None:
+    assert decode(note(3, comment=texts(bytes(700_000)))).scalars == decode(note(3)).scalars
+    longer = note(3, comment=texts(bytes(MAX_NOTE_BYTES)))
+    with pytest.raises(RecordError, match=f"the payload has {len(longer)} bytes, expected"):
+        decode(longer)
 
 
 HALF = 32_000

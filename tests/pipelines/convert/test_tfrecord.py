@@ -125,6 +125,12 @@ A, B, C = frame(b"first payload"), frame(b"second payload"), frame(b"third")
         pytest.param(
             A + header(MAX_RECORD_BYTES + 1) + C, 2, [(29, 12, RECORD_TOO_LONG)], id="too long"
         ),
+        pytest.param(
+            A + flipped(B, 15) + header(MAX_RECORD_BYTES + 1) + C,
+            2,
+            [(29, 42, PAYLOAD_CRC)],
+            id="a payload, and behind it a length nobody believes",
+        ),
         pytest.param(A + bytes(100) + C, 2, [(29, 100, LENGTH_CRC)], id="hole of zeros"),
         pytest.param(b"<html>" * 9 + C, 1, [(0, 54, LENGTH_CRC)], id="foreign bytes in front"),
         pytest.param(A + B[:20] + C, 2, [(29, 20, PAYLOAD_CRC)], id="a record cut short inside"),
