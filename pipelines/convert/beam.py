@@ -2,13 +2,15 @@
 
 import logging
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pipelines import errors
 from pipelines.convert.dispatch import convert
 from pipelines.convert.plan import ByteRange
+from pipelines.convert.writebehind import WriteBehind
 from pipelines.errors import ConfigError, PipelineError
 
 # Importing Beam warns of Google's client libraries, which only Dataflow needs.
@@ -38,7 +40,7 @@ class ConvertRanges(beam.PTransform):
             ranges
             # A local source is one bundle: without it all ranges would go to one worker.
             | "spread" >> beam.Reshuffle()
-            | "convert" >> beam.Map(_convert, folder=self.folder)
+            | "convert" >> beam.ParDo(_Convert(self.folder))
         )
 
 
@@ -64,15 +66,33 @@ def run(ranges: Sequence[ByteRange], *, folder: str, runner: str, num_workers: i
         raise _as_raised(str(err)) from err
 
 
-def _convert(byte_range: ByteRange, *, folder: str) -> int:
-    num_notes = 0
-    for shard in convert(byte_range, folder=folder):
-        num_notes += shard.num_notes
-        Metrics.counter(_NAMESPACE, "notes").inc(shard.num_notes)
-        Metrics.counter(_NAMESPACE, "record_bytes").inc(shard.record_bytes)
-        for reason, num in shard.quarantined.items():
-            Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
-    return num_notes
+class _Convert(beam.DoFn):
+    """Owns the thread that stores one shard while the next is made."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def start_bundle(self) -> None:
+        """Starts the thread."""
+        self._store = WriteBehind()
+
+    def process(self, byte_range: ByteRange) -> Iterator[int]:
+        """Converts a range and gives the number of its notes."""
+        begun, num_notes = time.monotonic(), 0
+        for shard in convert(byte_range, folder=self._folder, store=self._store):
+            num_notes += shard.num_notes
+            Metrics.counter(_NAMESPACE, "notes").inc(shard.num_notes)
+            Metrics.counter(_NAMESPACE, "record_bytes").inc(shard.record_bytes)
+            for reason, num in shard.quarantined.items():
+                Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
+        seconds = time.monotonic() - begun
+        Metrics.distribution(_NAMESPACE, "range_msec").update(round(1000 * seconds))
+        yield num_notes
+
+    def finish_bundle(self) -> None:
+        """Waits until all is stored."""
+        self._store.close()
 
 
 def _options(runner: str, *, num_workers: int) -> PipelineOptions:
