@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pipelines import errors
 from pipelines.convert.dispatch import convert
@@ -16,7 +16,7 @@ from pipelines.errors import ConfigError, PipelineError
 # Importing Beam warns of Google's client libraries, which only Dataflow needs.
 logging.disable(logging.WARNING)
 import apache_beam as beam  # noqa: E402
-from apache_beam.metrics import Metrics  # noqa: E402
+from apache_beam.metrics import Metrics, MetricsFilter  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 from apache_beam.pvalue import PCollection  # noqa: E402
 
@@ -26,6 +26,9 @@ RUNNERS: Final = ("local",)
 """Engines by name."""
 
 _NAMESPACE: Final = "nsynth"
+_RANGE_MSEC: Final = "range_msec"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -59,11 +62,21 @@ def run(ranges: Sequence[ByteRange], *, folder: str, runner: str, num_workers: i
     try:
         with beam.Pipeline(options=options) as pipeline:
             _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder)
+        _log_timings(pipeline.result)
     except PipelineError:
         raise
     except RuntimeError as err:
         # A worker's error arrives as the text of its traceback.
         raise _as_raised(str(err)) from err
+
+
+def _log_timings(result: Any) -> None:
+    found = result.metrics().query(MetricsFilter().with_name(_RANGE_MSEC))["distributions"]
+    for timing in (metric.result for metric in found if metric.result):
+        log.info(
+            "converted %d ranges: %.2f s each, from %.2f to %.2f s",
+            *(timing.count, timing.mean / 1000, timing.min / 1000, timing.max / 1000),
+        )
 
 
 class _Convert(beam.DoFn):
@@ -87,7 +100,7 @@ class _Convert(beam.DoFn):
             for reason, num in shard.quarantined.items():
                 Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
         seconds = time.monotonic() - begun
-        Metrics.distribution(_NAMESPACE, "range_msec").update(round(1000 * seconds))
+        Metrics.distribution(_NAMESPACE, _RANGE_MSEC).update(round(1000 * seconds))
         yield num_notes
 
     def finish_bundle(self) -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from pipelines.convert.example import Example, check_peak, decode
 from pipelines.convert.resample import resample
-from pipelines.convert.tfrecord import Position, Record, Span, Window, read_records
+from pipelines.convert.tfrecord import Position, Record, Span, read_records
+from pipelines.convert.window import Window
 from pipelines.errors import DatasetError, RecordError
 from pipelines.notes import NUM_SAMPLES, NUM_SOURCE_SAMPLES
 

@@ -23,7 +23,8 @@ from pipelines.convert.plan import ByteRange, digest
 from pipelines.convert.ranges import Content, read_range
 from pipelines.convert.readahead import ReadAhead
 from pipelines.convert.sources import fetcher
-from pipelines.convert.tfrecord import Position, Span, Window
+from pipelines.convert.tfrecord import Position, Span
+from pipelines.convert.window import Window
 from pipelines.convert.writebehind import Store, Write, at_once
 from pipelines.errors import ShardError
 from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, SCHEMA

@@ -26,7 +26,8 @@ from pipelines.convert.shards import (
     write_of,
 )
 from pipelines.convert.sources import GZIP, fetcher
-from pipelines.convert.tfrecord import Position, Window
+from pipelines.convert.tfrecord import Position
+from pipelines.convert.window import Window
 from pipelines.convert.writebehind import Store, at_once
 from pipelines.errors import ShardError
 

@@ -6,7 +6,8 @@ import xxhash
 
 from pipelines.convert.ranges import MAX_SET_ASIDE, Content, read_range
 from pipelines.convert.resample import resample
-from pipelines.convert.tfrecord import MAX_RECORD_BYTES, Position, Window
+from pipelines.convert.tfrecord import MAX_RECORD_BYTES, Position
+from pipelines.convert.window import Window
 from pipelines.errors import DatasetError
 from tests.pipelines.convert.records import (
     ATOL,
