@@ -218,6 +218,8 @@ def encode(table: pa.Table, *, summary: ShardSummary | None = None) -> bytes:
         # Floats of like magnitude share their high bytes; samples hardly ever repeat.
         use_byte_stream_split=["audio.list.element"] if audio else False,
         use_dictionary=[name for name in table.column_names if name.endswith("_str")],
+        # The least and the largest sample of a page tell a reader nothing.
+        write_statistics=[name for name in table.column_names if name != AUDIO_FIELD.name],
     ) as writer:
         # A row group without a row stops Hugging Face's reader.
         if table.num_rows:
