@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from pipelines.errors import ConfigError
 from pipelines.train import backend
+from pipelines.train.batches import Notes
+from pipelines.train.experiment import Experiment
+from pipelines.train.fit import fit
 from pipelines.train.residence import PLACES, VARIABLE, best_place, foresee, settle, take
 from tests.pipelines.datasets import samples
 
@@ -91,3 +94,17 @@ def test_foresee_reads_no_further_than_the_file(audio: NDArray[np.float32]) -> N
 def test_foresee_refuses_what_is_behind_the_file(audio: NDArray[np.float32]) -> None:
     with pytest.raises((OSError, ValueError)):
         foresee(audio, np.array([10**9]))
+
+
+def test_fit_gives_the_same_weights_wherever_samples_are(
+    audio: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = list[list[NDArray[np.float32]]]()
+    for place in PLACES:
+        monkeypatch.setenv(VARIABLE, place)
+        notes = Notes(settle(audio), np.arange(7), np.arange(7) % 2)
+        model, _ = fit("preliminary", Experiment(epochs=1, batch_size=4), notes, notes)
+        weights.append(model.get_weights())
+    for first, *others in zip(*weights, strict=True):
+        for other in others:
+            np.testing.assert_array_equal(first, other)
