@@ -11,6 +11,7 @@ from pipelines.errors import DatasetError
 from pipelines.train.batches import Notes
 from pipelines.train.cache import cached_audio
 from pipelines.train.plan import RunPlan, training_reasons
+from pipelines.train.residence import settle
 from pipelines.train.split import NO_LABEL, Indices, labels_of, split
 from pipelines.validate.verdicts import Validation, load_reasons
 
@@ -22,7 +23,7 @@ def training_notes(plan: RunPlan, cache_dir: Path) -> tuple[Notes, Notes]:
     train, validation = training_rows(plan)
     dataset = _opened(plan.train)
     labels = _labels(dataset)
-    audio = cached_audio(dataset, cache_dir)
+    audio = settle(cached_audio(dataset, cache_dir))
     return Notes(audio, train, labels[train]), Notes(audio, validation, labels[validation])
 
 

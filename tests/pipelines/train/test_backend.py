@@ -42,3 +42,8 @@ def test_without_banner_gives_standard_error_back(capfd: pytest.CaptureFixture[s
         raise KeyError
     os.write(2, b"later\n")
     assert capfd.readouterr().err == "later\n"
+
+
+@pytest.mark.skipif(not backend.on_cpu(), reason="this machine has a GPU")
+def test_free_device_bytes_is_none_without_a_device() -> None:
+    assert backend.free_device_bytes() is None
