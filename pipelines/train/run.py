@@ -7,11 +7,10 @@ gives small values only, so that a scheduler may run the steps in different proc
 import hashlib
 import json
 import logging
-import platform
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,23 +18,27 @@ from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.notes import CLASSES
+from pipelines.registry.provenance import git_state, versions
 from pipelines.registry.runs import ModelRecord, RunRecord, load_run, store_run
 from pipelines.train import backend
 from pipelines.train.batches import Notes
+from pipelines.train.conductor import OnEpoch, hear_nothing
 from pipelines.train.data import audio_to_score, scorable_notes, training_notes, training_rows
 from pipelines.train.evaluate import EVALUATION_VERSION, predict, predictions_table
-from pipelines.train.fit import History, OnEpoch, fit, hear_nothing
+from pipelines.train.fit import fit
 from pipelines.train.metrics import metrics
-from pipelines.train.model_file import decode_model, encode_model
+from pipelines.train.model_file import decode_model
 from pipelines.train.models import build, layer_table
 from pipelines.train.plan import TRAINING_VERSION, RunPlan
+from pipelines.train.resume import Checkpoints
 from pipelines.train.stored import (
     STAMP_KEY,
-    stored_history,
     stored_model,
     stored_predictions,
+    stored_training,
     to_json,
 )
+from pipelines.train.storing import store_trained
 
 FORMAT_VERSION: Final = 1
 
@@ -73,20 +76,24 @@ def train_model(
       ConfigError: this process has another backend than the run, memory or disk do not suffice.
       DatasetError: the kept notes cannot be split, or the loss is no longer finite.
     """
+    checkpoints = Checkpoints(plan.model_uri(name, "checkpoints"), f"{name} of run {plan.run_id}")
     if stored_model(plan, name) is not None:
         log.info("reusing %s of run %s: same data, experiment and backend", name, plan.run_id)
+        checkpoints.clear()
         return
     if plan.backend != backend.NAME:
         raise ConfigError(
             f"run {plan.run_id} is planned for {plan.backend}, but Keras runs on {backend.NAME} "
             "here; set KERAS_BACKEND or plan the run again"
         )
+    begun = time.perf_counter()
     train, validation = training_notes(plan, cache_dir)
-    model, history = fit(name, plan.experiment, train, validation, on_epoch)
-    storage.put(plan.model_uri(name, "model.keras"), encode_model(model))
-    storage.put(plan.model_uri(name, "labels.json"), to_json(list(CLASSES)))
-    # The history goes last: where it is, the model is.
-    storage.put(plan.model_uri(name, "history.json"), to_json(history))
+    data_seconds = time.perf_counter() - begun
+    trained = fit(
+        name, plan.experiment, train, validation, on_epoch=on_epoch, checkpoints=checkpoints
+    )
+    store_trained(plan, name, trained, num_train=len(train.rows), data_seconds=data_seconds)
+    checkpoints.clear()
 
 
 def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
@@ -117,31 +124,33 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
 
 
 def finish_run(plan: RunPlan) -> RunRecord:
-    """Writes run.json, which says that the run is complete; keeps the one that is there.
-
-    `device` is that of the process which closes the run, `seconds` the time in training.
+    """Writes run.json, which says that the run is complete; keeps the one of these models.
 
     Raises:
       DatasetError: a model of the run is not trained or not evaluated.
     """
-    if storage.exists(storage.join(plan.uri, "run.json")):
-        log.info("run %s is complete already", plan.run_id)
-        return load_run(plan.uri)
     names = plan.experiment.models
-    seconds = sum(sum(_checked_history(plan, name)["seconds"]) for name in names)
+    models = {name: _model_record(plan, name) for name in names}
+    if storage.exists(storage.join(plan.uri, "run.json")):
+        record = load_run(plan.uri)
+        if record.models == models:
+            log.info("run %s is complete already", plan.run_id)
+            return record
+    seconds = sum(model.training.seconds["training"] for model in models.values())
     train, validation = training_rows(plan)
     record = RunRecord(
         run_id=plan.run_id,
         training_version=TRAINING_VERSION,
         experiment=plan.experiment,
         backend=plan.backend,
-        device=backend.device(),
-        versions=_versions(),
+        device=", ".join(sorted({model.training.device for model in models.values()})),
+        versions=versions(plan.backend),
+        git=git_state(),
         families=CLASSES,
         datasets={"train": plan.train, "test": plan.test},
         num_train=len(train),
         num_validation=len(validation),
-        models={name: _model_record(plan, name) for name in names},
+        models=models,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=seconds,
     )
@@ -177,20 +186,11 @@ def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metr
     )
 
 
-def _checked_history(plan: RunPlan, name: str) -> History:
-    history = stored_history(plan, name)
-    if history is None or not storage.exists(plan.model_uri(name, "metrics.json")):
+def _model_record(plan: RunPlan, name: str) -> ModelRecord:
+    training = stored_training(plan, name)
+    if training is None or not storage.exists(plan.model_uri(name, "metrics.json")):
         raise DatasetError(
             f"run {plan.run_id} cannot be closed: {name} is not trained and evaluated; run it first"
         )
-    return history
-
-
-def _model_record(plan: RunPlan, name: str) -> ModelRecord:
     model = build(name, plan.experiment)
-    return ModelRecord(model.count_params(), layer_table(model))
-
-
-def _versions() -> dict[str, str]:
-    packages = ("nsynth-flows", "keras", backend.NAME, "numpy", "scikit-learn", "pyarrow")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+    return ModelRecord(model.count_params(), layer_table(model), training)

@@ -16,6 +16,7 @@ from pipelines.notes import CLASSES, NUM_SAMPLES, STORED_RATE_HZ
 from pipelines.registry.runs import ModelRecord, RunRecord, store_run
 from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
+from tests.pipelines.registry.training import TRAINING
 
 TEN = tuple(CLASSES)
 
@@ -173,11 +174,12 @@ def _record(models: Iterable[str], families: Sequence[str], test: Validation) ->
         backend="tensorflow",
         device="a device",
         versions={"python": "3.11.9", "keras": "3.15.0"},
+        git=None,
         families=tuple(families),
         datasets={"train": train, "test": test},
         num_train=1_340,
         num_validation=660,
-        models={name: ModelRecord(9098, PRELIMINARY_LAYERS) for name in models},
+        models={name: ModelRecord(9098, PRELIMINARY_LAYERS, TRAINING) for name in models},
         created="2026-11-23T01:02:03+00:00",
         seconds=3_725.0,
     )
