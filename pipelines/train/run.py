@@ -13,31 +13,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY, from_table
+from pipelines.evaluate.stored import METRICS, PREDICTIONS, store_metrics
+from pipelines.evaluate.summary import summarise
 from pipelines.notes import CLASSES
 from pipelines.registry.runs import ModelRecord, RunRecord, load_run, store_run
 from pipelines.train import backend
 from pipelines.train.batches import Notes
 from pipelines.train.data import audio_to_score, scorable_notes, training_notes, training_rows
-from pipelines.train.evaluate import EVALUATION_VERSION, predict, predictions_table
+from pipelines.train.evaluate import predict, predictions_table
 from pipelines.train.fit import History, OnEpoch, fit, hear_nothing
-from pipelines.train.metrics import metrics
 from pipelines.train.model_file import decode_model, encode_model
 from pipelines.train.models import build, layer_table
 from pipelines.train.plan import TRAINING_VERSION, RunPlan
 from pipelines.train.stored import (
-    STAMP_KEY,
     stored_history,
     stored_model,
     stored_predictions,
     to_json,
 )
-
-FORMAT_VERSION: Final = 1
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +111,8 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
         probabilities = predict(model, to_score, batch_size=plan.experiment.batch_size)
         predictions = predictions_table(notes, probabilities)
         stamped = predictions.replace_schema_metadata({STAMP_KEY: json.dumps(stamp)})
-        storage.put(plan.model_uri(name, "predictions.parquet"), encode(stamped))
-    return _store_metrics(plan, name, metrics(predictions))
+        storage.put(plan.model_uri(name, PREDICTIONS), encode(stamped))
+    return _store_metrics(plan, name, summarise(from_table(predictions)))
 
 
 def finish_run(plan: RunPlan) -> RunRecord:
@@ -150,17 +149,8 @@ def finish_run(plan: RunPlan) -> RunRecord:
 
 
 def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metrics:
-    uri = plan.model_uri(name, "metrics.json")
     num_parameters = build(name, plan.experiment).count_params()
-    head = {
-        "format_version": FORMAT_VERSION,
-        "evaluation_version": EVALUATION_VERSION,
-        "model": name,
-        "num_parameters": num_parameters,
-    }
-    data = to_json({**head, **figures})
-    if not storage.exists(uri) or storage.read(uri) != data:
-        storage.put(uri, data)
+    store_metrics(plan.model_uri(name), figures, model=name, num_parameters=num_parameters)
     every = figures["all_notes"]
     log.info(
         "%s: accuracy %.4f on %d kept test notes, %.4f on all %d",
@@ -168,7 +158,7 @@ def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metr
     )
     return Metrics(
         model=name,
-        uri=uri,
+        uri=plan.model_uri(name, METRICS),
         num_parameters=num_parameters,
         accuracy=figures["accuracy"],
         num_scored=figures["num_scored"],
@@ -179,7 +169,7 @@ def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metr
 
 def _checked_history(plan: RunPlan, name: str) -> History:
     history = stored_history(plan, name)
-    if history is None or not storage.exists(plan.model_uri(name, "metrics.json")):
+    if history is None or not storage.exists(plan.model_uri(name, METRICS)):
         raise DatasetError(
             f"run {plan.run_id} cannot be closed: {name} is not trained and evaluated; run it first"
         )

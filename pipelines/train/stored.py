@@ -3,20 +3,18 @@
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
 from pipelines import storage
 from pipelines.errors import ShardError
+from pipelines.evaluate.predictions import STAMP_KEY
 from pipelines.notes import CLASSES
 from pipelines.parquet import open_parquet
 from pipelines.train.fit import HISTORY_COLUMNS, History
 from pipelines.train.model_file import is_intact
 from pipelines.train.plan import RunPlan
-
-STAMP_KEY: Final = b"nsynth_flows"
-"""Where predictions.parquet says, in its metadata, which model gave them."""
 
 log = logging.getLogger(__name__)
 
