@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY, from_table
+from pipelines.evaluate.stored import METRICS, PREDICTIONS, store_metrics
+from pipelines.evaluate.summary import summarise
 from pipelines.notes import CLASSES
 from pipelines.registry.provenance import git_state, versions
 from pipelines.registry.runs import ModelRecord, RunRecord, load_run, store_run
@@ -24,23 +27,18 @@ from pipelines.train import backend
 from pipelines.train.batches import Notes
 from pipelines.train.conductor import OnEpoch, hear_nothing
 from pipelines.train.data import audio_to_score, scorable_notes, training_notes, training_rows
-from pipelines.train.evaluate import EVALUATION_VERSION, predict, predictions_table
+from pipelines.train.evaluate import predict, predictions_table
 from pipelines.train.fit import fit
-from pipelines.train.metrics import metrics
 from pipelines.train.model_file import decode_model
 from pipelines.train.models import build, layer_table
 from pipelines.train.plan import TRAINING_VERSION, RunPlan
 from pipelines.train.resume import Checkpoints
 from pipelines.train.stored import (
-    STAMP_KEY,
     stored_model,
     stored_predictions,
     stored_training,
-    to_json,
 )
 from pipelines.train.storing import store_trained
-
-FORMAT_VERSION: Final = 1
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +117,8 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
         probabilities = predict(model, to_score, batch_size=plan.experiment.batch_size)
         predictions = predictions_table(notes, probabilities)
         stamped = predictions.replace_schema_metadata({STAMP_KEY: json.dumps(stamp)})
-        storage.put(plan.model_uri(name, "predictions.parquet"), encode(stamped))
-    return _store_metrics(plan, name, metrics(predictions))
+        storage.put(plan.model_uri(name, PREDICTIONS), encode(stamped))
+    return _store_metrics(plan, name, summarise(from_table(predictions)))
 
 
 def finish_run(plan: RunPlan) -> RunRecord:
@@ -159,17 +157,8 @@ def finish_run(plan: RunPlan) -> RunRecord:
 
 
 def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metrics:
-    uri = plan.model_uri(name, "metrics.json")
     num_parameters = build(name, plan.experiment).count_params()
-    head = {
-        "format_version": FORMAT_VERSION,
-        "evaluation_version": EVALUATION_VERSION,
-        "model": name,
-        "num_parameters": num_parameters,
-    }
-    data = to_json({**head, **figures})
-    if not storage.exists(uri) or storage.read(uri) != data:
-        storage.put(uri, data)
+    store_metrics(plan.model_uri(name), figures, model=name, num_parameters=num_parameters)
     every = figures["all_notes"]
     log.info(
         "%s: accuracy %.4f on %d kept test notes, %.4f on all %d",
@@ -177,7 +166,7 @@ def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metr
     )
     return Metrics(
         model=name,
-        uri=uri,
+        uri=plan.model_uri(name, METRICS),
         num_parameters=num_parameters,
         accuracy=figures["accuracy"],
         num_scored=figures["num_scored"],
@@ -188,7 +177,7 @@ def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metr
 
 def _model_record(plan: RunPlan, name: str) -> ModelRecord:
     training = stored_training(plan, name)
-    if training is None or not storage.exists(plan.model_uri(name, "metrics.json")):
+    if training is None or not storage.exists(plan.model_uri(name, METRICS)):
         raise DatasetError(
             f"run {plan.run_id} cannot be closed: {name} is not trained and evaluated; run it first"
         )

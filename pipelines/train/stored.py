@@ -10,14 +10,12 @@ import pyarrow as pa
 
 from pipelines import storage
 from pipelines.errors import DatasetError, ShardError
+from pipelines.evaluate.predictions import STAMP_KEY
 from pipelines.notes import CLASSES
 from pipelines.parquet import open_parquet
 from pipelines.registry.runs import TrainingRecord
 from pipelines.train.checkpoint import HISTORY_COLUMNS, History
 from pipelines.train.plan import RunPlan
-
-STAMP_KEY: Final = b"nsynth_flows"
-"""Where predictions.parquet says, in its metadata, which model gave them."""
 
 TRAINING: Final = "training.json"
 """Written last: where it is, all else that training stores is."""
