@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from pipelines import storage
 from pipelines.convert.shards import encode
+from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.notes import CLASSES
 from pipelines.registry.runs import ModelRecord, RunRecord, load_run, store_run
@@ -74,13 +75,16 @@ def train_model(
       DatasetError: the kept notes cannot be split, or the loss is no longer finite.
     """
     if stored_model(plan, name) is not None:
-        log.info("reusing %s of run %s: same data, experiment and backend", name, plan.run_id)
+        why = f"reusing {name} of run {plan.run_id}: same data, experiment and backend"
+        decided(log, "train", name, "reused", why)
         return
     if plan.backend != backend.NAME:
         raise ConfigError(
             f"run {plan.run_id} is planned for {plan.backend}, but Keras runs on {backend.NAME} "
             "here; set KERAS_BACKEND or plan the run again"
         )
+    why = f"no trained {name} is stored for these data, this experiment and {plan.backend}"
+    decided(log, "train", name, "ran", why)
     train, validation = training_notes(plan, cache_dir)
     model, history = fit(name, plan.experiment, train, validation, on_epoch)
     storage.put(plan.model_uri(name, "model.keras"), encode_model(model))
@@ -105,7 +109,12 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
     notes = scorable_notes(plan)
     stamp = {"evaluation_version": EVALUATION_VERSION, "model": hashlib.sha256(data).hexdigest()}
     predictions = stored_predictions(plan, name, notes, stamp)
-    if predictions is None:
+    if predictions is not None:
+        why = f"reusing the predictions of {name} in run {plan.run_id}: same model and notes"
+        decided(log, "evaluate", name, "reused", why)
+    else:
+        why = f"scoring {notes.num_rows:,} test notes, which this {name} was not yet scored on"
+        decided(log, "evaluate", name, "ran", why)
         audio = audio_to_score(plan, cache_dir)
         to_score = Notes(audio, notes["row"].to_numpy(), notes["label"].to_numpy())
         model = decode_model(data)
