@@ -24,6 +24,16 @@ class Model(StrEnum):
     optimised = "optimised"
 
 
+class Stage(StrEnum):
+    """The stages of the main job that keep what they made."""
+
+    convert = "convert"
+    validate = "validate"
+    train = "train"
+    evaluate = "evaluate"
+    report = "report"
+
+
 Root = Annotated[
     str, typer.Option(help="Folder or URI (s3://bucket/prefix) for data sets, runs and reports.")
 ]
@@ -39,6 +49,10 @@ Dropped = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Convert again what is there.")]
+ForceStages = Annotated[
+    list[Stage],
+    typer.Option("--force", help="Stage to do again although nothing changed; may be repeated."),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
 ]

@@ -14,6 +14,7 @@ from flows.cli.options import (
     Dropped,
     Epochs,
     Force,
+    ForceStages,
     Fraction,
     Json,
     Models,
@@ -183,7 +184,7 @@ def retrain(
     runner: RunnerOption = Runner.local,
     max_quarantined: Quarantined = MAX_QUARANTINED,
     max_dropped: Dropped = MAX_DROPPED,
-    force: Force = False,
+    force: ForceStages = [],  # noqa: B006 - never changed
     as_json: Json = False,
 ) -> None:
     """Do the main job: convert, validate, train, evaluate, report.
@@ -217,7 +218,7 @@ def retrain(
         runner=runner.value,
         max_quarantined=max_quarantined,
         max_dropped=max_dropped,
-        force=force,
+        force=[stage.value for stage in force],
     )
     result = _run_summary(done.run_uri) | {"report": done.report_uri}
     tables = _run_tables(result)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines import storage
+from pipelines.decisions import decided
 from pipelines.train.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
+from pipelines.train.plan import RunPlan
 
 _NAME: Final = re.compile(r"epoch-(\d{5,})\.npz")
 
@@ -17,6 +19,11 @@ _NUM_KEPT: Final = 2
 """The newest, and the one before it for when the newest is damaged."""
 
 log = logging.getLogger(__name__)
+
+
+def checkpoints_of(plan: RunPlan, name: str) -> "Checkpoints":
+    """The checkpoints of one model of a run."""
+    return Checkpoints(plan.model_uri(name, "checkpoints"), f"{name} of run {plan.run_id}")
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,11 @@ class Checkpoints:
     uri: str
     owner: str
 
+    @property
+    def are_stored(self) -> bool:
+        """Whether there is any, intact or not."""
+        return bool(self._stored())
+
     def newest(self, *, shapes: str) -> Checkpoint | None:
         """The newest checkpoint that is intact and of this training; None to begin at the start.
 
@@ -43,10 +55,11 @@ class Checkpoints:
             except ValueError as err:
                 log.warning("%s is not used: %s", uri, err)
                 continue
-            log.info(
-                "resuming %s behind epoch %d, since %s is there and no trained model",
-                *(self.owner, epoch, uri),
+            why = (
+                f"resuming {self.owner} behind epoch {epoch}, since {uri} is there and no trained "
+                "model"
             )
+            decided(log, "train", self.owner, "resumed", why)
             return found
         return None
 

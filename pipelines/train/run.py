@@ -16,6 +16,7 @@ from typing import Any
 
 from pipelines import storage
 from pipelines.convert.shards import encode
+from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY, from_table
 from pipelines.evaluate.stored import METRICS, PREDICTIONS, store_metrics
@@ -32,7 +33,7 @@ from pipelines.train.fit import fit
 from pipelines.train.model_file import decode_model
 from pipelines.train.models import build, layer_table
 from pipelines.train.plan import TRAINING_VERSION, RunPlan
-from pipelines.train.resume import Checkpoints
+from pipelines.train.resume import checkpoints_of
 from pipelines.train.stored import (
     stored_model,
     stored_predictions,
@@ -74,9 +75,10 @@ def train_model(
       ConfigError: this process has another backend than the run, memory or disk do not suffice.
       DatasetError: the kept notes cannot be split, or the loss is no longer finite.
     """
-    checkpoints = Checkpoints(plan.model_uri(name, "checkpoints"), f"{name} of run {plan.run_id}")
+    checkpoints = checkpoints_of(plan, name)
     if stored_model(plan, name) is not None:
-        log.info("reusing %s of run %s: same data, experiment and backend", name, plan.run_id)
+        why = f"reusing {name} of run {plan.run_id}: same data, experiment and backend"
+        decided(log, "train", name, "reused", why)
         checkpoints.clear()
         return
     if plan.backend != backend.NAME:
@@ -84,6 +86,9 @@ def train_model(
             f"run {plan.run_id} is planned for {plan.backend}, but Keras runs on {backend.NAME} "
             "here; set KERAS_BACKEND or plan the run again"
         )
+    if not checkpoints.are_stored:
+        why = f"no trained {name} is stored for these data, this experiment and {plan.backend}"
+        decided(log, "train", name, "ran", why)
     begun = time.perf_counter()
     train, validation = training_notes(plan, cache_dir)
     data_seconds = time.perf_counter() - begun
@@ -110,7 +115,12 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
     notes = scorable_notes(plan)
     stamp = {"evaluation_version": EVALUATION_VERSION, "model": hashlib.sha256(data).hexdigest()}
     predictions = stored_predictions(plan, name, notes, stamp)
-    if predictions is None:
+    if predictions is not None:
+        why = f"reusing the predictions of {name} in run {plan.run_id}: same model and notes"
+        decided(log, "evaluate", name, "reused", why)
+    else:
+        why = f"scoring {notes.num_rows:,} test notes, which this {name} was not yet scored on"
+        decided(log, "evaluate", name, "ran", why)
         audio = audio_to_score(plan, cache_dir)
         to_score = Notes(audio, notes["row"].to_numpy(), notes["label"].to_numpy())
         model = decode_model(data)

@@ -47,7 +47,7 @@ def epochs_as_progress(on_progress: OnProgress) -> OnEpoch:
 
     def on_epoch(model: str, epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
         shown = ("accuracy", "val_accuracy")
-        detail = ", ".join(f"{key} {logs[key]:.3f}" for key in shown if key in logs)
-        on_progress(Progress(f"train {model}", epoch, epochs, detail))
+        figures = [f"{key} {logs[key]:.3f}" for key in shown if key in logs]
+        on_progress(Progress(f"train {model}", epoch, epochs, ", ".join(["epochs", *figures])))
 
     return on_epoch

@@ -101,7 +101,6 @@ def stored_predictions(
     if found != stamp or not table["row"].equals(notes["row"]):
         log.info("%s is of another model or version; scoring again", uri)
         return None
-    log.info("reusing the predictions of %s in run %s", name, plan.run_id)
     return table
 
 
