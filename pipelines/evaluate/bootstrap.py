@@ -20,6 +20,8 @@ LEVEL: Final = 0.95
 NUM_RESAMPLES: Final = 2_000
 SEED: Final = 0
 
+_ROUNDING: Final = 1e-9
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -43,8 +45,11 @@ def draw_instruments(
     num_instruments: int, rng: np.random.Generator, *, num_resamples: int = NUM_RESAMPLES
 ) -> Ints:
     """How often each instrument is drawn, int64 [num_resamples, num_instruments]."""
-    equally = np.full(num_instruments, 1 / num_instruments)
-    return rng.multinomial(num_instruments, equally, size=num_resamples)
+    drawn = rng.integers(num_instruments, size=(num_resamples, num_instruments))
+    # Each resample counts in a stretch of its own; a multinomial draw takes several times as long.
+    drawn += num_instruments * np.arange(num_resamples)[:, np.newaxis]
+    counts = np.bincount(drawn.ravel(), minlength=drawn.size)
+    return counts.reshape(drawn.shape)
 
 
 def resample_kinds(
@@ -122,7 +127,8 @@ def interval(samples: Floats, num_instruments: int) -> Interval | None:
     Returns:
       None where all resamples agree, since notes that are all right or all wrong show no spread.
     """
-    if np.ptp(samples) == 0:
+    # Sums of the same shares in another order differ in their last digits.
+    if np.ptp(samples) < _ROUNDING:
         return None
     tail = _tail(num_instruments)
     low, high = np.quantile(samples, (tail, 1 - tail))

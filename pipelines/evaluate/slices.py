@@ -41,7 +41,10 @@ class Slice:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON knows them, without those that do not apply."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        found = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.intervals is not None:
+            found["intervals"] = {name: list(ends) for name, ends in self.intervals.items()}
+        return found
 
 
 def slices(predictions: Predictions, families: Sequence[str] = CLASSES) -> dict[str, list[Slice]]:

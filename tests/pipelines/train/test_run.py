@@ -1,6 +1,9 @@
 import hashlib
 import json
 import logging
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +90,16 @@ def test_run_scores_every_test_note_with_a_label(done: RunPlan) -> None:
     assert (found["num_scored"], found["all_notes"]["num_scored"]) == (4, 5)
     assert found["num_parameters"] == 9098
     assert json.loads(json.dumps(summarise(from_table(table)))).items() <= found.items()
+
+
+@pytest.mark.parametrize("other", ["jax", "torch"])
+def test_run_is_evaluated_alike_for_any_backend(done: RunPlan, other: str) -> None:
+    before = contents(done)
+    (folder(done) / "metrics.json").unlink()
+    code = f"from pipelines.evaluate.runs import evaluate_run; evaluate_run({done.uri!r})"
+    environment = os.environ | {"KERAS_BACKEND": other}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert contents(done) == before
 
 
 def test_run_stores_the_model_that_gave_the_predictions(done: RunPlan, cache: Path) -> None:
