@@ -4,6 +4,7 @@ Every module that needs Keras takes it from here. KERAS_BACKEND chooses among te
 default), jax and torch; nothing else in this project knows which one runs.
 """
 
+import logging
 import os
 import shutil
 import subprocess
@@ -66,6 +67,10 @@ __all__ = [
 BatchSource: Final[Any] = DataAdapter
 """The class of what `fit` and `predict` take batches from without a look into them. Keras wraps
 arrays and generators in it, and documents it nowhere: after an upgrade the tests must pass."""
+
+# An epoch's last batch is smaller, so that each model is traced twice. TensorFlow counts traces of
+# all models as one, and would tell whoever trains several on few notes to mend the code.
+logging.getLogger("tensorflow").addFilter(lambda record: "retracing" not in record.getMessage())
 
 NAME: Final[str] = keras.backend.backend()
 """tensorflow, jax or torch."""

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("manifest", nargs="?")
     parser.add_argument("--notes", type=int, default=8000, help="to generate without a manifest")
     parser.add_argument("--limit", type=int, default=512, help="notes to train on")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=15, help="pairs of epochs, two at least")
     arguments = parser.parse_args()
     Path(".bench").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=".bench") as folder:

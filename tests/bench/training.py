@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ def measure(manifest: str, folder: Path, *, limit: int, repeats: int) -> dict[st
 
 def compare(
     name: str, notes: Notes, experiment: Experiment, *, audio: NDArray[np.float32], repeats: int
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Notes a second by both ways, and of our epochs the share in which batches were made.
 
     The share includes the way to the device; there the step before may go on meanwhile.
@@ -125,8 +125,10 @@ def compare(
         for way in ways if number % 2 else reversed(ways):
             way(number)
     pairs = list(zip(seconds["ours"], seconds["plain"], strict=True))[1:]
+    ratios = [plain / ours for ours, plain in pairs]
     return {
-        "ratio": round(median(plain / ours for ours, plain in pairs), 3),
+        "ratio": round(median(ratios), 3),
+        "ratio_quartiles": [round(cut, 3) for cut in quantiles(ratios, method="inclusive")[::2]],
         "notes_per_second": round(len(notes.rows) / median(ours for ours, _ in pairs), 1),
         "arrays_notes_per_second": round(len(notes.rows) / median(plain for _, plain in pairs), 1),
         "loading_share": round(batches.loading_seconds / pairs[-1][0], 4),
