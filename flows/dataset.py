@@ -3,9 +3,10 @@
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.parameters import Location, Runner, Share, Stages
+from flows.parameters import MIB, Count, Location, Runner, Share, Stages
 from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
+from pipelines.convert.plan import RANGE_BYTES
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 from tasks.convert import convert_source
 from tasks.summary import summarise_dataset
@@ -22,6 +23,7 @@ def build_dataset(
     source: Location,
     root: Location = "data",
     runner: Runner = "local",
+    range_mib: Count = RANGE_BYTES // MIB,
     max_quarantined: Share = MAX_QUARANTINED,
     max_dropped: Share = MAX_DROPPED,
     force: Stages = [],  # noqa: B006 - never changed; the form shows it
@@ -33,6 +35,7 @@ def build_dataset(
         wav files; a path on the worker's machine or a URI, with * for several files.
       root: Folder or URI (s3://bucket/prefix) that data sets, runs and reports go to.
       runner: Engine of the conversion.
+      range_mib: Mebibytes of source that one shard covers; another number makes another data set.
       max_quarantined: Share of damaged records above which the conversion fails, 0 to 1.
       max_dropped: Share of defective notes above which the validation fails, 0 to 1; synth_lead
         does not count.
@@ -43,6 +46,7 @@ def build_dataset(
             source,
             root=root,
             runner=runner,
+            range_bytes=range_mib * MIB,
             max_quarantined=max_quarantined,
             force="convert" in force,
         )

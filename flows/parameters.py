@@ -9,6 +9,8 @@ from typing import Annotated, Final, Literal
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import Field
 
+MIB: Final = 2**20
+
 _NO_CREDENTIALS: Final = {"not": {"pattern": "://[^/@]*@|[?&][Xx]-[Aa]mz-"}}
 """Parameters are stored and shown. `pipelines.storage` looks closer, but only when the run runs."""
 

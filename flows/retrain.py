@@ -7,6 +7,7 @@ from prefect.runtime import flow_run
 
 from flows.dataset import build_dataset
 from flows.parameters import (
+    MIB,
     Count,
     Location,
     Models,
@@ -18,6 +19,7 @@ from flows.parameters import (
 )
 from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
+from pipelines.convert.plan import RANGE_BYTES
 from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import MAX_DROPPED
 from tasks.report import report
@@ -54,6 +56,7 @@ def retrain(
     validation_fraction: ProperFraction = 0.33,
     seed: Seed = 0,
     runner: Runner = "local",
+    range_mib: Count = RANGE_BYTES // MIB,
     max_quarantined: Share = MAX_QUARANTINED,
     max_dropped: Share = MAX_DROPPED,
     force: Stages = [],  # noqa: B006 - as above
@@ -73,6 +76,7 @@ def retrain(
         and 1.
       seed: Of weights, split and order.
       runner: Engine of the conversion.
+      range_mib: Mebibytes of source that one shard covers; another number makes other data sets.
       max_quarantined: Share of damaged records above which a conversion fails, 0 to 1.
       max_dropped: Share of defective notes above which a validation fails, 0 to 1; synth_lead does
         not count.
@@ -91,6 +95,7 @@ def retrain(
                 source=source,
                 root=root,
                 runner=runner,
+                range_mib=range_mib,
                 max_quarantined=max_quarantined,
                 max_dropped=max_dropped,
                 force=force,

@@ -5,6 +5,7 @@ from prefect.runtime import task_run
 
 from pipelines import storage
 from pipelines.convert.job import convert
+from pipelines.convert.plan import Parameters
 from tasks.policy import POLICY
 from tasks.progress import shown
 
@@ -15,13 +16,14 @@ def _name() -> str:
 
 @task(name="convert", task_run_name=_name, **POLICY)
 def convert_source(
-    source: str, *, root: str, runner: str, max_quarantined: float, force: bool
+    source: str, *, root: str, runner: str, range_bytes: int, max_quarantined: float, force: bool
 ) -> str:
     """Converts the file or files that `source` names; returns the URI of the manifest."""
     with shown(f"convert {storage.name(source)}") as on_progress:
         manifest_uri, _ = convert(
             [source],
             root=root,
+            parameters=Parameters(range_bytes=range_bytes),
             runner=runner,
             max_quarantined=max_quarantined,
             force=force,

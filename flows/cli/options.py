@@ -8,8 +8,6 @@ import typer
 from pipelines.errors import ConfigError
 from pipelines.train.experiment import MODEL_NAMES, Experiment
 
-MIB: Final = 2**20
-
 
 class Runner(StrEnum):
     """Engines that convert."""

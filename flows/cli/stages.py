@@ -9,7 +9,6 @@ from rich.table import Table
 
 from flows.cli.options import (
     ALL_MODELS,
-    MIB,
     BatchSize,
     Dropped,
     Epochs,
@@ -26,6 +25,7 @@ from flows.cli.options import (
     experiment_of,
 )
 from flows.cli.output import drops_table, models_table, pairs_table, print_result
+from flows.parameters import MIB
 from pipelines import storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.estimate import estimate
