@@ -7,7 +7,7 @@ CASES ?= 10000
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test test-e2e lint types layers unit test-jax format fuzz bench-convert bench-train lock clean
+.PHONY: help setup demo up down status test test-e2e lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ bench-convert: setup ## conversion against a plain Beam pipeline: make bench-con
 
 bench-train: setup ## training through the loader against arrays in memory: make bench-train [MANIFEST=FILE]
 	@$(BIN)/python -m tests.bench.train $(MANIFEST)
+
+bench-evaluate: setup ## time of an evaluation, and how often its intervals hold the truth (minutes)
+	@$(BIN)/python -m tests.bench.evaluate
 
 lock: ## pin the newest packages that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

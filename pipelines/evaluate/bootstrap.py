@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 LEVEL: Final = 0.95
-NUM_RESAMPLES: Final = 2_000
+NUM_RESAMPLES: Final = 4_000
 SEED: Final = 0
 
 _ROUNDING: Final = 1e-9

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.errors import DatasetError
+from pipelines.errors import DatasetError, ShardError
 from pipelines.notes import CLASSES
 from pipelines.parquet import open_parquet
 
@@ -42,6 +42,8 @@ PREDICTIONS_SCHEMA: Final = pa.schema(
     ]
 )
 """`instrument_seen`: whether the notes that trained the model have one of the same instrument."""
+
+_AGAIN: Final = "run the same training again, which scores again and retrains nothing"
 
 Texts = NDArray[np.object_]
 
@@ -101,10 +103,7 @@ def from_table(table: pa.Table) -> Predictions:
       DatasetError: a column is missing, or a label or a probability cannot be one.
     """
     if missing := [name for name in PREDICTIONS_SCHEMA.names if name not in table.column_names]:
-        raise DatasetError(
-            f"the predictions have no {', '.join(missing)}; run the same training again, which "
-            "scores again and retrains nothing"
-        )
+        raise DatasetError(f"the predictions have no {', '.join(missing)}; {_AGAIN}")
     table = table.sort_by("row")
     lists = table["probabilities"].combine_chunks()
     shape = (table.num_rows, lists.type.list_size)
@@ -129,13 +128,15 @@ def load_predictions(uri: str) -> Predictions:
       ShardError: it is damaged.
       DatasetError: it is of another version, or see `from_table`.
     """
-    with open_parquet(uri) as file:
-        table = file.read()
+    try:
+        with open_parquet(uri) as file:
+            table = file.read()
+    except ShardError as err:
+        raise ShardError(f"{err}; {_AGAIN}") from err
     found = _version(table)
     if found != EVALUATION_VERSION:
         raise DatasetError(
-            f"expected evaluation_version {EVALUATION_VERSION} in {uri}, found {found!r}; "
-            "run the same training again, which scores again and retrains nothing"
+            f"expected evaluation_version {EVALUATION_VERSION} in {uri}, found {found!r}; {_AGAIN}"
         )
     return from_table(table)
 
@@ -153,7 +154,7 @@ def _check(found: Predictions) -> None:
     if any(((of < 0) | (of >= found.num_classes)).any() for of in classes):
         raise DatasetError(
             f"expected labels and predicted classes from 0 to {found.num_classes - 1} "
-            "in the predictions, found others; score again"
+            f"in the predictions, found others; {_AGAIN}"
         )
     if not np.isfinite(found.probabilities).all():
-        raise DatasetError("the predictions hold probabilities that are not finite; score again")
+        raise DatasetError(f"the predictions hold probabilities that are not finite; {_AGAIN}")

@@ -87,5 +87,5 @@ def test_load_predictions_says_what_is_missing_or_damaged(tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match=r"no file .*p\.parquet"):
         load_predictions(str(path))
     path.write_bytes(b"PAR1 and no more")
-    with pytest.raises(ShardError, match="is damaged"):
+    with pytest.raises(ShardError, match=r"is damaged: .*; run the same training again"):
         load_predictions(str(path))

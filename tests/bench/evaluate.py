@@ -1,15 +1,16 @@
-"""How often the 95 % intervals hold the truth, where the truth is known.
+"""How long an evaluation takes, and how often its 95 % intervals hold a truth that is known.
 
-    python -m tests.bench.coverage [--studies N] [--seed SEED]
+    python -m tests.bench.evaluate [--studies N] [--seed SEED]
 
 A study draws instruments of the official families and for each of them how two models answer, with
 the published confusion matrices as what is expected of them; then notes. Its intervals are those of
 `score` and `compare`, and beside them the usual one for independent notes. The last line is one
-JSON object: by design of study, the share of studies whose interval held the truth.
+JSON object: seconds, and by design of study the share of studies whose interval held the truth.
 """
 
 import argparse
 import json
+import timeit
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,8 +22,9 @@ from pipelines.evaluate import confusion
 from pipelines.evaluate.comparison import compare
 from pipelines.evaluate.predictions import Predictions, from_table
 from pipelines.evaluate.scores import score
+from pipelines.evaluate.summary import summarise
 from pipelines.report.published import OPTIMISED, PRELIMINARY
-from tests.pipelines.evaluate.tables import certain, table_of
+from tests.pipelines.evaluate.tables import certain, drawn, table_of
 
 # A class that a published row has no note in is not impossible for an instrument.
 _RARE = 1e-3
@@ -117,17 +119,30 @@ def coverage(design: Design, *, num_studies: int, seed: int) -> dict[str, float]
     return {name: round(float(np.mean(found)), 3) for name, found in hits.items()}
 
 
+def seconds_an_evaluation() -> dict[str, float]:
+    """Of as many notes and instruments as the official test split has; the fastest of five."""
+    notes = drawn(4_096, num_instruments=53)
+    other = drawn(4_096, num_instruments=53, model_seed=1)
+    timed = {"evaluate": lambda: summarise(notes), "compare": lambda: compare(notes, other)}
+    return {
+        f"{name}_seconds": round(min(timeit.repeat(work, number=1, repeat=5)), 3)
+        for name, work in timed.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--studies", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    seconds = seconds_an_evaluation()
+    print(seconds, flush=True)
     result = {}
     for design in DESIGNS:
         name = f"{design.num_instruments} x {design.notes_each}, likeness {design.likeness}"
         result[name] = coverage(design, num_studies=arguments.studies, seed=arguments.seed)
         print(name, result[name], flush=True)
-    print(json.dumps({"num_studies": arguments.studies, "coverage": result}))
+    print(json.dumps({**seconds, "num_studies": arguments.studies, "coverage": result}))
 
 
 if __name__ == "__main__":
