@@ -7,7 +7,7 @@ CASES ?= 10000
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test test-e2e lint types layers unit format fuzz bench-convert bench-train lock clean
+.PHONY: help setup demo up down status test test-e2e lint types layers unit test-jax format fuzz bench-convert bench-train lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,15 @@ layers: setup ## which module may import which
 unit: setup ## the tests
 	$(BIN)/pytest
 
+test-jax: .venv-jax/.complete ## the training tests on JAX, in an environment without TensorFlow
+	KERAS_BACKEND=jax .venv-jax/bin/pytest tests/pipelines/train
+
+.venv-jax/.complete: requirements-jax.txt pyproject.toml
+	$(PYTHON) -m venv .venv-jax
+	.venv-jax/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-jax.txt
+	.venv-jax/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
 format: setup ## mend style and format
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
@@ -65,12 +74,14 @@ fuzz: setup ## damaged files by the thousand: make fuzz CASES=10000 SEED=0
 bench-convert: setup ## conversion against a plain Beam pipeline: make bench-convert SOURCE=FILE
 	@$(BIN)/python -m tests.bench.convert $(SOURCE)
 
-bench-train: setup ## training through the loader against arrays in memory: make bench-train MANIFEST=FILE
+bench-train: setup ## training through the loader against arrays in memory: make bench-train [MANIFEST=FILE]
 	@$(BIN)/python -m tests.bench.train $(MANIFEST)
 
 lock: ## pin the newest packages that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements-dev.txt
+	uv pip compile requirements-jax.in --constraint requirements-dev.txt --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements-jax.txt
 
 clean: ## remove what the demo and the benchmarks wrote
 	rm -rf $(DEMO) .bench

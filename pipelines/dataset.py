@@ -47,9 +47,21 @@ class Dataset:
           float32 [num_notes_of_a_row_group, 8000].
         """
         for shard in self.manifest.shards:
-            with self._open(shard) as file:
-                for group in range(file.num_row_groups):
-                    yield _samples(file.read_row_group(group, columns=["audio"]))
+            yield from self.shard_audio(shard)
+
+    def shard_audio(self, shard: Shard) -> Iterator[NDArray[np.float32]]:
+        """Samples of the notes of one shard, in order.
+
+        Yields:
+          float32 [num_notes_of_a_row_group, 8000].
+        """
+        with self._open(shard) as file:
+            for group in range(file.num_row_groups):
+                yield _samples(file.read_row_group(group, columns=["audio"]))
+
+    def shard_uri(self, shard: Shard) -> str:
+        """Where a shard is stored."""
+        return storage.join(storage.parent(self.manifest_uri), shard.name)
 
     def audio(self, rows: Sequence[int]) -> NDArray[np.float32]:
         """Samples of some notes.
@@ -79,7 +91,7 @@ class Dataset:
 
     @contextmanager
     def _open(self, shard: Shard) -> Iterator[pq.ParquetFile]:
-        uri = storage.join(storage.parent(self.manifest_uri), shard.name)
+        uri = self.shard_uri(shard)
         try:
             with open_parquet(uri) as file:
                 if summary_of(file, uri).notes_digest != shard.notes_digest:

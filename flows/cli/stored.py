@@ -20,6 +20,7 @@ from pipelines.registry.inventory import (
     manifests_under,
 )
 from pipelines.terminal import bars
+from pipelines.train.stale import find_stale_caches
 
 Place = Annotated[
     str, typer.Argument(help="A manifest.json, a data set's folder, or a root for all in it.")
@@ -154,9 +155,12 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove what abandoned conversions left: shards that no manifest lists, killed uploads."""
+    """Remove what abandoned conversions left, and caches of data sets that are gone."""
     min_age_sec = older_than_hours * 3600
-    found = find_abandoned(root, min_age_sec=min_age_sec)
+    found = [
+        *find_abandoned(root, min_age_sec=min_age_sec),
+        *find_stale_caches(root, min_age_sec=min_age_sec),
+    ]
     leftovers = storage.sweep_uploads(root, min_age_sec, dry_run=dry_run)
     if not dry_run:
         remove_abandoned(found)

@@ -4,6 +4,7 @@ Every module that needs Keras takes it from here. KERAS_BACKEND chooses among te
 default), jax and torch; nothing else in this project knows which one runs.
 """
 
+import logging
 import os
 import shutil
 import subprocess
@@ -46,13 +47,30 @@ def _without_banner() -> Iterator[None]:
 try:
     with _without_banner():
         import keras
+        from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 except (ImportError, ValueError) as err:  # the backend is not installed, or there is none such
     raise ConfigError(
         f"Keras cannot start its backend {os.environ.get('KERAS_BACKEND', 'tensorflow')!r}: {err}; "
         "install it, or set KERAS_BACKEND to another"
     ) from err
 
-__all__ = ["NAME", "device", "jit_compile", "keras", "on_cpu"]
+__all__ = [
+    "NAME",
+    "BatchSource",
+    "device",
+    "free_device_bytes",
+    "jit_compile",
+    "keras",
+    "on_cpu",
+]
+
+BatchSource: Final[Any] = DataAdapter
+"""The class of what `fit` and `predict` take batches from without a look into them. Keras wraps
+arrays and generators in it, and documents it nowhere: after an upgrade the tests must pass."""
+
+# An epoch's last batch is smaller, so that each model is traced twice. TensorFlow counts traces of
+# all models as one, and would tell whoever trains several on few notes to mend the code.
+logging.getLogger("tensorflow").addFilter(lambda record: "retracing" not in record.getMessage())
 
 NAME: Final[str] = keras.backend.backend()
 """tensorflow, jax or torch."""
@@ -80,16 +98,39 @@ def jit_compile() -> bool | str:
     return False if NAME == "tensorflow" and on_cpu() else "auto"
 
 
+def free_device_bytes() -> int | None:
+    """Bytes free on the GPU; None on a CPU, and where neither backend nor driver tells.
+
+    None with TensorFlow too, which takes all memory when it starts, and does not tell either.
+    """
+    if on_cpu() or NAME == "tensorflow":
+        return None
+    with _without_banner():
+        tensor: Any = keras.ops.zeros(1)
+    if NAME == "jax":
+        # JAX takes its share at the start as well, and says what it has left of it.
+        (where,) = tensor.devices()
+        told = where.memory_stats() or {}
+        return int(told["bytes_limit"] - told["bytes_in_use"]) if "bytes_limit" in told else None
+    free = _ask_driver("memory.free", units=False)
+    return int(free[0]) * 2**20 if free and free[0].isdigit() else None
+
+
 def _gpu_names() -> list[str]:
     """The first GPU's name, if its driver's tool is there to ask; else nothing."""
+    return _ask_driver("name")
+
+
+def _ask_driver(field: str, *, units: bool = True) -> list[str]:
+    """What the driver's tool says of the GPU that a backend takes, if it is there to ask."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
-    asked = subprocess.run(  # noqa: S603 # a fixed command
-        [tool, "--query-gpu=name", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+    form = "csv,noheader" if units else "csv,noheader,nounits"
+    command = [tool, f"--query-gpu={field}", f"--format={form}"]
+    if first := os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip():
+        command.append(f"--id={first}")
+    asked = subprocess.run(  # noqa: S603 # fixed but for the number of the GPU
+        command, capture_output=True, text=True, timeout=30, check=False
     )
     return asked.stdout.splitlines()[:1] if asked.returncode == 0 else []

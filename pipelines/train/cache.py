@@ -1,7 +1,8 @@
 """All samples of a data set in one local file, memory-mapped, so that any order reads alike.
 
-The file is built once from the shards and found again by the data set's manifest digest. Its
-sidecar, written last, says that it is whole.
+The file is built once from the shards, and found again by the digest of the data set's manifest.
+Every time it is opened all of it is held against the digests in the manifest, which a disk takes
+longer to read than a processor to check; what is wrong is read again from its shard.
 """
 
 import errno
@@ -9,27 +10,27 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Final
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
+from pipelines import storage
 from pipelines.dataset import Dataset
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.notes import NUM_SAMPLES
+from pipelines.train.blocks import Block, damaged, fill, layout
+from pipelines.train.lock import locked
 
-FORMAT_VERSION: Final = 1
-NOTE_BYTES: Final = NUM_SAMPLES * 4
+SUFFIX: Final = ".f32"
+PART_SUFFIX: Final = ".part"
+"""Of a file that is not complete yet; its next build goes on from there."""
 
-_CHUNK_BYTES: Final = 2**24
-_ABANDONED_SEC: Final = 3600.0
-"""A file that a build writes changes all the time; unchanged for so long, its build is dead."""
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 log = logging.getLogger(__name__)
 
@@ -44,112 +45,117 @@ def cached_audio(dataset: Dataset, cache_dir: Path) -> NDArray[np.float32]:
       ConfigError: the disk is full, or the folder cannot be written.
       DatasetError: the data set is empty, or is not what its manifest says.
     """
-    num_notes, digest = dataset.manifest.num_notes, dataset.manifest.manifest_digest
+    blocks = layout(dataset.manifest)
+    num_notes = sum(block.shard.num_notes for block in blocks)
     if num_notes == 0:
         raise DatasetError(f"{dataset.manifest_uri} holds no notes; expected one at least")
-    path = cache_dir / f"{digest}.f32"
-    expected = {
-        "format_version": FORMAT_VERSION,
-        "manifest_digest": digest,
-        "num_notes": num_notes,
-        "num_samples": NUM_SAMPLES,
-    }
-    if _is_whole(path, expected):
-        log.info("reusing the audio cache %s (%d notes)", path, num_notes)
-    else:
-        log.info("building the audio cache %s (%d notes) from the shards", path, num_notes)
-        with _disk_full_explained(cache_dir, num_notes):
-            _build(dataset, path, expected)
+    path = cache_dir / cache_name(dataset)
+    with _explained(path, num_bytes(blocks)):
+        if path.exists():
+            _check(path, dataset, blocks)
+        else:
+            _build(path, dataset, blocks)
     return np.memmap(path, dtype="<f4", mode="r", shape=(num_notes, NUM_SAMPLES))
 
 
-def _is_whole(path: Path, expected: dict[str, Any]) -> bool:
-    """Whether the file is there, of the right length, and its sidecar says what is expected."""
-    try:
-        found = json.loads(_sidecar(path).read_bytes())
-        size = path.stat().st_size
-    except (FileNotFoundError, ValueError):
-        return False
-    whole: bool = size == expected["num_notes"] * NOTE_BYTES and expected.items() <= found.items()
-    return whole
+def cache_name(dataset: Dataset) -> str:
+    """The name of a data set's cache.
+
+    The platform that converted decides on the last bits of samples, which the digest of the
+    manifest leaves out.
+    """
+    manifest = dataset.manifest
+    return f"{manifest.manifest_digest}.{manifest.samples_digest[:8]}{SUFFIX}"
 
 
-def _sidecar(path: Path) -> Path:
-    return path.with_suffix(".json")
+def num_bytes(blocks: list[Block]) -> int:
+    """Size of the whole file."""
+    return blocks[-1].begin + blocks[-1].num_bytes
 
 
-def _build(dataset: Dataset, path: Path, expected: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
-    if (needed := expected["num_notes"] * NOTE_BYTES) > shutil.disk_usage(path.parent).free:
-        raise OSError(errno.ENOSPC, f"{needed:,} bytes do not fit")
-    with _temporary_beside(path) as temporary:
-        with temporary.open("wb") as file:
-            written, num_notes = _write_blocks(dataset.iter_audio(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        if num_notes != expected["num_notes"]:
-            raise DatasetError(
-                f"expected {expected['num_notes']} notes in {dataset.manifest_uri} by its "
-                f"manifest, found {num_notes} in its shards"
-            )
-        if (stored := _digest_of(temporary)) != written:
-            raise OSError(errno.EIO, f"wrote samples of digest {written} and read back {stored}")
-        temporary.replace(path)
-    with _temporary_beside(path) as temporary:
-        temporary.write_text(json.dumps(expected | {"audio_digest": written}, indent=2) + "\n")
-        temporary.replace(_sidecar(path))
-
-
-def _write_blocks(blocks: Iterator[NDArray[np.float32]], file: BinaryIO) -> tuple[str, int]:
-    """Writes blocks of float32 [n, 8000]; returns the digest of all bytes, and the notes."""
-    digest, num_notes = xxhash.xxh3_128(), 0
-    for block in blocks:
-        data = np.ascontiguousarray(block, dtype="<f4").data.cast("B")
-        digest.update(data)
-        file.write(data)
-        num_notes += len(block)
-    return digest.hexdigest(), num_notes
-
-
-def _digest_of(path: Path) -> str:
-    digest = xxhash.xxh3_128()
+def _check(path: Path, dataset: Dataset, blocks: list[Block]) -> None:
+    """Makes sure that a cache is what the manifest says, mending it in place."""
+    begun = time.perf_counter()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        wrong = damaged(file.fileno(), blocks)
+    if wrong:
+        log.warning(
+            "%d of %d shards are damaged in the audio cache %s; reading them again",
+            *(len(wrong), len(blocks), path),
+        )
+        # Whoever has it mapped sees either damage or what belongs there.
+        with path.open("r+b") as file:
+            _complete(file.fileno(), dataset, blocks, wrong)
+    log.info(
+        "reusing the audio cache %s: %d notes, checked in %.1f s",
+        *(path, dataset.manifest.num_notes, time.perf_counter() - begun),
+    )
+
+
+def _build(path: Path, dataset: Dataset, blocks: list[Block]) -> None:
+    """Builds a cache, or goes on where a killed process stopped; of several processes one does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + PART_SUFFIX)
+    with locked(part) as descriptor:
+        if path.exists():
+            # Another process was faster. Its file had the name that this one has taken since.
+            part.unlink()
+            return
+        begun = time.perf_counter()
+        missing = damaged(descriptor, blocks) if os.fstat(descriptor).st_size else blocks
+        if len(missing) == len(blocks):
+            log.info("building the audio cache %s from %d shards", path, len(blocks))
+        else:
+            log.info(
+                "going on with the audio cache %s: %d of %d shards are there, %d are missing",
+                *(path, len(blocks) - len(missing), len(blocks), len(missing)),
+            )
+        _leave_note(path, dataset)
+        try:
+            _complete(descriptor, dataset, blocks, missing)
+        except OSError as err:
+            if err.errno in _DISK_FULL:
+                part.unlink()
+            raise
+        part.replace(path)
+        log.info(
+            "built the audio cache %s: %d notes in %.1f s",
+            *(path, dataset.manifest.num_notes, time.perf_counter() - begun),
+        )
+
+
+def _complete(descriptor: int, dataset: Dataset, blocks: list[Block], missing: list[Block]) -> None:
+    """Brings an open file to its size, and the missing blocks into it."""
+    stored, needed = os.fstat(descriptor), num_bytes(blocks)
+    statistics = os.fstatvfs(descriptor)
+    if needed - stored.st_blocks * 512 > statistics.f_bavail * statistics.f_frsize:
+        raise OSError(errno.ENOSPC, f"{needed:,} bytes do not fit")
+    os.ftruncate(descriptor, needed)
+    fill(descriptor, missing, dataset)
+    os.fsync(descriptor)
+
+
+def _leave_note(path: Path, dataset: Dataset) -> None:
+    """Says beside the cache what it is made from, for people and for `nsynth clean`."""
+    note = {"manifest_uri": dataset.manifest_uri, "num_notes": dataset.manifest.num_notes}
+    storage.put(str(path.with_suffix(".json")), (json.dumps(note, indent=1) + "\n").encode())
 
 
 @contextmanager
-def _temporary_beside(path: Path) -> Iterator[Path]:
-    """A file of its own beside `path`, so that two builds at once never mix; gone in the end."""
-    descriptor, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".part", dir=path.parent)
-    os.close(descriptor)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _remove_abandoned(path: Path) -> None:
-    """Removes what killed builds of this cache left: they may be as large as the cache itself."""
-    for part in path.parent.glob(f"{path.stem}.*.part"):
-        if time.time() - part.stat().st_mtime > _ABANDONED_SEC:
-            part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _disk_full_explained(cache_dir: Path, num_notes: int) -> Iterator[None]:
+def _explained(path: Path, needed: int) -> Iterator[None]:
     """Turns what the user can mend into one sentence."""
+    folder, elsewhere = path.parent, "name a folder on another disk with NSYNTH_CACHE"
     try:
         yield
-    except PermissionError as err:
-        raise ConfigError(f"cannot write the audio cache to {cache_dir}: {err.strerror}") from err
-    except OSError as err:
-        if err.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        free = shutil.disk_usage(cache_dir).free
+    except (PermissionError, FileExistsError, NotADirectoryError) as err:
         raise ConfigError(
-            f"the audio cache of {num_notes} notes needs {num_notes * NOTE_BYTES / 1e9:.1f} GB in "
-            f"{cache_dir}, where {free / 1e9:.1f} GB are free; name a folder on another disk"
+            f"cannot write the audio cache to {folder}: {err.strerror}; {elsewhere}"
+        ) from err
+    except OSError as err:
+        if err.errno not in _DISK_FULL:
+            raise
+        free = shutil.disk_usage(folder).free
+        raise ConfigError(
+            f"the audio cache needs {needed / 1e9:.3g} GB in {folder}, where {free / 1e9:.3g} GB "
+            f"are free: {os.strerror(err.errno)}; free some, or {elsewhere}"
         ) from err

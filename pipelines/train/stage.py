@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pipelines import storage
 from pipelines.progress import OnProgress, Progress, ignore
 from pipelines.train import backend
+from pipelines.train.conductor import OnEpoch
 from pipelines.train.experiment import Experiment
-from pipelines.train.fit import OnEpoch
 from pipelines.train.plan import plan_run
 from pipelines.train.run import evaluate_model, finish_run, train_model
 from pipelines.validate.verdicts import MAX_DROPPED, check_dropped, validate

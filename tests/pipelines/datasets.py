@@ -52,11 +52,21 @@ def samples(num: int) -> NDArray[np.float32]:
 
 
 def store(
-    folder: Path, rows: Sequence[Row], *, notes_per_shard: int, file_name: str = "notes.tfrecord"
+    folder: Path,
+    rows: Sequence[Row],
+    *,
+    notes_per_shard: int,
+    file_name: str = "notes.tfrecord",
+    audio: NDArray[np.float32] | None = None,
 ) -> str:
-    """Stores rows as a committed data set, with `samples`; gives the URI of its manifest."""
+    """Stores rows as a committed data set, with `samples` unless others are given.
+
+    Returns:
+      The URI of its manifest.
+    """
     folder.mkdir(parents=True)
-    audio, shards = samples(len(rows)), list[ShardSummary]()
+    audio = samples(len(rows)) if audio is None else audio
+    shards = list[ShardSummary]()
     for begin in range(0, len(rows), notes_per_shard):
         end = min(begin + notes_per_shard, len(rows))
         table = to_table(rows[begin:end], audio[begin:end])

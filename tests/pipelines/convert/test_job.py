@@ -73,6 +73,14 @@ def shards(uri: str) -> list[Path]:
     return sorted(Path(uri).parent.glob("part-*.parquet"))
 
 
+def test_convert_says_how_long_ranges_took(
+    source: Path, root: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        run(source, root)
+    assert "converted 4 ranges: " in caplog.text
+
+
 def test_convert_writes_shards_and_then_the_manifest(source: Path, root: str) -> None:
     uri, manifest = run(source, root)
     assert uri == f"{root}/notes/{manifest.dataset_id}/manifest.json"

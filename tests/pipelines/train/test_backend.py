@@ -42,3 +42,24 @@ def test_without_banner_gives_standard_error_back(capfd: pytest.CaptureFixture[s
         raise KeyError
     os.write(2, b"later\n")
     assert capfd.readouterr().err == "later\n"
+
+
+@pytest.mark.skipif(not backend.on_cpu(), reason="this machine has a GPU")
+def test_free_device_bytes_is_none_without_a_device() -> None:
+    assert backend.free_device_bytes() is None
+
+
+def test_many_models_in_one_process_are_trained_without_a_word() -> None:
+    code = """
+import numpy as np
+from pipelines.train.batches import Batches, Notes
+from pipelines.train.experiment import Experiment
+from pipelines.train.fit import untrained
+notes = Notes(np.zeros((5, 8000), np.float32), np.arange(5), np.arange(5))
+for _ in range(2):
+    model = untrained("preliminary", Experiment())
+    batches = Batches(notes, batch_size=3, seed=0)
+    model.fit(batches, validation_data=batches, verbose=0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stderr, done.stdout) == ("", "")

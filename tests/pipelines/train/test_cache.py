@@ -1,7 +1,10 @@
-import errno
 import json
 import logging
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,112 +12,220 @@ import numpy as np
 import pytest
 
 from pipelines.dataset import Dataset, open_dataset
-from pipelines.errors import ConfigError, DatasetError
-from pipelines.train.cache import _disk_full_explained, _write_blocks, cached_audio
-from tests.pipelines.train.tiny import commit_notes, tone
+from pipelines.errors import ConfigError, DatasetError, ShardError
+from pipelines.train.blocks import NOTE_BYTES, damaged, layout
+from pipelines.train.cache import _explained, cached_audio
+from tests.pipelines.datasets import row, samples, store
 
-NOTES = [(0, "bass"), (1, "vocal"), (2, "bass")]
+NUM_NOTES, NOTES_PER_SHARD = 10, 3
+EXPECTED = samples(NUM_NOTES)
+
+BUILD = """
+import logging, sys
+from pathlib import Path
+from pipelines.dataset import open_dataset
+from pipelines.train.cache import cached_audio
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+print(cached_audio(open_dataset(sys.argv[1]), Path(sys.argv[2])).sum(dtype=float))
+"""
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    return open_dataset(commit_notes(tmp_path, "tiny", NOTES))
+    """Ten notes in shards of three, three, three and one."""
+    rows = [row(number) for number in range(NUM_NOTES)]
+    return open_dataset(store(tmp_path / "notes", rows, notes_per_shard=NOTES_PER_SHARD))
 
 
-def with_num_notes(dataset: Dataset, num_notes: int) -> Dataset:
-    return replace(dataset, manifest=replace(dataset.manifest, num_notes=num_notes))
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
 
 
-def test_cached_audio_is_the_shards_samples_in_order(dataset: Dataset, tmp_path: Path) -> None:
-    audio = cached_audio(dataset, tmp_path / "cache")
-    np.testing.assert_array_equal(audio, [tone(*note) for note in NOTES])
+def shards(dataset: Dataset) -> list[Path]:
+    return sorted(Path(dataset.manifest_uri).parent.glob("*.parquet"))
+
+
+def suffixes(folder: Path) -> list[str]:
+    return sorted(path.suffix for path in folder.iterdir())
+
+
+def spoil(path: Path, *, note: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(note * NOTE_BYTES + 5)
+        file.write(b"\xff")
+
+
+def only(folder: Path, suffix: str) -> Path:
+    [path] = folder.glob(f"*{suffix}")
+    return path
+
+
+def num_missing(dataset: Dataset, folder: Path) -> int:
+    with only(folder, ".part").open("rb") as part:
+        return len(damaged(part.fileno(), layout(dataset.manifest)))
+
+
+def test_cached_audio_is_the_shards_samples_in_order(dataset: Dataset, folder: Path) -> None:
+    audio = cached_audio(dataset, folder)
+    np.testing.assert_array_equal(audio, EXPECTED)
     assert audio.dtype == np.float32
     assert not audio.flags.writeable
+    assert suffixes(folder) == [".f32", ".json"]
 
 
 def test_cached_audio_is_built_once(
-    dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    dataset: Dataset, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    cached_audio(dataset, tmp_path / "cache")
-    for shard in Path(dataset.manifest_uri).parent.glob("*.parquet"):
+    cached_audio(dataset, folder)
+    for shard in shards(dataset):
         shard.unlink()
-    cached_audio(dataset, tmp_path / "cache")
+    np.testing.assert_array_equal(cached_audio(dataset, folder), EXPECTED)
     assert [line.split(" the audio cache ")[0] for line in caplog.messages] == [
         "building",
+        "built",
         "reusing",
     ]
-    assert str(tmp_path / "cache") in caplog.text
+    assert str(folder) in caplog.text
 
 
-@pytest.mark.parametrize("suffix", [".f32", ".json"])
-def test_cached_audio_builds_again_what_is_cut(
-    dataset: Dataset, tmp_path: Path, suffix: str
+@pytest.mark.parametrize("note", [0, 4, 9])
+def test_cached_audio_reads_a_damaged_shard_again_and_no_other(
+    dataset: Dataset, folder: Path, note: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    expected = np.array(cached_audio(dataset, tmp_path))
-    [path] = tmp_path.glob(f"*{suffix}")
-    path.write_bytes(path.read_bytes()[:-5])
-    np.testing.assert_array_equal(cached_audio(dataset, tmp_path), expected)
-
-
-def test_cached_audio_builds_again_what_another_format_wrote(
-    dataset: Dataset, tmp_path: Path
-) -> None:
-    cached_audio(dataset, tmp_path)
-    [sidecar] = tmp_path.glob("*.json")
-    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"format_version": 0}))
-    cached_audio(dataset, tmp_path)
-    assert json.loads(sidecar.read_text())["format_version"] == 1
-
-
-def test_cached_audio_leaves_nothing_but_the_cache(dataset: Dataset, tmp_path: Path) -> None:
-    folder = tmp_path / "cache"
     cached_audio(dataset, folder)
-    assert sorted(path.suffix for path in folder.iterdir()) == [".f32", ".json"]
+    spoil(only(folder, ".f32"), note=note)
+    for number, shard in enumerate(shards(dataset)):
+        if number != note // NOTES_PER_SHARD:
+            shard.unlink()
+    np.testing.assert_array_equal(cached_audio(dataset, folder), EXPECTED)
+    assert "1 of 4 shards are damaged in the audio cache" in caplog.text
 
 
-def test_cached_audio_refuses_another_number_of_notes(dataset: Dataset, tmp_path: Path) -> None:
-    folder = tmp_path / "cache"
-    with pytest.raises(DatasetError, match=r"expected 4 notes .* by its manifest, found 3"):
-        cached_audio(with_num_notes(dataset, 4), folder)
-    assert list(folder.iterdir()) == []
+@pytest.mark.parametrize("size", [0, 3 * NOTE_BYTES, 10 * NOTE_BYTES - 1])
+def test_cached_audio_mends_what_is_cut(dataset: Dataset, folder: Path, size: int) -> None:
+    cached_audio(dataset, folder)
+    os.truncate(only(folder, ".f32"), size)
+    np.testing.assert_array_equal(cached_audio(dataset, folder), EXPECTED)
 
 
-def test_cached_audio_refuses_an_empty_data_set(dataset: Dataset, tmp_path: Path) -> None:
+def test_cached_audio_keeps_samples_of_two_platforms_apart(dataset: Dataset, folder: Path) -> None:
+    cached_audio(dataset, folder)
+    other = replace(dataset, manifest=replace(dataset.manifest, samples_digest="another"))
+    cached_audio(other, folder)
+    assert suffixes(folder) == [".f32", ".f32", ".json", ".json"]
+
+
+def test_cached_audio_goes_on_where_a_killed_build_stopped(
+    dataset: Dataset, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    cached_audio(dataset, folder)
+    path = only(folder, ".f32")
+    part = path.rename(f"{path}.part")
+    # The second shard is half there; the fourth is missing.
+    spoil(part, note=5)
+    os.truncate(part, 9 * NOTE_BYTES)
+    first, _, third, _ = shards(dataset)
+    first.unlink()
+    third.unlink()
+    np.testing.assert_array_equal(cached_audio(dataset, folder), EXPECTED)
+    assert "2 of 4 shards are there, 2 are missing" in caplog.text
+    assert suffixes(folder) == [".f32", ".json"]
+
+
+def test_cached_audio_goes_on_after_kill_9(dataset: Dataset, folder: Path) -> None:
+    command = [sys.executable, "-c", BUILD, dataset.manifest_uri, str(folder)]
+    # A pipe in the place of a shard blocks who reads it: so the process dies in the middle.
+    hole = shards(dataset)[1]
+    stored = hole.read_bytes()
+    hole.unlink()
+    os.mkfifo(hole)
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    assert "from 4 shards" in running.stdout.readline()
+    while num_missing(dataset, folder) > 1:
+        assert running.poll() is None
+    running.kill()
+    running.communicate()
+    assert suffixes(folder) == [".json", ".part"]
+    hole.unlink()
+    hole.write_bytes(stored)
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "3 of 4 shards are there, 1 are missing" in again.stdout
+    assert float(again.stdout.splitlines()[-1]) == EXPECTED.sum(dtype=float)
+
+
+def test_cached_audio_of_several_processes_is_built_by_one(dataset: Dataset, folder: Path) -> None:
+    command = [sys.executable, "-c", BUILD, dataset.manifest_uri, str(folder)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    outputs = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert "".join(outputs).count("built the audio cache") == 1
+    assert {float(output.splitlines()[-1]) for output in outputs} == {EXPECTED.sum(dtype=float)}
+    assert suffixes(folder) == [".f32", ".json"]
+
+
+def test_cached_audio_refuses_a_shard_of_other_samples(dataset: Dataset, folder: Path) -> None:
+    listed = dataset.manifest.shards
+    other = (replace(listed[0], samples_digest="0" * 32), *listed[1:])
+    with pytest.raises(ShardError, match=r"part-.* do not have the digest .*; convert again"):
+        cached_audio(replace(dataset, manifest=replace(dataset.manifest, shards=other)), folder)
+    assert not list(folder.glob("*.f32"))
+
+
+def test_cached_audio_refuses_an_empty_data_set(tmp_path: Path, folder: Path) -> None:
+    empty = open_dataset(store(tmp_path / "empty", [], notes_per_shard=1))
     with pytest.raises(DatasetError, match="holds no notes"):
-        cached_audio(with_num_notes(dataset, 0), tmp_path)
+        cached_audio(empty, folder)
 
 
-def test_cached_audio_says_what_does_not_fit_before_writing(
+def test_cached_audio_says_what_does_not_fit_before_writing(dataset: Dataset, folder: Path) -> None:
+    huge = (replace(dataset.manifest.shards[0], num_notes=10**15), *dataset.manifest.shards[1:])
+    with pytest.raises(
+        ConfigError, match=r"needs 3\.2e\+10 GB in .* GB are free: No space .* with NSYNTH_CACHE$"
+    ):
+        cached_audio(replace(dataset, manifest=replace(dataset.manifest, shards=huge)), folder)
+    assert not list(folder.glob("*.f32*"))
+
+
+@contextmanager
+def largest_file(num_bytes: int) -> Iterator[None]:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_cached_audio_explains_a_limit_on_files(dataset: Dataset, folder: Path) -> None:
+    with (
+        largest_file(5 * NOTE_BYTES),
+        pytest.raises(ConfigError, match="free: File too large; free some, or name a folder"),
+    ):
+        cached_audio(dataset, folder)
+    assert not list(folder.glob("*.f32*"))
+
+
+def test_cached_audio_explains_a_folder_that_cannot_be_made(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "cache"
-    with pytest.raises(ConfigError, match=r"needs 32000000000\.0 GB in .* GB are free"):
-        cached_audio(with_num_notes(dataset, 10**15), folder)
-    assert list(folder.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"cannot write the audio cache to .*NSYNTH_CACHE$"):
+        cached_audio(dataset, tmp_path / "file" / "cache")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_cached_audio_explains_a_disk_that_fills_up(tmp_path: Path) -> None:
-    block = np.zeros((1, 8000), np.float32)
-    with (
-        pytest.raises(ConfigError, match="name a folder on another disk"),
-        _disk_full_explained(tmp_path, 1),
-        Path("/dev/full").open("wb", buffering=0) as full,
-    ):
-        _write_blocks(iter([block]), full)
+def test_cached_audio_leaves_other_failures_to_a_retry(folder: Path) -> None:
+    with pytest.raises(OSError, match="broken"), _explained(folder / "x", 1):
+        raise OSError(5, "broken")
 
 
-def test_cached_audio_leaves_other_failures_to_a_retry(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="broken"), _disk_full_explained(tmp_path, 1):
-        raise OSError(errno.EIO, "broken")
-
-
-def test_cached_audio_removes_what_a_killed_build_left(dataset: Dataset, tmp_path: Path) -> None:
-    digest = dataset.manifest.manifest_digest
-    dead, alive = tmp_path / f"{digest}.a.part", tmp_path / f"{digest}.b.part"
-    for part in (dead, alive):
-        part.touch()
-    os.utime(dead, (0, 0))
-    cached_audio(dataset, tmp_path)
-    assert (dead.exists(), alive.exists()) == (False, True)
+def test_cached_audio_says_beside_it_what_it_is_made_from(dataset: Dataset, folder: Path) -> None:
+    cached_audio(dataset, folder)
+    assert json.loads(only(folder, ".json").read_text()) == {
+        "manifest_uri": dataset.manifest_uri,
+        "num_notes": NUM_NOTES,
+    }

@@ -1,7 +1,11 @@
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
+
+from pipelines.train.memory import _container_bytes, available_bytes
 
 FAULTS = """
 import resource
@@ -25,3 +29,25 @@ def test_keep_freed_memory_takes_freed_memory_again() -> None:
         pytest.skip("this system's malloc has no such settings")
     pages = 2**26 // 4096
     assert int(done.stdout) < pages / 10
+
+
+def test_available_bytes_is_part_of_this_machines_memory() -> None:
+    assert 0 < available_bytes() < psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(
+    ("limit", "current", "inactive", "expected"),
+    [("1000", "300", "100", 800), ("1000", "1200", "100", 0), ("max", "300", "100", None)],
+)
+def test_container_bytes_is_what_the_limit_leaves(
+    tmp_path: Path, limit: str, current: str, inactive: str, expected: int | None
+) -> None:
+    # As version 2 of the kernel's control groups shows them.
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    (tmp_path / "memory.current").write_text(f"{current}\n")
+    (tmp_path / "memory.stat").write_text(f"anon 5\ninactive_file {inactive}\nactive_file 7\n")
+    assert _container_bytes(tmp_path) == expected
+
+
+def test_container_bytes_is_unknown_outside_a_container(tmp_path: Path) -> None:
+    assert _container_bytes(tmp_path) is None

@@ -1,0 +1,110 @@
+import mmap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipelines.errors import ConfigError
+from pipelines.train import backend
+from pipelines.train.batches import Notes
+from pipelines.train.experiment import Experiment
+from pipelines.train.fit import fit
+from pipelines.train.residence import PLACES, VARIABLE, best_place, foresee, settle, take
+from tests.pipelines.datasets import samples
+
+ROWS = np.array([4, 0, 4, 6])
+
+
+@pytest.fixture
+def audio(tmp_path: Path) -> NDArray[np.float32]:
+    samples(7).tofile(tmp_path / "audio")
+    return np.memmap(tmp_path / "audio", np.float32, mode="r", shape=(7, 8000))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_take_gives_the_same_samples_from_every_place(
+    place: str, audio: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, place)
+    taken = take(settle(audio), ROWS)
+    np.testing.assert_array_equal(backend.keras.ops.convert_to_numpy(taken), samples(7)[ROWS])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_settle_says_where_samples_are_and_puts_them_there(
+    place: str,
+    audio: NDArray[np.float32],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setenv(VARIABLE, place)
+    settled = settle(audio)
+    assert caplog.messages == [f"samples of 7 notes, 0.000224 GB: {PLACES[place]}"]
+    assert isinstance(settled, np.ndarray) is (place != "device")
+    assert isinstance(getattr(settled, "base", None), mmap.mmap) is (place == "map")
+
+
+@pytest.mark.skipif(not backend.on_cpu(), reason="on a GPU they stay there")
+def test_settle_takes_memory_where_there_is_no_device(audio: NDArray[np.float32]) -> None:
+    assert settle(audio).base is None
+
+
+@pytest.mark.parametrize(
+    ("device", "memory", "expected"),
+    [
+        (200, 200, "device"),
+        (199, 200, "memory"),
+        (None, 200, "memory"),
+        (None, 199, "map"),
+        (0, 0, "map"),
+        (None, None, "map"),
+    ],
+)
+def test_best_place_leaves_half_to_the_model(
+    device: int | None, memory: int | None, expected: str
+) -> None:
+    assert best_place(100, {"device": device, "memory": memory}) == expected
+
+
+def test_settle_refuses_a_place_that_there_is_not(
+    audio: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "disk")
+    with pytest.raises(ConfigError, match="must be one of device, memory, map, got 'disk'"):
+        settle(audio)
+
+
+def test_settle_refuses_a_place_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "memory")
+    # 320 TB that nobody ever touches.
+    huge = np.broadcast_to(np.zeros((1, 8000), np.float32), (10**10, 8000))
+    with pytest.raises(ConfigError, match=r"NSYNTH_SAMPLES=memory needs 3\.2e\+05 GB, where"):
+        settle(huge)
+
+
+def test_foresee_reads_no_further_than_the_file(audio: NDArray[np.float32]) -> None:
+    foresee(audio, np.array([6, 0]))
+    foresee(audio, np.array([], int))
+    foresee(np.array(audio), np.array([10**9]))
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_WILLNEED"), reason="no advice to this system")
+def test_foresee_refuses_what_is_behind_the_file(audio: NDArray[np.float32]) -> None:
+    with pytest.raises((OSError, ValueError)):
+        foresee(audio, np.array([10**9]))
+
+
+def test_fit_gives_the_same_weights_wherever_samples_are(
+    audio: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = list[list[NDArray[np.float32]]]()
+    for place in PLACES:
+        monkeypatch.setenv(VARIABLE, place)
+        notes = Notes(settle(audio), np.arange(7), np.arange(7) % 2)
+        trained = fit("preliminary", Experiment(epochs=1, batch_size=4), notes, notes)
+        weights.append(trained.model.get_weights())
+    for first, *others in zip(*weights, strict=True):
+        for other in others:
+            np.testing.assert_array_equal(first, other)
