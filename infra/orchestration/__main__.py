@@ -46,8 +46,7 @@ def setup() -> None:
         url = os.environ.get("PREFECT_API_URL", "")
         if not url:
             raise ConfigError("PREFECT_API_URL is not set; set it to that of the server")
-        env = {**machine.client_environment(given), "PREFECT_API_URL": url}
-        nightly = provision(Api(url), given, env=env, in_file=False)
+        nightly = provision(Api(url), given, env=os.environ, in_file=False)
         return [f"nightly    {nightly}"]
 
     _print(_setup)

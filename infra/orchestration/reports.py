@@ -41,11 +41,11 @@ class Reports(BaseHTTPRequestHandler):
         self.wfile.write(page)
 
 
-def serve(port: int) -> None:
-    """Serves until the process is ended."""
-    with ThreadingHTTPServer(("127.0.0.1", port), Reports) as server:
+def serve(port: int, host: str = "127.0.0.1") -> None:
+    """Serves until the process is ended; another host is for a container's own network."""
+    with ThreadingHTTPServer((host, port), Reports) as server:
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), *sys.argv[2:])
