@@ -7,7 +7,7 @@ CASES ?= 10000
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers unit test-jax format fuzz bench-convert bench-train lock clean
+.PHONY: help setup demo up down status test test-e2e lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,19 @@ demo: setup ## generate a small data set, run the main job on it, print the repo
 	  --train $(DEMO)/source/nsynth-train.tfrecord --test $(DEMO)/source/nsynth-test.tfrecord \
 	  --root $(DEMO)/data --max-quarantined 0.05 --epochs 6 --batch-size 8
 
+up: setup ## start a Prefect server and a worker here, with all deployments (NSYNTH_PORT=4200)
+	@$(BIN)/python -m infra.orchestration up
+
+down: ## end them
+	@$(BIN)/python -m infra.orchestration down
+
+status: ## what runs, waits and comes
+	@$(BIN)/python -m infra.orchestration status
+
 test: setup lint types layers unit ## everything that must hold
+
+test-e2e: setup ## the deployments on a real server and worker, killed and cancelled (minutes)
+	$(BIN)/pytest tests/e2e
 
 lint: setup ## style and format
 	$(BIN)/ruff check --quiet .
@@ -64,6 +76,9 @@ bench-convert: setup ## conversion against a plain Beam pipeline: make bench-con
 
 bench-train: setup ## training through the loader against arrays in memory: make bench-train [MANIFEST=FILE]
 	@$(BIN)/python -m tests.bench.train $(MANIFEST)
+
+bench-evaluate: setup ## time of an evaluation, and how often its intervals hold the truth (minutes)
+	@$(BIN)/python -m tests.bench.evaluate
 
 lock: ## pin the newest packages that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

@@ -1,35 +1,57 @@
 """One split, from its source to verdicts."""
 
 from prefect import flow
+from prefect.runtime import flow_run
 
+from flows.parameters import MIB, Count, Location, Runner, Share, Stages
+from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
+from pipelines.convert.plan import RANGE_BYTES
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 from tasks.convert import convert_source
+from tasks.summary import summarise_dataset
 from tasks.validate import validate_dataset
 
 
-@flow(name="build-dataset", flow_run_name="build the data set of {source}")
+def _run_name() -> str:
+    return f"build the data set of {storage.name(flow_run.parameters['source'])}"
+
+
+@flow(name="build-dataset", flow_run_name=_run_name)
 def build_dataset(
     *,
-    source: str,
-    root: str = "data",
-    runner: str = "local",
-    max_quarantined: float = MAX_QUARANTINED,
-    max_dropped: float = MAX_DROPPED,
-    force: bool = False,
+    source: Location,
+    root: Location = "data",
+    runner: Runner = "local",
+    range_mib: Count = RANGE_BYTES // MIB,
+    max_quarantined: Share = MAX_QUARANTINED,
+    max_dropped: Share = MAX_DROPPED,
+    force: Stages = [],  # noqa: B006 - never changed; the form shows it
 ) -> Validation:
-    """Converts one split and judges its notes.
+    """Converts one split and judges its notes; does only what is not there yet.
 
     Args:
-      source: TFRecord file of NSynth, or a folder or tar of its json + wav form; a path or any
-        fsspec URI, `*` for several files.
-      root: folder or URI (s3://bucket/prefix) that data sets, runs and reports go to.
-      runner: engine of the conversion.
-      max_quarantined: share of damaged records above which the conversion fails, 0 to 1.
-      max_dropped: share of defective notes above which the validation fails, 0 to 1.
-      force: convert again what is there.
+      source: NSynth's TFRecord file (also .gz, .tar), or a folder or tar of its examples.json and
+        wav files; a path on the worker's machine or a URI, with * for several files.
+      root: Folder or URI (s3://bucket/prefix) that data sets, runs and reports go to.
+      runner: Engine of the conversion.
+      range_mib: Mebibytes of source that one shard covers; another number makes another data set.
+      max_quarantined: Share of damaged records above which the conversion fails, 0 to 1.
+      max_dropped: Share of defective notes above which the validation fails, 0 to 1; synth_lead
+        does not count.
+      force: Stages to do again although nothing changed; convert and validate count here.
     """
-    manifest_uri = convert_source(
-        source, root=root, runner=runner, max_quarantined=max_quarantined, force=force
-    )
-    return validate_dataset(manifest_uri, max_dropped=max_dropped)
+    with decisions.heard() as heard:
+        manifest_uri = convert_source(
+            source,
+            root=root,
+            runner=runner,
+            range_bytes=range_mib * MIB,
+            max_quarantined=max_quarantined,
+            force="convert" in force,
+        )
+        validation = validate_dataset(
+            manifest_uri, max_dropped=max_dropped, force="validate" in force
+        )
+    summarise_dataset(validation, heard)
+    return validation

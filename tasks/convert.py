@@ -1,21 +1,29 @@
 """Conversion as a task."""
 
 from prefect import task
+from prefect.runtime import task_run
 
+from pipelines import storage
 from pipelines.convert.job import convert
-from pipelines.terminal import bars
+from pipelines.convert.plan import Parameters
 from tasks.policy import POLICY
+from tasks.progress import shown
 
 
-@task(name="convert", task_run_name="convert {source}", **POLICY)
+def _name() -> str:
+    return f"convert {storage.name(task_run.parameters['source'])}"
+
+
+@task(name="convert", task_run_name=_name, **POLICY)
 def convert_source(
-    source: str, *, root: str, runner: str, max_quarantined: float, force: bool
+    source: str, *, root: str, runner: str, range_bytes: int, max_quarantined: float, force: bool
 ) -> str:
     """Converts the file or files that `source` names; returns the URI of the manifest."""
-    with bars() as on_progress:
+    with shown(f"convert {storage.name(source)}") as on_progress:
         manifest_uri, _ = convert(
             [source],
             root=root,
+            parameters=Parameters(range_bytes=range_bytes),
             runner=runner,
             max_quarantined=max_quarantined,
             force=force,

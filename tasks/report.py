@@ -1,21 +1,18 @@
-"""The report as a task, with its summary as an artifact."""
+"""The report as a task."""
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import task_run
 
 from pipelines import storage
-from pipelines.report.html import build_report
-from pipelines.report.summary import summary_markdown
+from pipelines.report.reuse import current_report
 from tasks.policy import POLICY
 
 
-@task(name="report", task_run_name="report on {run_uri}", **POLICY)
-def report(run_uri: str) -> str:
-    """Writes the run's report; returns its URI."""
-    report_uri = build_report(run_uri)
-    create_markdown_artifact(
-        key=f"summary-{storage.name(run_uri)}",
-        markdown=f"{summary_markdown(run_uri)}\n\nReport: `{report_uri}`\n",
-        description="Accuracy of both models, and what each data set lost.",
-    )
-    return report_uri
+def _name() -> str:
+    return f"write the report of run {storage.name(task_run.parameters['run_uri'])}"
+
+
+@task(name="report", task_run_name=_name, **POLICY)
+def report(run_uri: str, *, force: bool) -> str:
+    """Writes the run's report, unless it shows what the run stores; returns its URI."""
+    return current_report(run_uri, force=force)

@@ -1,18 +1,20 @@
 """Training and evaluation as tasks, a model each: between them travel a plan and URIs."""
 
 from prefect import task
+from prefect.runtime import task_run
 
 from pipelines import storage
-from pipelines.terminal import bars
 from pipelines.train import backend, run
 from pipelines.train.experiment import Experiment
+from pipelines.train.forget import forget_model, forget_scores
 from pipelines.train.plan import RunPlan, plan_run
 from pipelines.train.stage import epochs_as_progress
 from pipelines.validate.verdicts import Validation
 from tasks.policy import POLICY
+from tasks.progress import shown
 
 
-@task(name="plan-training", **POLICY)
+@task(name="plan-training", task_run_name="find the run of these data and parameters", **POLICY)
 def plan_training(
     *, train: Validation, test: Validation, experiment: Experiment, root: str
 ) -> RunPlan:
@@ -20,10 +22,12 @@ def plan_training(
     return plan_run(train=train, test=test, experiment=experiment, root=root, backend=backend.NAME)
 
 
-@task(name="train", task_run_name="train {model}", **POLICY)
-def train_model(plan: RunPlan, model: str, *, root: str) -> None:
+@task(name="train", task_run_name="train {model} for {plan.experiment.epochs} epochs", **POLICY)
+def train_model(plan: RunPlan, model: str, *, root: str, force: bool) -> None:
     """Trains one model, unless the run has it already."""
-    with bars() as on_progress:
+    if force and _is_first_attempt():
+        forget_model(plan, model)
+    with shown(f"train {model} {plan.run_id}") as on_progress:
         run.train_model(
             plan,
             model,
@@ -32,14 +36,21 @@ def train_model(plan: RunPlan, model: str, *, root: str) -> None:
         )
 
 
-@task(name="evaluate", task_run_name="evaluate {model}", **POLICY)
-def evaluate(plan: RunPlan, model: str, *, root: str) -> run.Metrics:
+@task(name="evaluate", task_run_name="score {model} on the test notes", **POLICY)
+def evaluate(plan: RunPlan, model: str, *, root: str, force: bool) -> run.Metrics:
     """Scores one trained model on the test notes."""
+    if force and _is_first_attempt():
+        forget_scores(plan, model)
     return run.evaluate_model(plan, model, cache_dir=storage.cache_dir(root))
 
 
-@task(name="close-run", **POLICY)
+@task(name="close-run", task_run_name="record run {plan.run_id} as complete", **POLICY)
 def finish(plan: RunPlan) -> str:
     """Writes what says that the run is complete; returns the run's URI."""
     run.finish_run(plan)
     return plan.uri
+
+
+def _is_first_attempt() -> bool:
+    # A retry goes on with what the attempt before it stored.
+    return bool(task_run.run_count <= 1)

@@ -2,15 +2,22 @@
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
+from prefect.runtime import task_run
 
+from pipelines import storage
 from pipelines.validate.verdicts import Validation, check_dropped, validate
 from tasks.policy import POLICY
 
 
-@task(name="validate", task_run_name="validate {manifest_uri}", **POLICY)
-def validate_dataset(manifest_uri: str, *, max_dropped: float) -> Validation:
+def _name() -> str:
+    folder = storage.parent(task_run.parameters["manifest_uri"])
+    return f"validate the notes of data set {storage.name(folder)}"
+
+
+@task(name="validate", task_run_name=_name, **POLICY)
+def validate_dataset(manifest_uri: str, *, max_dropped: float, force: bool) -> Validation:
     """Judges each note; fails when more notes are dropped than `max_dropped` allows."""
-    validation = validate(manifest_uri)
+    validation = validate(manifest_uri, force=force)
     create_table_artifact(
         key=f"drops-{validation.manifest_digest[:12]}",
         table=drop_rows(validation),

@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from flows.cli import stages, stored
+from flows.cli import scores, stages, stored
 from pipelines.errors import PipelineError
 from pipelines.terminal import CONSOLE
 
@@ -26,6 +26,8 @@ _COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "validate": stages.validate,
     "train": stages.train,
     "report": stages.report,
+    "evaluate": scores.evaluate,
+    "compare": scores.compare,
     "list": stored.list_stored,
     "verify": stored.verify,
     "quarantine": stored.quarantine,

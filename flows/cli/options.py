@@ -8,8 +8,6 @@ import typer
 from pipelines.errors import ConfigError
 from pipelines.train.experiment import MODEL_NAMES, Experiment
 
-MIB: Final = 2**20
-
 
 class Runner(StrEnum):
     """Engines that convert."""
@@ -22,6 +20,16 @@ class Model(StrEnum):
 
     preliminary = "preliminary"
     optimised = "optimised"
+
+
+class Stage(StrEnum):
+    """The stages of the main job that keep what they made."""
+
+    convert = "convert"
+    validate = "validate"
+    train = "train"
+    evaluate = "evaluate"
+    report = "report"
 
 
 Root = Annotated[
@@ -39,6 +47,10 @@ Dropped = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Convert again what is there.")]
+ForceStages = Annotated[
+    list[Stage],
+    typer.Option("--force", help="Stage to do again although nothing changed; may be repeated."),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
 ]

@@ -9,11 +9,11 @@ from rich.table import Table
 
 from flows.cli.options import (
     ALL_MODELS,
-    MIB,
     BatchSize,
     Dropped,
     Epochs,
     Force,
+    ForceStages,
     Fraction,
     Json,
     Models,
@@ -25,6 +25,7 @@ from flows.cli.options import (
     experiment_of,
 )
 from flows.cli.output import drops_table, models_table, pairs_table, print_result
+from flows.parameters import MIB
 from pipelines import storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.estimate import estimate
@@ -183,7 +184,7 @@ def retrain(
     runner: RunnerOption = Runner.local,
     max_quarantined: Quarantined = MAX_QUARANTINED,
     max_dropped: Dropped = MAX_DROPPED,
-    force: Force = False,
+    force: ForceStages = [],  # noqa: B006 - never changed
     as_json: Json = False,
 ) -> None:
     """Do the main job: convert, validate, train, evaluate, report.
@@ -217,7 +218,7 @@ def retrain(
         runner=runner.value,
         max_quarantined=max_quarantined,
         max_dropped=max_dropped,
-        force=force,
+        force=[stage.value for stage in force],
     )
     result = _run_summary(done.run_uri) | {"report": done.report_uri}
     tables = _run_tables(result)

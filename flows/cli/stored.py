@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import MIB, Json
+from flows.cli.options import Json
 from flows.cli.output import print_result, rows_table
+from flows.parameters import MIB
 from pipelines import storage
 from pipelines.convert.quarantine import list_quarantined
 from pipelines.convert.verify import verify as verify_dataset

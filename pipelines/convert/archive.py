@@ -17,7 +17,8 @@ from pipelines.convert.jsonwav import Item
 from pipelines.convert.readahead import BLOCK_BYTES, NO_END, Fetch, ReadAhead
 from pipelines.convert.sources import Source, fetcher, is_wav
 from pipelines.convert.tar import members
-from pipelines.convert.tfrecord import MAX_RECORD_BYTES, Window
+from pipelines.convert.tfrecord import MAX_RECORD_BYTES
+from pipelines.convert.window import Window
 from pipelines.errors import ConfigError, DatasetError
 
 

@@ -2,19 +2,21 @@
 
 import logging
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pipelines import errors
 from pipelines.convert.dispatch import convert
 from pipelines.convert.plan import ByteRange
+from pipelines.convert.writebehind import WriteBehind
 from pipelines.errors import ConfigError, PipelineError
 
 # Importing Beam warns of Google's client libraries, which only Dataflow needs.
 logging.disable(logging.WARNING)
 import apache_beam as beam  # noqa: E402
-from apache_beam.metrics import Metrics  # noqa: E402
+from apache_beam.metrics import Metrics, MetricsFilter  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 from apache_beam.pvalue import PCollection  # noqa: E402
 
@@ -24,6 +26,9 @@ RUNNERS: Final = ("local",)
 """Engines by name."""
 
 _NAMESPACE: Final = "nsynth"
+_RANGE_MSEC: Final = "range_msec"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -38,7 +43,7 @@ class ConvertRanges(beam.PTransform):
             ranges
             # A local source is one bundle: without it all ranges would go to one worker.
             | "spread" >> beam.Reshuffle()
-            | "convert" >> beam.Map(_convert, folder=self.folder)
+            | "convert" >> beam.ParDo(_Convert(self.folder))
         )
 
 
@@ -57,6 +62,7 @@ def run(ranges: Sequence[ByteRange], *, folder: str, runner: str, num_workers: i
     try:
         with beam.Pipeline(options=options) as pipeline:
             _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder)
+        _log_timings(pipeline.result)
     except PipelineError:
         raise
     except RuntimeError as err:
@@ -64,15 +70,42 @@ def run(ranges: Sequence[ByteRange], *, folder: str, runner: str, num_workers: i
         raise _as_raised(str(err)) from err
 
 
-def _convert(byte_range: ByteRange, *, folder: str) -> int:
-    num_notes = 0
-    for shard in convert(byte_range, folder=folder):
-        num_notes += shard.num_notes
-        Metrics.counter(_NAMESPACE, "notes").inc(shard.num_notes)
-        Metrics.counter(_NAMESPACE, "record_bytes").inc(shard.record_bytes)
-        for reason, num in shard.quarantined.items():
-            Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
-    return num_notes
+def _log_timings(result: Any) -> None:
+    found = result.metrics().query(MetricsFilter().with_name(_RANGE_MSEC))["distributions"]
+    for timing in (metric.result for metric in found if metric.result):
+        log.info(
+            "converted %d ranges: %.2f s each, from %.2f to %.2f s",
+            *(timing.count, timing.mean / 1000, timing.min / 1000, timing.max / 1000),
+        )
+
+
+class _Convert(beam.DoFn):
+    """Owns the thread that stores one shard while the next is made."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def start_bundle(self) -> None:
+        """Starts the thread."""
+        self._store = WriteBehind()
+
+    def process(self, byte_range: ByteRange) -> Iterator[int]:
+        """Converts a range and gives the number of its notes."""
+        begun, num_notes = time.monotonic(), 0
+        for shard in convert(byte_range, folder=self._folder, store=self._store):
+            num_notes += shard.num_notes
+            Metrics.counter(_NAMESPACE, "notes").inc(shard.num_notes)
+            Metrics.counter(_NAMESPACE, "record_bytes").inc(shard.record_bytes)
+            for reason, num in shard.quarantined.items():
+                Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
+        seconds = time.monotonic() - begun
+        Metrics.distribution(_NAMESPACE, _RANGE_MSEC).update(round(1000 * seconds))
+        yield num_notes
+
+    def finish_bundle(self) -> None:
+        """Waits until all is stored."""
+        self._store.close()
 
 
 def _options(runner: str, *, num_workers: int) -> PipelineOptions:

@@ -18,7 +18,8 @@ from pipelines.convert.sources import (
     TFRECORD,
     fetcher,
 )
-from pipelines.convert.tfrecord import Position, Window
+from pipelines.convert.tfrecord import Position
+from pipelines.convert.window import Window
 from pipelines.errors import ConfigError
 
 SAMPLE_BYTES: Final = 16 * 2**20

@@ -15,6 +15,7 @@ from pipelines.convert.plan import ByteRange, Parameters, Plan, plan
 from pipelines.convert.shards import check_shard
 from pipelines.convert.streams import rest_of
 from pipelines.convert.watch import watched
+from pipelines.decisions import decided
 from pipelines.errors import ConfigError, ShardError
 from pipelines.progress import OnProgress, ignore
 
@@ -57,19 +58,18 @@ def convert(
     if runner not in beam.RUNNERS:
         raise ConfigError(f"there is no runner {runner!r}; choose {' or '.join(beam.RUNNERS)}")
     planned = plan(sources, root=root, parameters=parameters or Parameters())
+    name = ", ".join(source.name for source in planned.sources)
     if not force and storage.exists(planned.manifest_uri):
-        log.info("%s is committed; nothing to convert", planned.manifest_uri)
+        why = f"the source is unchanged: {planned.manifest_uri} is committed; nothing to convert"
+        decided(log, "convert", name, "reused", why)
         return planned.manifest_uri, load_manifest(planned.manifest_uri)
     storage.check_writable(planned.folder)
     ranges = list(planned.ranges())
     missing = ranges if force else _without_shard(planned, ranges)
-    log.info(
-        "converting %d of %d ranges of %s to %s",
-        len(missing),
-        len(ranges),
-        ", ".join(source.name for source in planned.sources),
-        planned.folder,
-    )
+    why = f"converting {len(missing)} of {len(ranges)} ranges of {name} to {planned.folder}"
+    is_begun = len(missing) < len(ranges)
+    reason = "; the others are stored" if is_begun else "; asked to do so again" if force else ""
+    decided(log, "convert", name, "resumed" if is_begun else "ran", why + reason)
     if missing:
         check_space(planned, sum(byte_range.source_bytes for byte_range in missing))
         with watched(planned, missing, on_progress):

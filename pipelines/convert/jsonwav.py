@@ -10,13 +10,11 @@ from contextlib import closing
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from pipelines import storage
 from pipelines.convert.example import WRONG_LENGTH, Example
 from pipelines.convert.examples_json import NO_METADATA, parse_entries, scalars_of
 from pipelines.convert.parts import Part, WavFile, examples_uri, wav_uri
-from pipelines.convert.ranges import Collector, Content
+from pipelines.convert.ranges import Collector, Content, Pending
 from pipelines.convert.readahead import fetched_ahead
 from pipelines.convert.sources import Source
 from pipelines.convert.tfrecord import MAX_RECORD_BYTES, RECORD_TOO_LONG, Position
@@ -72,10 +70,10 @@ def read_items(items: Iterable[Item], *, begin: int, source_file: str) -> Conten
     content = Content(exit=Position(begin, synced=True), first_header=begin)
     collector = Collector(content, source_file)
     for number, item in enumerate(items, start=begin):
+        wav = item.wav or b""
         try:
-            collector.add(decode_item(item), number)
+            collector.add(Pending(decode_item(item), number, item.size, wav))
         except RecordError as err:
-            wav = item.wav or b""
             collector.set_aside(err, offset=number, length=item.size, payload=wav)
         content.record_bytes += item.size
         content.exit = Position(number + 1, synced=True)
@@ -103,5 +101,4 @@ def decode_item(item: Item) -> Example:
             WRONG_LENGTH,
             f"{item.wav_name!r} has {len(audio)} samples, expected {NUM_SOURCE_SAMPLES}",
         )
-    peak = float(np.maximum(audio.max(), -audio.min()))
-    return Example(scalars | {"sample_rate": sample_rate_hz}, audio, peak)
+    return Example(scalars | {"sample_rate": sample_rate_hz}, audio)

@@ -16,7 +16,7 @@ from pipelines.convert.examples_json import Entry, find_entries
 from pipelines.convert.readahead import BLOCK_BYTES
 from pipelines.convert.sources import JSON_WAV_TAR, Source, fetcher, is_wav
 from pipelines.convert.tar import Member, members
-from pipelines.convert.tfrecord import Window
+from pipelines.convert.window import Window
 from pipelines.errors import ConfigError
 
 # What lies between the headers of a local archive is not read.

@@ -6,15 +6,17 @@ Knows nothing of storage and shards: bytes come by a window, rows and samples le
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from pipelines.convert.example import Example, decode
+from pipelines.convert.example import Example, check_peak, decode
 from pipelines.convert.resample import resample
-from pipelines.convert.tfrecord import Position, Record, Span, Window, read_records
+from pipelines.convert.tfrecord import Position, Record, Span, read_records
+from pipelines.convert.window import Window
 from pipelines.errors import DatasetError, RecordError
 from pipelines.notes import NUM_SAMPLES, NUM_SOURCE_SAMPLES
 
@@ -61,18 +63,23 @@ def read_range(window: Window, entry: Position, *, end: int, source_file: str) -
         if content.first_header is None:
             content.first_header = item.offset
         if isinstance(item, Span):
-            _check_room(content, item, source_file)
             content.spans.append(item)
-            continue
-        content.record_bytes += item.end - item.offset
-        try:
-            collector.add(decode(item.payload), item.offset)
-        except RecordError as err:
-            _check_room(content, item, source_file)
-            size = item.end - item.offset
-            collector.set_aside(err, offset=item.offset, length=size, payload=item.payload)
+        else:
+            content.record_bytes += item.end - item.offset
+            _collect(item, collector)
+        _check_room(content, item, source_file)
     collector.finish()
     return content
+
+
+def _collect(record: Record, collector: "Collector") -> None:
+    size = record.end - record.offset
+    try:
+        example = decode(record.payload)
+    except RecordError as err:
+        collector.set_aside(err, offset=record.offset, length=size, payload=record.payload)
+        return
+    collector.add(Pending(example, record.offset, size, record.payload))
 
 
 def _items(content: Content, window: Window, end: int) -> Iterator[Record | Span]:
@@ -80,26 +87,47 @@ def _items(content: Content, window: Window, end: int) -> Iterator[Record | Span
 
 
 def _check_room(content: Content, item: Record | Span, source_file: str) -> None:
-    if len(content.spans) + len(content.quarantined) == MAX_SET_ASIDE:
+    if len(content.spans) + len(content.quarantined) > MAX_SET_ASIDE:
         raise DatasetError(
             f"more than {MAX_SET_ASIDE} records between bytes {content.first_header} and "
             f"{item.end} of {source_file} are no notes; expected a TFRecord file of NSynth"
         )
 
 
+class Pending(NamedTuple):
+    """A note that waits for others.
+
+    Attributes:
+      offset: where it stands in its source.
+      length: bytes there.
+      payload: what its digest is of, should it be set aside.
+    """
+
+    example: Example
+    offset: int
+    length: int
+    payload: bytes
+
+
 class Collector:
-    """Puts notes into the content of a range, resampling some at a time."""
+    """Puts notes into the content of a range, some at a time.
+
+    What goes through all samples is done for a batch at once: between two calls of NumPy a thread
+    waits for its turn, and with a call a note two threads are no faster than one.
+    """
 
     def __init__(self, content: Content, source_file: str) -> None:
         self._content = content
         self._source_file = source_file
-        self._batch: list[tuple[Example, int]] = []
+        self._batch: list[Pending] = []
+        self._digests: list[str] = []
 
-    def add(self, example: Example, offset: int) -> None:
-        """Adds a note that stands at `offset` of its source."""
-        self._batch.append((example, offset))
+    def add(self, note: Pending) -> None:
+        """Adds a note; it is set aside later where its samples are none."""
+        self._batch.append(note)
+        self._digests.append(xxhash.xxh3_128_hexdigest(note.example.audio.data))
         if len(self._batch) == _BATCH_NOTES:
-            self.finish()
+            self._convert_batch()
 
     def set_aside(self, err: RecordError, *, offset: int, length: int, payload: bytes) -> None:
         """Adds what cannot become a note to the quarantine."""
@@ -115,22 +143,54 @@ class Collector:
         )
 
     def finish(self) -> None:
-        """Adds the notes that still wait for others."""
-        if not self._batch:
+        """Adds the notes that still wait, and puts the quarantine in the order of the source."""
+        self._convert_batch()
+        self._content.quarantined.sort(key=itemgetter("offset"))
+
+    def _convert_batch(self) -> None:
+        batch, self._batch = self._batch, []
+        digests, self._digests = self._digests, []
+        if not batch:
             return
-        audio = np.empty((len(self._batch), NUM_SOURCE_SAMPLES), np.float32)
-        for row, (example, offset) in enumerate(self._batch):
-            audio[row] = example.audio
-            energy = np.dot(example.audio, example.audio) / len(example.audio)
+        # float32 [num_notes, 64000]; one copy of all, where stacking would be a call a note.
+        joined = b"".join([note.example.audio.data for note in batch])
+        audio = np.frombuffer(joined, np.float32).reshape(len(batch), NUM_SOURCE_SAMPLES)
+        # Both ends of the range, since NaN and infinity pass through them and no copy is made.
+        peaks = np.maximum(audio.max(axis=1), -audio.min(axis=1)).tolist()
+        sound = [row for row, note in enumerate(batch) if self._is_sound(note, peaks[row])]
+        if len(sound) < len(batch):
+            audio, batch = audio[sound], [batch[row] for row in sound]
+            peaks = [peaks[row] for row in sound]
+            digests = [digests[row] for row in sound]
+        if batch:
+            self._add_notes(batch, audio, peaks, digests)
+
+    def _is_sound(self, note: Pending, peak: float) -> bool:
+        try:
+            check_peak(peak)
+        except RecordError as err:
+            offset, length, payload = note.offset, note.length, note.payload
+            self.set_aside(err, offset=offset, length=length, payload=payload)
+            return False
+        return True
+
+    def _add_notes(
+        self,
+        batch: list[Pending],
+        audio: NDArray[np.float32],
+        peaks: list[float],
+        digests: list[str],
+    ) -> None:
+        rms = np.sqrt(np.vecdot(audio, audio) / NUM_SOURCE_SAMPLES).tolist()
+        for row, note in enumerate(batch):
             self._content.notes.append(
-                example.scalars
+                note.example.scalars
                 | {
-                    "peak": example.peak,
-                    "rms": float(np.sqrt(energy)),
-                    "audio_digest": xxhash.xxh3_128_hexdigest(example.audio.data),
+                    "peak": peaks[row],
+                    "rms": rms[row],
+                    "audio_digest": digests[row],
                     "source_file": self._source_file,
-                    "source_offset": offset,
+                    "source_offset": note.offset,
                 }
             )
         self._content.samples.append(resample(audio, num_samples=NUM_SAMPLES))
-        self._batch.clear()

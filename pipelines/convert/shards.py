@@ -6,11 +6,10 @@ conversion needs nothing but the shards.
 """
 
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +23,9 @@ from pipelines.convert.plan import ByteRange, digest
 from pipelines.convert.ranges import Content, read_range
 from pipelines.convert.readahead import ReadAhead
 from pipelines.convert.sources import fetcher
-from pipelines.convert.tfrecord import Position, Span, Window
+from pipelines.convert.tfrecord import Position, Span
+from pipelines.convert.window import Window
+from pipelines.convert.writebehind import Store, Write, at_once
 from pipelines.errors import ShardError
 from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, SCHEMA
 from pipelines.parquet import open_parquet
@@ -103,7 +104,11 @@ class Converted:
 
 
 def convert_range(
-    byte_range: ByteRange, *, folder: str, entry: Position | None = None
+    byte_range: ByteRange,
+    *,
+    folder: str,
+    entry: Position | None = None,
+    store: Store = at_once,
 ) -> ShardSummary:
     """Converts one range and stores its shard, and its quarantine where there is one.
 
@@ -115,22 +120,29 @@ def convert_range(
     source = byte_range.source
     with ReadAhead(fetcher(source), stop=byte_range.end) as read:
         converted = convert_bytes(Window(read, size=source.size), byte_range, entry=entry)
-    store(converted, folder=folder, again=entry is not None)
+    store(write_of(converted, folder=folder, again=entry is not None))
     return converted.summary
 
 
-def store(converted: Converted, *, folder: str, again: bool = False) -> None:
-    """Stores a shard, and its quarantine where there is one.
+def write_of(converted: Converted, *, folder: str, again: bool = False) -> Write:
+    """What stores a shard, encoded already, and its quarantine where there is one.
 
     Args:
       again: whether the range was read before from another entry; what was wrongly set aside then
         is replaced too.
     """
     name = converted.summary.name
+    objects = [(storage.join(folder, name), encode(converted.table, summary=converted.summary))]
     # The quarantine goes first: a shard that is there has all that belongs to it.
     if converted.summary.quarantined or again:
-        storage.put(storage.join(folder, "quarantine", name), encode(converted.quarantine))
-    storage.put(storage.join(folder, name), encode(converted.table, summary=converted.summary))
+        quarantine = storage.join(folder, "quarantine", name)
+        objects.insert(0, (quarantine, encode(converted.quarantine)))
+
+    def write() -> None:
+        for uri, data in objects:
+            storage.put(uri, data)
+
+    return write
 
 
 def convert_bytes(
@@ -196,20 +208,23 @@ def encode(table: pa.Table, *, summary: ShardSummary | None = None) -> bytes:
         stored = json.dumps({"summary": content, "digest": digest(content)})
         table = table.replace_schema_metadata({_SUMMARY_KEY: stored})
     audio = AUDIO_FIELD.name in table.column_names
-    buffer = io.BytesIO()
+    # A file of Python's would make the writer wait for its turn with each page.
+    sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
-        buffer,
+        sink,
         table.schema,
         compression="zstd",
         write_page_checksum=True,
         # Floats of like magnitude share their high bytes; samples hardly ever repeat.
         use_byte_stream_split=["audio.list.element"] if audio else False,
         use_dictionary=[name for name in table.column_names if name.endswith("_str")],
+        # The least and the largest sample of a page tell a reader nothing.
+        write_statistics=[name for name in table.column_names if name != AUDIO_FIELD.name],
     ) as writer:
         # A row group without a row stops Hugging Face's reader.
         if table.num_rows:
             writer.write_table(table, row_group_size=_ROW_GROUP_NOTES)
-    return buffer.getvalue()
+    return cast(bytes, sink.getvalue().to_pybytes())
 
 
 def read_summary(uri: str) -> ShardSummary:

@@ -16,7 +16,8 @@ from pipelines.convert import gunzip
 from pipelines.convert.examples_json import FILE_NAME as EXAMPLES_JSON
 from pipelines.convert.readahead import Fetch
 from pipelines.convert.tar import BLOCK_BYTES, Member, is_tar, members
-from pipelines.convert.tfrecord import HEADER_BYTES, Window, find_headers
+from pipelines.convert.tfrecord import HEADER_BYTES, find_headers
+from pipelines.convert.window import Window
 from pipelines.errors import ConfigError
 
 TFRECORD: Final = "tfrecord"

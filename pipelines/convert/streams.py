@@ -22,20 +22,24 @@ from pipelines.convert.shards import (
     ShardSummary,
     check_shard,
     read_summary,
-    store,
     summarised,
+    write_of,
 )
 from pipelines.convert.sources import GZIP, fetcher
-from pipelines.convert.tfrecord import Position, Window
+from pipelines.convert.tfrecord import Position
+from pipelines.convert.window import Window
+from pipelines.convert.writebehind import Store, at_once
 from pipelines.errors import ShardError
 
 log = logging.getLogger(__name__)
 
 
-def convert_stream(first: ByteRange, *, folder: str) -> Iterator[ShardSummary]:
+def convert_stream(
+    first: ByteRange, *, folder: str, store: Store = at_once
+) -> Iterator[ShardSummary]:
     """Converts a stream from a range on, and stores each shard as soon as it is made."""
     for converted in convert_pieces(first):
-        store(converted, folder=folder)
+        store(write_of(converted, folder=folder))
         yield converted.summary
 
 

@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from pipelines.convert.tfrecord import Window
+from pipelines.convert.window import Window
 
 BLOCK_BYTES: Final = 512
 

@@ -11,12 +11,51 @@ from typing import Any, Final
 
 from pipelines import storage
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.registry.provenance import Git
 from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 RECORD: Final = "run.json"
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """How a stored model came about; training.json, the last file that its training writes.
+
+    Attributes:
+      model_sha256: of model.keras.
+      weights_digest: of the weights in it; on one kind of CPU the same at each training.
+      stored_epoch: whose weights are stored.
+      best_epoch: the first of the lowest validation loss.
+      batch_size: notes of each step but an epoch's last; what ran.
+      num_steps: of an epoch, counted.
+      resumed_after: the epoch behind which the last process went on; 0 where it did all of them.
+      device: of the last process, as are `versions` and `git`.
+      git: None where the code is not a checkout.
+      seconds: by step: `data` and `storing` in the last process, `training` in all epochs.
+    """
+
+    model_sha256: str
+    weights_digest: str
+    seed: int
+    epochs: int
+    stored_epoch: int
+    best_epoch: int
+    batch_size: int
+    num_steps: int
+    resumed_after: int
+    device: str
+    versions: Mapping[str, str]
+    git: Git | None
+    seconds: Mapping[str, float]
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "TrainingRecord":
+        """The record of `dataclasses.asdict`, which may hold more."""
+        fields = {key: content[key] for key in cls.__dataclass_fields__}
+        return cls(**fields | {"git": Git(**fields["git"]) if fields["git"] else None})
 
 
 @dataclass(frozen=True)
@@ -29,6 +68,12 @@ class ModelRecord:
 
     num_parameters: int
     layers: Sequence[Sequence[Any]]
+    training: TrainingRecord
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "ModelRecord":
+        """The record of `dataclasses.asdict`."""
+        return cls(**{**content, "training": TrainingRecord.from_dict(content["training"])})
 
 
 @dataclass(frozen=True)
@@ -40,6 +85,8 @@ class RunRecord:
       datasets: the verdicts on `train` and `test`; notes of train leaked to test count as dropped.
       num_train: notes that trained.
       num_validation: notes that were held back to validate with.
+      device: that trained; several, separated by commas, where the models' differ.
+      versions: of the process that closed the run, as is `git`; each model has those of its own.
       created: when it was complete, in ISO 8601.
       seconds: time in training, of all models together.
     """
@@ -50,6 +97,7 @@ class RunRecord:
     backend: str
     device: str
     versions: Mapping[str, str]
+    git: Git | None
     families: Sequence[str]
     datasets: Mapping[str, Validation]
     num_train: int
@@ -74,7 +122,8 @@ class RunRecord:
                 "experiment": Experiment.from_dict(content["experiment"]),
                 "families": tuple(content["families"]),
                 "datasets": {k: Validation(**v) for k, v in content["datasets"].items()},
-                "models": {k: ModelRecord(**v) for k, v in content["models"].items()},
+                "git": Git(**content["git"]) if content["git"] else None,
+                "models": {k: ModelRecord.from_dict(v) for k, v in content["models"].items()},
             }
         )
 

@@ -41,7 +41,7 @@ _STYLE: Final[dict[Any, Any]] = {
 }
 
 # matplotlib's settings are global: two reports drawn at once in one process take turns.
-_SETTINGS_LOCK: Final = threading.Lock()
+SETTINGS_LOCK: Final = threading.Lock()
 
 _NUM_COLUMNS: Final = 160
 _HALF_HEIGHT: Final = 100
@@ -148,7 +148,7 @@ def _envelope(
 def _draw(draw: Callable[[Axes], None], label: str) -> Markup:
     """The figure that `draw` fills, as an SVG element."""
     text = io.StringIO()
-    with _SETTINGS_LOCK, mpl.rc_context(_STYLE):
+    with SETTINGS_LOCK, mpl.rc_context(_STYLE):
         figure = Figure(figsize=_INCHES, layout="constrained")
         draw(figure.add_subplot())
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

@@ -1,6 +1,12 @@
-"""Numbers as a reader meets them: counts, scores, probabilities, durations, shapes."""
+"""Numbers as a reader meets them: counts, scores, intervals, probabilities, durations, shapes."""
 
 from collections.abc import Sequence
+from typing import Final
+
+from pipelines.evaluate.scores import Scores
+
+NOTHING: Final = "\N{EN DASH}"
+"""Stands where there is nothing to say."""
 
 
 def count(number: float) -> str:
@@ -11,6 +17,21 @@ def count(number: float) -> str:
 def score(number: float) -> str:
     """An accuracy, by the four decimals of the published ones."""
     return f"{number:.4f}"
+
+
+def figure(scores: Scores | None, name: str) -> str:
+    """A figure of some notes, by the name of its field."""
+    return "no notes" if scores is None else score(getattr(scores, name))
+
+
+def interval(scores: Scores | None, name: str) -> str:
+    """The 95 % interval of a figure, or that there are too few notes or instruments for one."""
+    if scores is None:
+        return NOTHING
+    if scores.too_few:
+        return "too few"
+    ends = scores.intervals.get(name)
+    return f"{score(ends[0])} to {score(ends[1])}" if ends else NOTHING
 
 
 def probability(number: float) -> str:

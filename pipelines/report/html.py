@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from pipelines import storage
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
+from pipelines.evaluate.calibration import NUM_BINS
+from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES, Scores
 from pipelines.report import captions, comparison, figures, formats, published
 from pipelines.report.palette import family_colour, shade
-from pipelines.report.results import ModelResults, RunResults, Scores, load_results
+from pipelines.report.results import ModelResults, RunResults, load_results
 from pipelines.report.selection import Cell, select_cells
 from pipelines.report.tables import count_rows, family_rows, parameter_rows
 
-REPORT_VERSION: Final = 1
+REPORT_VERSION: Final = 2
 
 CLOSE_UP_SEC: Final = 0.05
 
@@ -107,6 +109,9 @@ def render(run: RunResults, audio_of: AudioOf) -> str:
         sample=sample,
         waveforms=waveforms,
         close_up_sec=CLOSE_UP_SEC,
+        min_notes=MIN_NOTES,
+        min_instruments=MIN_INSTRUMENTS,
+        num_bins=NUM_BINS,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.report.results import Predictions
+from pipelines.evaluate.predictions import Predictions
 
 SURE: Final = 0.9
 MISSED: Final = 0.1

@@ -1,19 +1,67 @@
-"""A run in one short Markdown table, for where a whole page is too much."""
+"""What a run or a data set came to and why each stage did what it did, on one Markdown page."""
 
-from collections.abc import Iterable
+import base64
+from collections.abc import Iterable, Sequence
+from typing import Final
 
+from pipelines import storage
+from pipelines.decisions import Decision
 from pipelines.report import comparison, formats
+from pipelines.report.markdown import plain, table
+from pipelines.report.matrix_image import draw_matrix
 from pipelines.report.results import ModelResults, RunResults, load_results
+from pipelines.report.tables import count_rows
 from pipelines.validate.verdicts import Validation
 
-
-def summary_markdown(run_uri: str) -> str:
-    """The models of a run with their scores, then what each data set lost."""
-    return summarise(load_results(run_uri))
+NO_GATE: Final = "No gate is set up: nothing was promoted."
 
 
-def summarise(run: RunResults) -> str:
-    """The pure part of `summary_markdown`."""
+def summary_markdown(
+    run_uri: str, decisions: Iterable[Decision], *, report: str, gate: str = NO_GATE
+) -> str:
+    """The page on a run.
+
+    Args:
+      decisions: what the stages said, in their order.
+      report: where the report is: a link if it is of the web, else a path or URI.
+      gate: the verdict on promotion, a sentence or more of Markdown.
+    """
+    run = load_results(run_uri)
+    accuracies = ", ".join(f"{m.name} {formats.score(m.kept.accuracy)}" for m in run.models)
+    parts = [
+        f"# {accuracies}",
+        f"Run `{plain(run.record.run_id)}`, report: {_place(report)}",
+        models_table(run),
+        comparison.describe(run),
+        f"## Promotion\n\n{gate}",
+        f"## What was done, and why\n\n{decisions_table(decisions)}",
+        f"## What became of the notes\n\n{notes_table(run)}",
+        "## Confusion matrices of the kept test notes",
+        *(_picture(run.families, model) for model in run.models),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def dataset_markdown(validation: Validation, decisions: Iterable[Decision]) -> str:
+    """The page on one data set.
+
+    Args:
+      decisions: what the stages said, in their order.
+    """
+    kept, seen = formats.count(validation.num_kept), formats.count(validation.num_seen)
+    families = [(family, formats.count(num)) for family, num in validation.families.items()]
+    parts = [
+        f"# {kept} of {seen} notes kept",
+        f"Data set: `{plain(validation.manifest_uri)}`",
+        validation.official,
+        f"## What was done, and why\n\n{decisions_table(decisions)}",
+        f"## Notes kept, by family\n\n{table(('Family', 'Notes'), families, num_left=1)}",
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def models_table(run: RunResults) -> str:
+    """A row a model, its scores beside the published one."""
     head = (
         "Model",
         "Accuracy",
@@ -23,16 +71,20 @@ def summarise(run: RunResults) -> str:
         "Published accuracy",
         "Parameters",
     )
-    lines = [
-        _row(head),
-        _row(["---", *["---:"] * (len(head) - 1)]),
-        *(_row(_model(model)) for model in run.models),
-        "",
-        comparison.describe(run),
-        "",
-        *(_dataset(name, dataset) for name, dataset in run.record.datasets.items()),
-    ]
-    return "\n".join(lines)
+    return table(head, map(_model, run.models), num_left=1)
+
+
+def decisions_table(decisions: Iterable[Decision]) -> str:
+    """A row a decision."""
+    rows = [(d.stage, d.subject, d.action, d.why) for d in decisions]
+    return table(("Stage", "Of", "Did", "Why"), rows)
+
+
+def notes_table(run: RunResults) -> str:
+    """Where the notes of each data set went, and the records that never became notes."""
+    datasets = run.record.datasets
+    rows = [(name, *map(formats.count, counts)) for name, counts in count_rows(datasets)]
+    return table(("", *datasets), rows, num_left=1)
 
 
 def _model(model: ModelResults) -> list[str]:
@@ -47,20 +99,14 @@ def _model(model: ModelResults) -> list[str]:
     ]
 
 
-def _dataset(name: str, dataset: Validation) -> str:
-    dropped = ", ".join(f"{formats.count(n)} {why}" for why, n in dataset.dropped.items() if n)
-    return _plain(
-        f"- {name}: {formats.count(dataset.num_seen)} notes seen, "
-        f"{formats.count(dataset.num_kept)} kept, "
-        f"{formats.plural(dataset.num_quarantined, 'record')} quarantined; "
-        f"dropped: {dropped or 'none'}"
-    )
+def _place(report: str) -> str:
+    if report.startswith(("http://", "https://")):
+        return f"[{plain(storage.name(report))}]({report})"
+    return f"`{plain(report)}`"
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(_plain(cell).replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown cannot take for markup of a page."""
-    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+def _picture(families: Sequence[str], model: ModelResults) -> str:
+    score, num = formats.score(model.kept.accuracy), formats.count(model.kept.num_scored)
+    title = f"{model.name}: {score} of {num} notes"
+    png = draw_matrix(families, model.kept.confusion_matrix, title=title)
+    return f"![Confusion matrix of {title}](data:image/png;base64,{base64.b64encode(png).decode()})"

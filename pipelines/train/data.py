@@ -15,7 +15,16 @@ from pipelines.train.residence import settle
 from pipelines.train.split import NO_LABEL, Indices, labels_of, split
 from pipelines.validate.verdicts import Validation, load_reasons
 
-_SCORED_COLUMNS = ["note_str", "instrument_str", "instrument_source_str", "pitch", "velocity"]
+_SCORED_COLUMNS = [
+    "note_str",
+    "instrument",
+    "instrument_str",
+    "instrument_source",
+    "instrument_source_str",
+    "pitch",
+    "velocity",
+    "audio_digest",
+]
 
 
 def training_notes(plan: RunPlan, cache_dir: Path) -> tuple[Notes, Notes]:
@@ -46,7 +55,8 @@ def scorable_notes(plan: RunPlan) -> pa.Table:
 
     Returns:
       The columns of predictions.parquet that do not depend on a model: where the note stands, what
-      it is, its label and its verdict (null where it is kept).
+      it is, its label, its verdict (null where it is kept), and whether the notes that train have
+      one of its instrument.
     """
     dataset = _opened(plan.test)
     labels = _labels(dataset)
@@ -55,7 +65,16 @@ def scorable_notes(plan: RunPlan) -> pa.Table:
     notes = dataset.read(_SCORED_COLUMNS).take(pa.array(rows))
     notes = notes.add_column(0, pa.field("row", pa.int64(), nullable=False), [rows])
     notes = notes.append_column(pa.field("label", pa.int64(), nullable=False), [labels[rows]])
+    seen = _is_trained_on(notes["instrument_str"], plan)
+    notes = notes.append_column("instrument_seen", pa.array(seen, pa.bool_()))
     return notes.append_column("verdict", pa.array([reasons[row] for row in rows], pa.string()))
+
+
+def _is_trained_on(instruments: pa.ChunkedArray, plan: RunPlan) -> list[bool]:
+    train, _ = training_rows(plan)
+    names = _opened(plan.train).read(["instrument_str"])["instrument_str"]
+    trained = set(names.take(pa.array(train)).to_pylist())
+    return [name in trained for name in instruments.to_pylist()]
 
 
 def audio_to_score(plan: RunPlan, cache_dir: Path) -> NDArray[np.float32]:

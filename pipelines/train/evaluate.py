@@ -1,38 +1,15 @@
 """Scores a trained model on test notes: every one that has a label, or none."""
 
-from typing import Final
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.errors import DatasetError
+from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA
 from pipelines.notes import CLASSES
 from pipelines.train.backend import keras
 from pipelines.train.batches import Batches, Notes
 from pipelines.train.fit import memory_explained
-
-EVALUATION_VERSION: Final = 1
-"""Raised whenever predictions or metrics of the same model would change; retrains nothing."""
-
-PREDICTIONS_SCHEMA: Final = pa.schema(
-    [
-        pa.field("row", pa.int64(), nullable=False),
-        pa.field("note_str", pa.string(), nullable=False),
-        pa.field("instrument_str", pa.string(), nullable=False),
-        pa.field("instrument_source_str", pa.string(), nullable=False),
-        pa.field("pitch", pa.int64(), nullable=False),
-        pa.field("velocity", pa.int64(), nullable=False),
-        pa.field("label", pa.int64(), nullable=False),
-        pa.field("predicted", pa.int64(), nullable=False),
-        pa.field("verdict", pa.string()),
-        pa.field(
-            "probabilities",
-            pa.list_(pa.field("element", pa.float32(), nullable=False), len(CLASSES)),
-            nullable=False,
-        ),
-    ]
-)
 
 
 def predict(model: keras.Model, notes: Notes, *, batch_size: int) -> NDArray[np.float32]:

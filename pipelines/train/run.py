@@ -7,37 +7,39 @@ gives small values only, so that a scheduler may run the steps in different proc
 import hashlib
 import json
 import logging
-import platform
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pipelines import storage
 from pipelines.convert.shards import encode
+from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY, from_table
+from pipelines.evaluate.stored import METRICS, PREDICTIONS, store_metrics
+from pipelines.evaluate.summary import summarise
 from pipelines.notes import CLASSES
+from pipelines.registry.provenance import git_state, versions
 from pipelines.registry.runs import ModelRecord, RunRecord, load_run, store_run
 from pipelines.train import backend
 from pipelines.train.batches import Notes
+from pipelines.train.conductor import OnEpoch, hear_nothing
 from pipelines.train.data import audio_to_score, scorable_notes, training_notes, training_rows
-from pipelines.train.evaluate import EVALUATION_VERSION, predict, predictions_table
-from pipelines.train.fit import History, OnEpoch, fit, hear_nothing
-from pipelines.train.metrics import metrics
-from pipelines.train.model_file import decode_model, encode_model
+from pipelines.train.evaluate import predict, predictions_table
+from pipelines.train.fit import fit
+from pipelines.train.model_file import decode_model
 from pipelines.train.models import build, layer_table
 from pipelines.train.plan import TRAINING_VERSION, RunPlan
+from pipelines.train.resume import checkpoints_of
 from pipelines.train.stored import (
-    STAMP_KEY,
-    stored_history,
     stored_model,
     stored_predictions,
-    to_json,
+    stored_training,
 )
-
-FORMAT_VERSION: Final = 1
+from pipelines.train.storing import store_trained
 
 log = logging.getLogger(__name__)
 
@@ -73,20 +75,28 @@ def train_model(
       ConfigError: this process has another backend than the run, memory or disk do not suffice.
       DatasetError: the kept notes cannot be split, or the loss is no longer finite.
     """
+    checkpoints = checkpoints_of(plan, name)
     if stored_model(plan, name) is not None:
-        log.info("reusing %s of run %s: same data, experiment and backend", name, plan.run_id)
+        why = f"reusing {name} of run {plan.run_id}: same data, experiment and backend"
+        decided(log, "train", name, "reused", why)
+        checkpoints.clear()
         return
     if plan.backend != backend.NAME:
         raise ConfigError(
             f"run {plan.run_id} is planned for {plan.backend}, but Keras runs on {backend.NAME} "
             "here; set KERAS_BACKEND or plan the run again"
         )
+    if not checkpoints.are_stored:
+        why = f"no trained {name} is stored for these data, this experiment and {plan.backend}"
+        decided(log, "train", name, "ran", why)
+    begun = time.perf_counter()
     train, validation = training_notes(plan, cache_dir)
-    model, history = fit(name, plan.experiment, train, validation, on_epoch)
-    storage.put(plan.model_uri(name, "model.keras"), encode_model(model))
-    storage.put(plan.model_uri(name, "labels.json"), to_json(list(CLASSES)))
-    # The history goes last: where it is, the model is.
-    storage.put(plan.model_uri(name, "history.json"), to_json(history))
+    data_seconds = time.perf_counter() - begun
+    trained = fit(
+        name, plan.experiment, train, validation, on_epoch=on_epoch, checkpoints=checkpoints
+    )
+    store_trained(plan, name, trained, num_train=len(train.rows), data_seconds=data_seconds)
+    checkpoints.clear()
 
 
 def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
@@ -105,43 +115,50 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
     notes = scorable_notes(plan)
     stamp = {"evaluation_version": EVALUATION_VERSION, "model": hashlib.sha256(data).hexdigest()}
     predictions = stored_predictions(plan, name, notes, stamp)
-    if predictions is None:
+    if predictions is not None:
+        why = f"reusing the predictions of {name} in run {plan.run_id}: same model and notes"
+        decided(log, "evaluate", name, "reused", why)
+    else:
+        why = f"scoring {notes.num_rows:,} test notes, which this {name} was not yet scored on"
+        decided(log, "evaluate", name, "ran", why)
         audio = audio_to_score(plan, cache_dir)
         to_score = Notes(audio, notes["row"].to_numpy(), notes["label"].to_numpy())
         model = decode_model(data)
         probabilities = predict(model, to_score, batch_size=plan.experiment.batch_size)
         predictions = predictions_table(notes, probabilities)
         stamped = predictions.replace_schema_metadata({STAMP_KEY: json.dumps(stamp)})
-        storage.put(plan.model_uri(name, "predictions.parquet"), encode(stamped))
-    return _store_metrics(plan, name, metrics(predictions))
+        storage.put(plan.model_uri(name, PREDICTIONS), encode(stamped))
+    return _store_metrics(plan, name, summarise(from_table(predictions)))
 
 
 def finish_run(plan: RunPlan) -> RunRecord:
-    """Writes run.json, which says that the run is complete; keeps the one that is there.
-
-    `device` is that of the process which closes the run, `seconds` the time in training.
+    """Writes run.json, which says that the run is complete; keeps the one of these models.
 
     Raises:
       DatasetError: a model of the run is not trained or not evaluated.
     """
-    if storage.exists(storage.join(plan.uri, "run.json")):
-        log.info("run %s is complete already", plan.run_id)
-        return load_run(plan.uri)
     names = plan.experiment.models
-    seconds = sum(sum(_checked_history(plan, name)["seconds"]) for name in names)
+    models = {name: _model_record(plan, name) for name in names}
+    if storage.exists(storage.join(plan.uri, "run.json")):
+        record = load_run(plan.uri)
+        if record.models == models:
+            log.info("run %s is complete already", plan.run_id)
+            return record
+    seconds = sum(model.training.seconds["training"] for model in models.values())
     train, validation = training_rows(plan)
     record = RunRecord(
         run_id=plan.run_id,
         training_version=TRAINING_VERSION,
         experiment=plan.experiment,
         backend=plan.backend,
-        device=backend.device(),
-        versions=_versions(),
+        device=", ".join(sorted({model.training.device for model in models.values()})),
+        versions=versions(plan.backend),
+        git=git_state(),
         families=CLASSES,
         datasets={"train": plan.train, "test": plan.test},
         num_train=len(train),
         num_validation=len(validation),
-        models={name: _model_record(plan, name) for name in names},
+        models=models,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=seconds,
     )
@@ -150,17 +167,8 @@ def finish_run(plan: RunPlan) -> RunRecord:
 
 
 def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metrics:
-    uri = plan.model_uri(name, "metrics.json")
     num_parameters = build(name, plan.experiment).count_params()
-    head = {
-        "format_version": FORMAT_VERSION,
-        "evaluation_version": EVALUATION_VERSION,
-        "model": name,
-        "num_parameters": num_parameters,
-    }
-    data = to_json({**head, **figures})
-    if not storage.exists(uri) or storage.read(uri) != data:
-        storage.put(uri, data)
+    store_metrics(plan.model_uri(name), figures, model=name, num_parameters=num_parameters)
     every = figures["all_notes"]
     log.info(
         "%s: accuracy %.4f on %d kept test notes, %.4f on all %d",
@@ -168,7 +176,7 @@ def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metr
     )
     return Metrics(
         model=name,
-        uri=uri,
+        uri=plan.model_uri(name, METRICS),
         num_parameters=num_parameters,
         accuracy=figures["accuracy"],
         num_scored=figures["num_scored"],
@@ -177,20 +185,11 @@ def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metr
     )
 
 
-def _checked_history(plan: RunPlan, name: str) -> History:
-    history = stored_history(plan, name)
-    if history is None or not storage.exists(plan.model_uri(name, "metrics.json")):
+def _model_record(plan: RunPlan, name: str) -> ModelRecord:
+    training = stored_training(plan, name)
+    if training is None or not storage.exists(plan.model_uri(name, METRICS)):
         raise DatasetError(
             f"run {plan.run_id} cannot be closed: {name} is not trained and evaluated; run it first"
         )
-    return history
-
-
-def _model_record(plan: RunPlan, name: str) -> ModelRecord:
     model = build(name, plan.experiment)
-    return ModelRecord(model.count_params(), layer_table(model))
-
-
-def _versions() -> dict[str, str]:
-    packages = ("nsynth-flows", "keras", backend.NAME, "numpy", "scikit-learn", "pyarrow")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+    return ModelRecord(model.count_params(), layer_table(model), training)

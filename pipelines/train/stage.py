@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pipelines import storage
 from pipelines.progress import OnProgress, Progress, ignore
 from pipelines.train import backend
+from pipelines.train.conductor import OnEpoch
 from pipelines.train.experiment import Experiment
-from pipelines.train.fit import OnEpoch
 from pipelines.train.plan import plan_run
 from pipelines.train.run import evaluate_model, finish_run, train_model
 from pipelines.validate.verdicts import MAX_DROPPED, check_dropped, validate
@@ -47,7 +47,7 @@ def epochs_as_progress(on_progress: OnProgress) -> OnEpoch:
 
     def on_epoch(model: str, epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
         shown = ("accuracy", "val_accuracy")
-        detail = ", ".join(f"{key} {logs[key]:.3f}" for key in shown if key in logs)
-        on_progress(Progress(f"train {model}", epoch, epochs, detail))
+        figures = [f"{key} {logs[key]:.3f}" for key in shown if key in logs]
+        on_progress(Progress(f"train {model}", epoch, epochs, ", ".join(["epochs", *figures])))
 
     return on_epoch

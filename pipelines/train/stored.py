@@ -1,5 +1,6 @@
 """What a run has stored of a model, found again only where it is whole."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -8,31 +9,63 @@ from typing import Any, Final
 import pyarrow as pa
 
 from pipelines import storage
-from pipelines.errors import ShardError
+from pipelines.errors import DatasetError, ShardError
+from pipelines.evaluate.predictions import STAMP_KEY
 from pipelines.notes import CLASSES
 from pipelines.parquet import open_parquet
-from pipelines.train.fit import HISTORY_COLUMNS, History
-from pipelines.train.model_file import is_intact
+from pipelines.registry.runs import TrainingRecord
+from pipelines.train.checkpoint import HISTORY_COLUMNS, History
 from pipelines.train.plan import RunPlan
 
-STAMP_KEY: Final = b"nsynth_flows"
-"""Where predictions.parquet says, in its metadata, which model gave them."""
+TRAINING: Final = "training.json"
+"""Written last: where it is, all else that training stores is."""
+
+FORMAT_VERSION: Final = 1
+"""Of training.json."""
 
 log = logging.getLogger(__name__)
 
 
 def stored_model(plan: RunPlan, name: str) -> bytes | None:
     """The stored model's file, None unless it is there, intact, and trained to the end."""
-    if stored_history(plan, name) is None:
+    training = stored_training(plan, name)
+    if training is None or stored_history(plan, name) is None:
         return None
     model, labels = plan.model_uri(name, "model.keras"), plan.model_uri(name, "labels.json")
     if not (storage.exists(model) and storage.exists(labels)):
         return None
     data = storage.read(model)
-    if not is_intact(data) or storage.read(labels) != to_json(list(CLASSES)):
+    if hashlib.sha256(data).hexdigest() != training.model_sha256:
         log.warning("%s is damaged; it is trained again", model)
         return None
+    if storage.read(labels) != to_json(list(CLASSES)):
+        log.warning("%s is damaged; the model is trained again", labels)
+        return None
     return data
+
+
+def stored_training(plan: RunPlan, name: str) -> TrainingRecord | None:
+    """The record of a model's training, None unless it is there and whole.
+
+    Raises:
+      DatasetError: it is of a format that this version does not read.
+    """
+    uri = plan.model_uri(name, TRAINING)
+    if not storage.exists(uri):
+        return None
+    try:
+        content = json.loads(storage.read(uri))
+        found = content["format_version"]
+        record = TrainingRecord.from_dict(content) if found == FORMAT_VERSION else None
+    except (ValueError, KeyError, TypeError):
+        log.warning("%s is damaged; the model is trained again", uri)
+        return None
+    if record is None:
+        raise DatasetError(
+            f"expected format_version {FORMAT_VERSION} in {uri}, found {found!r}; "
+            "use the version of this project that wrote it"
+        )
+    return record
 
 
 def stored_history(plan: RunPlan, name: str) -> History | None:
@@ -68,7 +101,6 @@ def stored_predictions(
     if found != stamp or not table["row"].equals(notes["row"]):
         log.info("%s is of another model or version; scoring again", uri)
         return None
-    log.info("reusing the predictions of %s in run %s", name, plan.run_id)
     return table
 
 

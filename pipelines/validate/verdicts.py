@@ -13,6 +13,7 @@ from pipelines import storage
 from pipelines.convert.plan import digest
 from pipelines.convert.shards import encode
 from pipelines.dataset import Dataset, open_dataset
+from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.notes import FAMILIES
 from pipelines.parquet import open_parquet
@@ -70,18 +71,26 @@ class Validation:
             )
 
 
-def validate(manifest_uri: str) -> Validation:
-    """Gives each note of a data set its verdict and stores the verdicts; reuses stored ones."""
+def validate(manifest_uri: str, *, force: bool = False) -> Validation:
+    """Gives each note of a data set its verdict and stores the verdicts; reuses stored ones.
+
+    Args:
+      force: judge again what is judged.
+    """
     dataset = open_dataset(manifest_uri)
     manifest_digest = dataset.manifest.manifest_digest
     verdict_digest = digest([RULES_VERSION, list(RULES), manifest_digest])
     uri = storage.join(storage.parent(dataset.manifest_uri), "validation", verdict_digest[:16])
     summary_uri = storage.join(uri, "summary.json")
-    if storage.exists(summary_uri):
-        log.info("%s is there; no note is judged again", summary_uri)
+    names = ", ".join(source.name for source in dataset.manifest.sources)
+    if not force and storage.exists(summary_uri):
+        why = f"the notes and the rules are unchanged: {summary_uri} is there"
+        decided(log, "validate", names, "reused", why)
         # A data set may have been moved since, with all that lies in its folder.
         stored = load_validation(summary_uri)
         return replace(stored, manifest_uri=dataset.manifest_uri, uri=uri)
+    why = f"judging {dataset.manifest.num_notes:,} notes of {dataset.manifest_uri}"
+    decided(log, "validate", names, "ran", f"{why}; asked to do so again" if force else why)
     notes = dataset.read([*COLUMNS, "source_file", "source_offset"])
     found = reasons(notes)
     verdicts = _verdicts(dataset, notes, found)

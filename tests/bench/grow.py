@@ -11,7 +11,8 @@ from pathlib import Path
 from pipelines import storage
 from pipelines.convert.crc import masked_crc
 from pipelines.convert.example import decode
-from pipelines.convert.tfrecord import Position, Record, Window, read_records
+from pipelines.convert.tfrecord import Position, Record, read_records
+from pipelines.convert.window import Window
 
 
 def main(source: str, out: str, num_bytes: float) -> None:

@@ -96,9 +96,42 @@ def test_report_is_written_again_from_what_is_stored(retrained: dict[str, Any], 
     assert Path(found["report"]).read_bytes() == before
 
 
+def test_evaluate_redoes_the_metrics_from_the_predictions(
+    retrained: dict[str, Any], root: Path
+) -> None:
+    run_id = retrained["run_id"]
+    paths = [root / "runs" / run_id / name / "metrics.json" for name in MODEL_NAMES]
+    before = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    found = run_json("nsynth", "evaluate", run_id[:8], "--root", str(root))["models"]
+    assert [path.read_bytes() for path in paths] == before
+    assert [found[name] for name in MODEL_NAMES] == [json.loads(data) for data in before]
+    shown = run("nsynth", "evaluate", run_id, "--root", str(root)).stdout
+    assert "optimised, parts of the kept notes" in shown
+    assert "too few" in shown
+
+
+def test_compare_is_of_two_runs_or_of_the_models_of_one(
+    retrained: dict[str, Any], root: Path
+) -> None:
+    run_id = retrained["run_id"]
+    itself = run_json("nsynth", "compare", run_id, run_id, "--root", str(root))["comparisons"]
+    assert set(itself) == set(MODEL_NAMES)
+    assert itself["optimised"]["figures"]["accuracy"]["difference"] == 0
+    (found,) = run_json("nsynth", "compare", run_id, "--root", str(root))["comparisons"].values()
+    accuracies = [found["figures"]["accuracy"][which] for which in ("first", "second")]
+    assert accuracies == [retrained["models"][name]["accuracy"] for name in MODEL_NAMES]
+    shown = run("nsynth", "compare", run_id, "--root", str(root)).stdout
+    assert "preliminary, optimised" in shown
+    assert "which treats notes as independent: p = " in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("evaluate", "0123", "--root", "nowhere"), "no run '0123'"),
+        (("compare", "0123", "4567", "--root", "nowhere"), "no run '0123'"),
         (("convert", "nowhere.tfrecord"), "no file .*nowhere.tfrecord"),
         (("convert", "nowhere-*.tfrecord"), "no file matches"),
         (("validate", "nowhere/manifest.json"), "no file"),

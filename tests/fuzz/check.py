@@ -14,7 +14,8 @@ import xxhash
 from pipelines.convert.accounting import Account, account
 from pipelines.convert.example import decode
 from pipelines.convert.resample import resample
-from pipelines.convert.tfrecord import Position, Record, Span, Window, read_records
+from pipelines.convert.tfrecord import Position, Record, Span, read_records
+from pipelines.convert.window import Window
 from pipelines.errors import RecordError
 from pipelines.notes import NUM_SAMPLES
 from tests.fuzz.cases import Case

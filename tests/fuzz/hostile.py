@@ -10,7 +10,8 @@ from typing import Final
 
 import typer
 
-from pipelines.convert.tfrecord import Position, Window, read_records
+from pipelines.convert.tfrecord import Position, read_records
+from pipelines.convert.window import Window
 from tests.pipelines.convert.records import frame, header
 
 MIB: Final = 2**20

@@ -4,7 +4,8 @@ from pipelines.convert.accounting import join
 from pipelines.convert.plan import Parameters, Plan
 from pipelines.convert.shards import Converted, ShardSummary, convert_bytes
 from pipelines.convert.sources import Source
-from pipelines.convert.tfrecord import Position, Window
+from pipelines.convert.tfrecord import Position
+from pipelines.convert.window import Window
 from tests.pipelines.convert.records import reader
 
 

@@ -18,6 +18,7 @@ from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.plan import Parameters, plan
 from pipelines.convert.tfrecord import MAX_RECORD_BYTES
 from pipelines.dataset import open_dataset
+from pipelines.decisions import heard
 from pipelines.errors import ConfigError, DatasetError, ShardError
 from pipelines.progress import Progress
 from tests.pipelines.convert.records import (
@@ -72,6 +73,14 @@ def shards(uri: str) -> list[Path]:
     return sorted(Path(uri).parent.glob("part-*.parquet"))
 
 
+def test_convert_says_how_long_ranges_took(
+    source: Path, root: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        run(source, root)
+    assert "converted 4 ranges: " in caplog.text
+
+
 def test_convert_writes_shards_and_then_the_manifest(source: Path, root: str) -> None:
     uri, manifest = run(source, root)
     assert uri == f"{root}/notes/{manifest.dataset_id}/manifest.json"
@@ -113,6 +122,21 @@ def test_convert_with_force_writes_all_and_arrives_at_the_same_digests(
     _, second = run(source, root, force=True)
     assert digests(second) == digests(first)
     assert written_since(root, before) == {Path(path).name for path in before}
+
+
+def test_convert_says_why_it_does_what_it_does(source: Path, root: str) -> None:
+    with heard() as decisions:
+        uri, _ = run(source, root)
+        run(source, root)
+        Path(uri).unlink()
+        for shard in shards(uri)[1:]:
+            shard.unlink()
+        run(source, root)
+        run(source, root, force=True)
+    assert [(d.stage, d.subject) for d in decisions] == [("convert", source.name)] * 4
+    assert [d.action for d in decisions] == ["ran", "reused", "resumed", "ran"]
+    assert "converting 3 of 4 ranges" in decisions[2].why
+    assert "asked to do so again" in decisions[3].why
 
 
 @pytest.mark.parametrize("num_workers", [1, 3])

@@ -10,7 +10,8 @@ import pytest
 from pipelines.convert.job import convert
 from pipelines.convert.plan import Parameters
 from pipelines.convert.resample import resample
-from pipelines.convert.tfrecord import Position, Record, Window, read_records
+from pipelines.convert.tfrecord import Position, Record, read_records
+from pipelines.convert.window import Window
 from pipelines.dataset import open_dataset
 from tests.pipelines.convert.records import ATOL, note, reader, sound, tfrecord
 

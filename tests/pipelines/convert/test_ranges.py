@@ -5,7 +5,9 @@ import pytest
 import xxhash
 
 from pipelines.convert.ranges import MAX_SET_ASIDE, Content, read_range
-from pipelines.convert.tfrecord import MAX_RECORD_BYTES, Position, Window
+from pipelines.convert.resample import resample
+from pipelines.convert.tfrecord import MAX_RECORD_BYTES, Position
+from pipelines.convert.window import Window
 from pipelines.errors import DatasetError
 from tests.pipelines.convert.records import (
     ATOL,
@@ -85,6 +87,19 @@ def test_read_range_sets_a_record_aside_and_keeps_the_notes_around_it(
     }
     assert found.record_bytes == len(data)
     assert not found.spans
+
+
+def test_read_range_sets_aside_in_the_order_of_the_file() -> None:
+    # What is wrong with samples shows later than what is wrong with a message.
+    payloads = [note(1, audio=nan()), b"not a message", note(2), note(3, audio=nan()), b"nor this"]
+    found = content_of(tfrecord(*payloads))
+    offsets = [row["offset"] for row in found.quarantined]
+    assert offsets == sorted(offsets)
+    assert [row["reason"] for row in found.quarantined] == ["not_finite", "unparsable"] * 2
+    assert [row["note"] for row in found.notes] == [2]
+    np.testing.assert_allclose(
+        found.samples[0], resample(sound(2)[None], num_samples=8000), atol=ATOL
+    )
 
 
 def test_read_range_of_a_truncated_file_keeps_what_is_whole() -> None:

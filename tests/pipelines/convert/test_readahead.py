@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.convert.readahead import ReadAhead, fetched_ahead
-from pipelines.convert.tfrecord import Window
+from pipelines.convert.window import Window
 from tests.pipelines.convert.records import reader
 
 DATA = bytes(range(250)) * 4

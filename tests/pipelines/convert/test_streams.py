@@ -14,7 +14,8 @@ from pipelines.convert.plan import ByteRange
 from pipelines.convert.shards import Converted, ShardSummary
 from pipelines.convert.sources import GZIP, Source
 from pipelines.convert.streams import convert_pieces, convert_stream, read_summaries, rest_of
-from pipelines.convert.tfrecord import Record, Span, Window, read_records
+from pipelines.convert.tfrecord import Record, Span, read_records
+from pipelines.convert.window import Window
 from pipelines.errors import ShardError
 from tests.pipelines.convert.damage import damaged_files, intact_files
 from tests.pipelines.convert.records import flipped, frame, reader, tfrecord

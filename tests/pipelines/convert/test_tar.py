@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.convert.tar import is_tar, members
-from pipelines.convert.tfrecord import Window
+from pipelines.convert.window import Window
 from tests.pipelines.convert.records import reader
 
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)

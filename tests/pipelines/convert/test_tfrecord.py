@@ -14,10 +14,10 @@ from pipelines.convert.tfrecord import (
     Position,
     Record,
     Span,
-    Window,
     find_headers,
     read_records,
 )
+from pipelines.convert.window import Window
 from tests.pipelines.convert import slow_reader
 from tests.pipelines.convert.damage import damaged_files, intact_files
 from tests.pipelines.convert.records import flipped, frame, header, reader, tfrecord

@@ -9,6 +9,7 @@ from pipelines.notes import CLASSES
 from pipelines.registry.runs import ModelRecord, RunRecord, find_run, load_run, store_run
 from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
+from tests.pipelines.registry.training import TRAINING
 
 VALIDATION = Validation(
     manifest_uri="data/notes/a/manifest.json",
@@ -29,11 +30,12 @@ RECORD = RunRecord(
     backend="tensorflow",
     device="cpu (tensorflow 2.21.0)",
     versions={"keras": "3.15.1"},
+    git=None,
     families=CLASSES,
     datasets={"train": VALIDATION, "test": replace(VALIDATION, manifest_digest="cc")},
     num_train=2,
     num_validation=1,
-    models={"preliminary": ModelRecord(9098, [["Conv1D", [7999, 64], 192]])},
+    models={"preliminary": ModelRecord(9098, [["Conv1D", [7999, 64], 192]], TRAINING)},
     created="2026-11-23T00:00:00+00:00",
     seconds=1.5,
 )
@@ -51,7 +53,7 @@ def test_load_run_gives_back_what_store_run_wrote(tmp_path: Path) -> None:
 
 def test_run_record_says_in_json_what_readers_expect() -> None:
     content = json.loads(RECORD.to_json())
-    assert (content["format_version"], content["seed"]) == (1, 3)
+    assert (content["format_version"], content["seed"]) == (2, 3)
     assert content["experiment"]["models"] == ["preliminary", "optimised"]
     assert content["datasets"]["train"]["dropped"] == {"silent": 1, "leaked": 1}
     assert content["models"]["preliminary"]["num_parameters"] == 9098
@@ -60,8 +62,8 @@ def test_run_record_says_in_json_what_readers_expect() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"format_version": 2}', "expected format_version 1 in .*/run.json, found 2; use the ver"),
-        ('{"format_version": 1}', "is no record of a run: KeyError"),
+        ('{"format_version": 1}', "expected format_version 2 in .*/run.json, found 1; use the ver"),
+        ('{"format_version": 2}', "is no record of a run: KeyError"),
         ("[]", "is no record of a run"),
         ("{", "is no record of a run"),
     ],

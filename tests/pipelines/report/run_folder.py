@@ -10,12 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
+from pipelines.evaluate.predictions import from_table
+from pipelines.evaluate.stored import store_metrics
+from pipelines.evaluate.summary import summarise
 from pipelines.notes import CLASSES, NUM_SAMPLES, STORED_RATE_HZ
 from pipelines.registry.runs import ModelRecord, RunRecord, store_run
 from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
+from tests.pipelines.evaluate.tables import table_of
+from tests.pipelines.registry.training import TRAINING
 
 TEN = tuple(CLASSES)
 
@@ -90,7 +94,6 @@ def write_model(
 ) -> None:
     """Writes one model's history, predictions and metrics."""
     folder.mkdir(parents=True, exist_ok=True)
-    predicted = probabilities.argmax(axis=1)
     epochs = np.arange(1, 5)
     history = {
         "epoch": epochs.tolist(),
@@ -101,33 +104,19 @@ def write_model(
         "seconds": [20.0, 19.5, 19.5, 19.5],
     }
     _write_json(folder / "history.json", history)
-    table = pa.table(
-        {
-            # Rows without a usable label are not scored: the rows scored have gaps.
-            "row": pa.array(np.arange(len(label)) * 2, pa.int64()),
-            "note_str": list(names),
-            "instrument_str": [name.rsplit("-", 2)[0] for name in names],
-            "instrument_source_str": ["acoustic"] * len(label),
-            "pitch": pa.array([60] * len(label), pa.int64()),
-            "velocity": pa.array([100] * len(label), pa.int64()),
-            "label": pa.array(label, pa.int64()),
-            "predicted": pa.array(predicted, pa.int64()),
-            "verdict": pa.array([None if k else "silent" for k in kept], pa.string()),
-            "probabilities": pa.FixedSizeListArray.from_arrays(
-                pa.array(probabilities.ravel()), probabilities.shape[1]
-            ),
-        }
+    table = table_of(
+        probabilities,
+        label,
+        # Rows without a usable label are not scored: the rows scored have gaps.
+        row=np.arange(len(label)) * 2,
+        note_str=list(names),
+        instrument_str=[name.rsplit("-", 2)[0] for name in names],
+        instrument_seen=np.arange(len(label)) % 3 > 0,
+        verdict=pa.array([None if k else "silent" for k in kept], pa.string()),
     )
     pq.write_table(table, folder / "predictions.parquet")
-    metrics = {
-        "format_version": 1,
-        "evaluation_version": 1,
-        "model": folder.name,
-        "num_parameters": 9098,
-        **_scores(families, label[kept], predicted[kept]),
-        "all_notes": _scores(families, label, predicted),
-    }
-    _write_json(folder / "metrics.json", metrics)
+    figures = summarise(from_table(table), families)
+    store_metrics(str(folder), figures, model=folder.name, num_parameters=9098)
 
 
 def audio_of(rows: Sequence[int]) -> NDArray[np.float32]:
@@ -135,25 +124,6 @@ def audio_of(rows: Sequence[int]) -> NDArray[np.float32]:
     seconds = np.arange(NUM_SAMPLES) / STORED_RATE_HZ
     tones = [np.sin(2 * np.pi * (40 + row) * seconds) * np.exp(-seconds) for row in rows]
     return np.array(tones, np.float32).reshape(len(rows), NUM_SAMPLES)
-
-
-def _scores(
-    families: Sequence[str], label: NDArray[np.int64], predicted: NDArray[np.int64]
-) -> dict[str, Any]:
-    labels = range(len(families))
-    each = precision_recall_fscore_support(label, predicted, labels=labels, zero_division=0)
-    report = {f: [float(column[k]) for column in each] for k, f in enumerate(families)}
-    for average in ("macro", "weighted"):
-        found = precision_recall_fscore_support(
-            label, predicted, labels=labels, zero_division=0, average=average
-        )
-        report[f"{average} avg"] = [*map(float, found[:3]), float(len(label))]
-    return {
-        "accuracy": float(accuracy_score(label, predicted)),
-        "num_scored": len(label),
-        "confusion_matrix": confusion_matrix(label, predicted, labels=labels).tolist(),
-        "classification_report": report,
-    }
 
 
 def _record(models: Iterable[str], families: Sequence[str], test: Validation) -> RunRecord:
@@ -173,11 +143,12 @@ def _record(models: Iterable[str], families: Sequence[str], test: Validation) ->
         backend="tensorflow",
         device="a device",
         versions={"python": "3.11.9", "keras": "3.15.0"},
+        git=None,
         families=tuple(families),
         datasets={"train": train, "test": test},
         num_train=1_340,
         num_validation=660,
-        models={name: ModelRecord(9098, PRELIMINARY_LAYERS) for name in models},
+        models={name: ModelRecord(9098, PRELIMINARY_LAYERS, TRAINING) for name in models},
         created="2026-11-23T01:02:03+00:00",
         seconds=3_725.0,
     )

@@ -1,6 +1,8 @@
 import pytest
 
+from pipelines.evaluate.scores import score
 from pipelines.report import formats
+from tests.pipelines.evaluate.tables import drawn
 
 
 @pytest.mark.parametrize(
@@ -9,6 +11,17 @@ from pipelines.report import formats
 )
 def test_probability_is_certain_only_where_the_number_is(value: float, text: str) -> None:
     assert formats.probability(value) == text
+
+
+def test_interval_says_why_there_is_none() -> None:
+    scores = score(drawn(100))
+    low, high = scores.intervals["accuracy"]
+    assert formats.interval(scores, "accuracy") == f"{low:.4f} to {high:.4f}"
+    assert formats.figure(scores, "accuracy") == f"{scores.accuracy:.4f}"
+    assert formats.interval(scores, "ece") == "\N{EN DASH}"
+    assert formats.interval(score(drawn(20)), "accuracy") == "too few"
+    assert formats.interval(None, "accuracy") == "\N{EN DASH}"
+    assert formats.figure(None, "accuracy") == "no notes"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pipelines.convert.job import convert
 from pipelines.convert.manifest import Manifest
 from pipelines.errors import ShardError
 from pipelines.notes import CLASSES
+from pipelines.report import formats
 from pipelines.report.html import build_report, render
 from pipelines.report.results import load_results
 from tests.pipelines.report.run_folder import audio_of, write_run
@@ -62,6 +63,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
         "a1b2c3d4",
         "accuracy, kept notes",
         "accuracy, all notes",
+        "accuracy, mean of instruments",
+        "accuracy, seen instruments",
+        "accuracy, unseen instruments",
+        "below 30 notes or 5 instruments there is none",
+        "negative log-likelihood",
+        "15 bins of equally many notes",
         "0.4104",
         "different notes: 60 test notes here, the official 4,096 there",
         "dropped: synth_lead",
@@ -92,6 +99,20 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 )
 def test_render_holds(part: str, source: str) -> None:
     assert part in Page(source).text
+
+
+def test_render_shows_intervals_and_says_where_notes_are_too_few(tmp_path: Path) -> None:
+    run = load_results(write_run(tmp_path))
+    text = Page(render(run, audio_of)).text
+    for model in run.models:
+        assert model.seen is not None
+        assert model.unseen is not None
+        assert model.kept.num_scored == model.seen.num_scored + model.unseen.num_scored
+        for scores in (model.kept, model.every, model.seen):
+            assert formats.interval(scores, "accuracy") in text
+    # 38 notes are of seen instruments, 19 of unseen ones.
+    assert "accuracy, unseen instruments" in text
+    assert text.count("95 % interval too few too few notes scored 19 19") == 1
 
 
 def test_render_draws_curves_a_note_and_thumbnails(source: str) -> None:
@@ -134,7 +155,7 @@ def test_render_takes_families_and_models_from_the_run(tmp_path: Path) -> None:
     assert page.text.count("theremin") > 30
     assert "vocal" not in page.text
     assert "published (4,096)" not in page.text
-    assert "mini, evaluation version 1" in page.text
+    assert "mini, evaluation version 2" in page.text
 
 
 def test_render_shows_all_notes_once_where_none_was_dropped(tmp_path: Path) -> None:
@@ -156,7 +177,8 @@ def test_render_asks_for_samples_once_and_of_shown_notes_only(tmp_path: Path) ->
         asked.append(rows)
         return audio_of(rows)
 
-    render(load_results(write_run(tmp_path, num_notes=600)), listening)
+    note_str = "{family}_acoustic_000-{i:03d}-100"
+    render(load_results(write_run(tmp_path, num_notes=600, note_str=note_str)), listening)
     (rows,) = asked
     assert list(rows) == sorted(set(rows))
     assert len(rows) <= 2 * len(CLASSES) * 4 * 2 + 1

@@ -1,10 +1,13 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from pipelines.report.results import Predictions
+from pipelines.evaluate.predictions import Predictions, from_table
 from pipelines.report.selection import Cell, select_cells
+from tests.pipelines.evaluate.tables import table_of
 
 FAMILIES = ("bass", "brass", "flute")
 RULES = ("sure", "missed", "ahead", "behind")
@@ -16,14 +19,15 @@ def predictions_of(
     # All notes are basses; rows have gaps as those of scored notes have.
     values = np.array(probabilities, np.float64).reshape(-1, 3)
     num_notes = len(values)
-    return Predictions(
+    table = table_of(
+        values.astype(np.float32),
+        np.zeros(num_notes, np.int64),
         row=np.arange(num_notes) * 10,
         note_str=[f"note-{i}" for i in range(num_notes)],
-        label=np.zeros(num_notes, np.int64),
         predicted=values.argmax(axis=1),
-        kept=~np.isin(np.arange(num_notes), dropped),
-        probabilities=values,
+        verdict=pa.array(["silent" if i in dropped else None for i in range(num_notes)]),
     )
+    return replace(from_table(table), probabilities=values)
 
 
 def cell_of(rule: str, predictions: Predictions) -> Cell:

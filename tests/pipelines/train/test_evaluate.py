@@ -3,9 +3,9 @@ import pyarrow as pa
 import pytest
 
 from pipelines.errors import DatasetError
+from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA
 from pipelines.train.batches import Notes
 from pipelines.train.evaluate import (
-    PREDICTIONS_SCHEMA,
     check_complete,
     predict,
     predictions_table,
@@ -45,10 +45,14 @@ def test_predictions_table_adds_the_likeliest_class() -> None:
         {
             "row": [4, 7],
             "note_str": ["a", "b"],
+            "instrument": [3, 5],
             "instrument_str": ["x", "y"],
+            "instrument_source": [0, 0],
             "instrument_source_str": ["acoustic", "acoustic"],
+            "instrument_seen": [True, False],
             "pitch": [60, 61],
             "velocity": [100, 100],
+            "audio_digest": ["c0ffee", "decade"],
             "label": [3, 9],
             "verdict": pa.array([None, "silent"], pa.string()),
         }

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.notes import FAMILIES, NUM_SAMPLES
 from pipelines.train import backend
-from pipelines.train.batches import Notes
+from pipelines.train.batches import Batches, Notes
+from pipelines.train.checkpoint import HISTORY_COLUMNS, digest_of
 from pipelines.train.experiment import Experiment
-from pipelines.train.fit import HISTORY_COLUMNS, fit, memory_explained
+from pipelines.train.fit import Trained, fit, memory_explained
+from pipelines.train.resume import Checkpoints
+from pipelines.train.variables import weights
 from tests.pipelines.train.tiny import tone
 
 EXPERIMENT = Experiment(epochs=2, batch_size=4)
@@ -27,7 +31,7 @@ def part(notes: Notes, rows: slice) -> Notes:
     return Notes(notes.audio, notes.rows[rows], notes.labels[rows])
 
 
-def trained(notes: Notes, **changes: Any) -> Any:
+def trained(notes: Notes, **changes: Any) -> Trained:
     experiment = replace(EXPERIMENT, **changes)
     return fit("preliminary", experiment, part(notes, slice(6)), part(notes, slice(6, 8)))
 
@@ -39,7 +43,9 @@ def test_fit_tells_each_epoch_and_keeps_its_figures(notes: Notes) -> None:
         assert set(logs) == set(HISTORY_COLUMNS)
         heard.append((name, epoch, epochs))
 
-    _, history = fit("preliminary", EXPERIMENT, part(notes, slice(6)), notes, on_epoch)
+    history = fit(
+        "preliminary", EXPERIMENT, part(notes, slice(6)), notes, on_epoch=on_epoch
+    ).history
     assert heard == [("preliminary", 1, 2), ("preliminary", 2, 2)]
     assert history["epoch"] == [1, 2]
     assert {column: len(values) for column, values in history.items()} == dict.fromkeys(
@@ -48,17 +54,97 @@ def test_fit_tells_each_epoch_and_keeps_its_figures(notes: Notes) -> None:
 
 
 def test_fit_gives_the_same_model_for_the_same_seed(notes: Notes) -> None:
-    (first, _), (again, _), (other, _) = (trained(notes, epochs=1, seed=s) for s in (1, 1, 2))
-    for mine, yours in zip(first.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, yours)
-    assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
+    first, again, other = (
+        digest_of(weights(trained(notes, epochs=1, seed=seed).model)) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+class KilledError(Exception):
+    """In the place of a kill; `tests.train.kill` has real ones."""
+
+
+def interrupted(notes: Notes, checkpoints: Checkpoints, *, after: int) -> None:
+    """Trains until an epoch has ended, whose checkpoint is not stored yet."""
+
+    def on_epoch(name: str, epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+        if epoch == after:
+            raise KilledError
+
+    experiment = replace(EXPERIMENT, epochs=3)
+    with pytest.raises(KilledError):
+        fit("preliminary", experiment, notes, notes, on_epoch=on_epoch, checkpoints=checkpoints)
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_fit_resumes_to_the_same_model(notes: Notes, tmp_path: Path, after: int) -> None:
+    checkpoints = Checkpoints(str(tmp_path), "preliminary")
+    interrupted(notes, checkpoints, after=after)
+    experiment = replace(EXPERIMENT, epochs=3)
+    whole = fit("preliminary", experiment, notes, notes)
+    again = fit("preliminary", experiment, notes, notes, checkpoints=checkpoints)
+    assert again.resumed_after == after - 1
+    assert digest_of(weights(again.model)) == digest_of(weights(whole.model))
+    assert digest_of(again.best.weights) == digest_of(whole.best.weights)
+    for column in set(HISTORY_COLUMNS) - {"seconds"}:
+        assert again.history[column] == whole.history[column]
+
+
+def test_fit_from_the_last_checkpoint_trains_no_more(notes: Notes, tmp_path: Path) -> None:
+    checkpoints = Checkpoints(str(tmp_path), "preliminary")
+    done = fit("preliminary", EXPERIMENT, notes, notes, checkpoints=checkpoints)
+    again = fit("preliminary", EXPERIMENT, notes, notes, checkpoints=checkpoints)
+    assert again.resumed_after == EXPERIMENT.epochs
+    assert again.history == done.history
+    assert digest_of(weights(again.model)) == digest_of(weights(done.model))
+
+
+def test_fit_keeps_the_weights_of_the_lowest_validation_loss(notes: Notes) -> None:
+    # Validated with labels that training never sees, it gets worse the more it learns.
+    wrong = Notes(notes.audio, notes.rows, notes.labels + 5)
+    worse = fit("preliminary", replace(EXPERIMENT, epochs=4, learning_rate=0.01), notes, wrong)
+    losses = worse.history["val_loss"]
+    assert losses[worse.best.epoch - 1] == worse.best.val_loss == min(losses)
+    assert worse.best.epoch < 4
+    shorter = fit(
+        "preliminary",
+        replace(EXPERIMENT, epochs=worse.best.epoch, learning_rate=0.01),
+        notes,
+        wrong,
+    )
+    assert digest_of(worse.best.weights) == digest_of(weights(shorter.model))
+
+
+def test_fit_stores_no_checkpoint_of_a_broken_epoch(notes: Notes, tmp_path: Path) -> None:
+    audio = np.concatenate([notes.audio, np.full((1, NUM_SAMPLES), np.nan, np.float32)])
+    broken = Notes(audio, np.array([*range(7), 8]), notes.labels)
+    with pytest.raises(DatasetError, match=r"(became nan in|is not finite after) epoch 1"):
+        fit(
+            "preliminary",
+            EXPERIMENT,
+            broken,
+            notes,
+            checkpoints=Checkpoints(str(tmp_path), "preliminary"),
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(backend.NAME == "jax", reason="XLA's softmax hides what is not a number")
+def test_fit_names_the_batch_whose_loss_is_not_finite(notes: Notes) -> None:
+    audio = np.concatenate([notes.audio, np.full((1, NUM_SAMPLES), np.nan, np.float32)])
+    broken = Notes(audio, np.array([*range(7), 8]), notes.labels)
+    batches = Batches(broken, batch_size=2, seed=EXPERIMENT.seed)
+    batch = 1 + [bool(np.isnan(batches[index][0]).any()) for index in range(4)].index(True)
+    with pytest.raises(DatasetError, match=f"became nan in epoch 1, batch {batch}, with"):
+        fit("preliminary", replace(EXPERIMENT, batch_size=2), broken, notes)
 
 
 def test_fit_trains_on_every_note_of_an_epoch(notes: Notes) -> None:
     # With a learning rate of almost nothing, the mean loss is that of the untrained model, in
     # whatever order and batches the notes come.
     small, large = (
-        trained(notes, learning_rate=1e-12, batch_size=size)[1]["loss"] for size in (4, 6)
+        trained(notes, learning_rate=1e-12, batch_size=size).history["loss"] for size in (4, 6)
     )
     assert small == pytest.approx([large[0]] * 2, rel=1e-5)
 
@@ -87,6 +173,7 @@ class ResourceExhaustedError(Exception):
         ResourceExhaustedError("failed to allocate"),
         RuntimeError("RESOURCE_EXHAUSTED: attempting to allocate 12 GiB"),
         RuntimeError("CUDA out of memory. Tried to allocate 12 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 12 bytes"),
     ],
 )
 def test_memory_explained_gives_advice_in_one_sentence(error: Exception) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.evaluate.runs import evaluate_run
 from tests.pipelines.train.conftest import EXPERIMENT
 
 CODE = """
@@ -33,5 +34,12 @@ def test_run_is_the_same_code_on_another_backend(backend: str, root: Path, tmp_p
         text=True,
         check=True,
     )
-    record = json.loads((Path(done.stdout.strip()) / "run.json").read_text())
+    run = Path(done.stdout.strip())
+    record = json.loads((run / "run.json").read_text())
     assert record["device"].split("(")[1].startswith(backend)
+    # This process has another backend, and finds the same figures in those predictions.
+    before = {path: path.read_bytes() for path in run.rglob("metrics.json")}
+    for path in before:
+        path.unlink()
+    assert set(evaluate_run(str(run))) == {"preliminary", "optimised"}
+    assert {path: path.read_bytes() for path in before} == before

@@ -103,8 +103,8 @@ def test_fit_gives_the_same_weights_wherever_samples_are(
     for place in PLACES:
         monkeypatch.setenv(VARIABLE, place)
         notes = Notes(settle(audio), np.arange(7), np.arange(7) % 2)
-        model, _ = fit("preliminary", Experiment(epochs=1, batch_size=4), notes, notes)
-        weights.append(model.get_weights())
+        trained = fit("preliminary", Experiment(epochs=1, batch_size=4), notes, notes)
+        weights.append(trained.model.get_weights())
     for first, *others in zip(*weights, strict=True):
         for other in others:
             np.testing.assert_array_equal(first, other)

@@ -1,5 +1,9 @@
+import hashlib
 import json
 import logging
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,22 +12,33 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA, from_table
+from pipelines.evaluate.summary import summarise
 from pipelines.notes import CLASSES
+from pipelines.registry.provenance import git_state
 from pipelines.registry.runs import RunRecord, find_run, load_run
 from pipelines.train import backend
 from pipelines.train.batches import Notes
+from pipelines.train.checkpoint import digest_of
 from pipelines.train.data import audio_to_score
-from pipelines.train.evaluate import PREDICTIONS_SCHEMA, predict
-from pipelines.train.metrics import metrics
+from pipelines.train.evaluate import predict
 from pipelines.train.model_file import decode_model
 from pipelines.train.plan import RunPlan, plan_run
 from pipelines.train.run import Metrics, evaluate_model, finish_run, train_model
-from pipelines.train.stored import stored_model
+from pipelines.train.stored import stored_model, stored_training
+from pipelines.train.variables import weights
 from pipelines.validate.verdicts import validate
 from tests.pipelines.train.conftest import EXPERIMENT
 
 NAME = "preliminary"
-FILES = ("model.keras", "labels.json", "history.json", "predictions.parquet", "metrics.json")
+FILES = (
+    "model.keras",
+    "labels.json",
+    "history.json",
+    "training.json",
+    "predictions.parquet",
+    "metrics.json",
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +89,17 @@ def test_run_scores_every_test_note_with_a_label(done: RunPlan) -> None:
     found = json.loads((folder(done) / "metrics.json").read_text())
     assert (found["num_scored"], found["all_notes"]["num_scored"]) == (4, 5)
     assert found["num_parameters"] == 9098
-    assert metrics(table).items() <= found.items()
+    assert json.loads(json.dumps(summarise(from_table(table)))).items() <= found.items()
+
+
+@pytest.mark.parametrize("other", ["jax", "torch"])
+def test_run_is_evaluated_alike_for_any_backend(done: RunPlan, other: str) -> None:
+    before = contents(done)
+    (folder(done) / "metrics.json").unlink()
+    code = f"from pipelines.evaluate.runs import evaluate_run; evaluate_run({done.uri!r})"
+    environment = os.environ | {"KERAS_BACKEND": other}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert contents(done) == before
 
 
 def test_run_stores_the_model_that_gave_the_predictions(done: RunPlan, cache: Path) -> None:
@@ -93,6 +118,20 @@ def test_run_record_says_what_was_done(done: RunPlan) -> None:
     assert record.models[NAME].num_parameters == 9098
     assert record.models[NAME].layers[0] == ["Conv1D", [7999, 64], 192]
     assert set(record.versions) > {"python", "keras", backend.NAME, "nsynth-flows"}
+
+
+def test_run_record_says_how_each_model_was_trained(done: RunPlan) -> None:
+    record = load_run(done.uri)
+    training = record.models[NAME].training
+    data = (folder(done) / "model.keras").read_bytes()
+    assert training.model_sha256 == hashlib.sha256(data).hexdigest()
+    assert training.weights_digest == digest_of(weights(decode_model(data)))
+    assert (training.batch_size, training.num_steps) == (4, -(-record.num_train // 4))
+    assert (training.seed, training.epochs, training.stored_epoch) == (0, 2, 2)
+    assert training.device == backend.device()
+    assert training.git == record.git == git_state()
+    assert set(training.seconds) == {"data", "training", "storing"}
+    assert record.seconds == training.seconds["training"] > 0
 
 
 def test_run_twice_writes_nothing(
@@ -121,7 +160,9 @@ def test_evaluate_model_makes_again_what_is_lost(done: RunPlan, cache: Path, los
 def test_evaluate_model_makes_damaged_predictions_again(done: RunPlan, cache: Path) -> None:
     before = contents(done)
     damaged = bytearray(before["predictions.parquet"])
-    damaged[len(damaged) // 4] ^= 0xFF
+    column = pq.read_metadata(folder(done) / "predictions.parquet").row_group(0).column(0)
+    # The last byte of the column's page: no checksum covers what stands in the page's header.
+    damaged[column.data_page_offset + column.total_compressed_size - 1] ^= 0xFF
     (folder(done) / "predictions.parquet").write_bytes(damaged)
     evaluate_model(done, NAME, cache_dir=cache)
     assert contents(done) == before
@@ -138,7 +179,7 @@ def test_evaluate_model_scores_again_for_another_version(done: RunPlan, cache: P
     assert contents(done) == before
 
 
-@pytest.mark.parametrize("damaged", ["model.keras", "history.json", "labels.json"])
+@pytest.mark.parametrize("damaged", ["model.keras", "history.json", "labels.json", "training.json"])
 def test_stored_model_is_none_where_anything_is_damaged(done: RunPlan, damaged: str) -> None:
     path = folder(done) / damaged
     data = path.read_bytes()
@@ -165,6 +206,40 @@ def test_finish_run_refuses_a_run_with_gaps(plan: RunPlan) -> None:
     with pytest.raises(DatasetError, match="preliminary is not trained and evaluated"):
         finish_run(plan)
     assert not (Path(plan.uri) / "run.json").exists()
+
+
+def test_train_model_resumes_where_it_was_stopped(
+    plan: RunPlan, done: RunPlan, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def fail(name: str, epoch: int, *rest: object) -> None:
+        if epoch == 2:
+            raise ConnectionError("the second epoch ended, and its checkpoint is not stored")
+
+    with pytest.raises(ConnectionError):
+        train_model(plan, NAME, cache_dir=cache, on_epoch=fail)
+    stored = folder(plan) / "checkpoints" / "epoch-00001.npz"
+    assert stored.exists()
+    train_model(plan, NAME, cache_dir=cache)
+    assert (
+        f"resuming preliminary of run {plan.run_id} behind epoch 1, since {stored}" in caplog.text
+    )
+    assert not stored.parent.exists()
+    resumed, whole = stored_training(plan, NAME), stored_training(done, NAME)
+    assert resumed is not None
+    assert whole is not None
+    assert (resumed.resumed_after, whole.resumed_after) == (1, 0)
+    assert resumed.weights_digest == whole.weights_digest
+
+
+def test_stored_training_refuses_another_format(done: RunPlan) -> None:
+    path = folder(done) / "training.json"
+    text = path.read_text()
+    path.write_text(text.replace('"format_version": 1', '"format_version": 99'))
+    with pytest.raises(DatasetError, match=r"expected format_version 1 in .*training.json, found"):
+        stored_model(done, NAME)
+    path.write_text(text)
 
 
 def test_train_model_mends_a_damaged_model(done: RunPlan, cache: Path) -> None:

@@ -125,6 +125,16 @@ def test_validate_again_reuses_what_is_stored(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in Path(first.uri).iterdir()} == before
 
 
+def test_validate_with_force_judges_again(tmp_path: Path) -> None:
+    uri = stored(tmp_path, mixed())
+    first = validate(uri)
+    verdicts = Path(first.uri) / "verdicts.parquet"
+    expected = verdicts.read_bytes()
+    verdicts.write_bytes(b"damaged")
+    assert validate(uri, force=True) == first
+    assert verdicts.read_bytes() == expected
+
+
 def test_validate_of_a_data_set_that_was_moved_finds_its_verdicts(tmp_path: Path) -> None:
     uri = Path(stored(tmp_path, mixed()))
     first = validate(str(uri))

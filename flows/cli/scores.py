@@ -1,0 +1,136 @@
+"""How models scored, as commands: redone from stored predictions, and compared."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from flows.cli.options import Json, Root
+from flows.cli.output import print_result, rows_table
+from pipelines.registry.runs import find_run
+
+RunArgument = Annotated[str, typer.Argument(help="A run's id, the beginning of it, or its URI.")]
+
+_FIGURES: Final = {
+    "accuracy": "accuracy",
+    "instrument_accuracy": "accuracy, mean of instruments",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "nll": "negative log-likelihood",
+    "brier": "Brier score",
+    "ece": "calibration error",
+}
+_SLICES: Final = {
+    "source": "",
+    "velocity": "velocity",
+    "pitch_octave": "pitch",
+    "fundamental": "fundamental",
+    "family": "",
+}
+
+
+def evaluate(*, run: RunArgument, root: Root = "data", as_json: Json = False) -> None:
+    """Compute the metrics of a run again, from the predictions that it stored.
+
+    Intervals are of 95 % and resample instruments, then their notes; where there are fewer than 30
+    notes or 5 instruments it says 'too few'.
+    """
+    from pipelines.evaluate.runs import evaluate_run  # noqa: PLC0415 - as in its siblings
+
+    models = evaluate_run(find_run(root, run))
+    tables = [table for name, metrics in models.items() for table in _metrics_tables(name, metrics)]
+    print_result({"models": models}, as_json=as_json, tables=tables)
+
+
+def compare(
+    *,
+    run: RunArgument,
+    other: Annotated[
+        str | None,
+        typer.Argument(help="The run to compare with; left out, the models of RUN are compared."),
+    ] = None,
+    root: Root = "data",
+    as_json: Json = False,
+) -> None:
+    """Compare models on the same test notes: the second minus the first, note by note.
+
+    Two runs: each model that both have. One run: its models. The intervals are of 95 % and resample
+    instruments, then their notes, with both predictions of a note.
+    """
+    from pipelines.evaluate.runs import compare_models, compare_runs  # noqa: PLC0415
+
+    first = find_run(root, run)
+    found = compare_runs(first, find_run(root, other)) if other else compare_models(first)
+    comparisons = {name: of.to_dict() for name, of in found.items()}
+    tables = [_comparison_table(name, of) for name, of in comparisons.items()]
+    lines = [f"{name}: {_mcnemar(**of['mcnemar'])}" for name, of in comparisons.items()]
+    result = {"comparisons": comparisons}
+    print_result(result, as_json=as_json, tables=tables, last_line="\n".join(lines))
+
+
+def _metrics_tables(model: str, metrics: Mapping[str, Any]) -> list[Table]:
+    choices = {
+        "kept": metrics,
+        "all": metrics["all_notes"],
+        "seen instruments": metrics["seen"],
+        "unseen instruments": metrics["unseen"],
+    }
+    some = {name: of for name, of in choices.items() if of}
+    rows: list[tuple[str, ...]] = [
+        (shown, *(_with_interval(of, name) for of in some.values()))
+        for name, shown in _FIGURES.items()
+    ]
+    for key, shown in (("num_scored", "notes"), ("num_instruments", "instruments")):
+        rows.append((shown, *(f"{of[key]:,}" for of in some.values())))
+    figures = rows_table(f"{model}, test notes", ("", *some), rows)
+    parts = rows_table(
+        f"{model}, parts of the kept notes",
+        ("part", "notes", "instruments", "accuracy"),
+        [
+            (
+                *(f"{shown} {of['name']}".strip(), of["num_notes"], of["num_instruments"]),
+                _with_interval(of, "accuracy"),
+            )
+            for by, shown in _SLICES.items()
+            for of in metrics["slices"][by]
+        ],
+    )
+    return [figures, parts]
+
+
+def _with_interval(of: Mapping[str, Any], figure: str) -> str:
+    """A figure and its interval; a figure that is not there is of too few notes."""
+    if figure not in of:
+        return "too few"
+    if ends := of["intervals"].get(figure):
+        return f"{of[figure]:.3f} ({ends[0]:.3f} to {ends[1]:.3f})"
+    return f"{of[figure]:.3f}" + (" (too few)" if of["too_few"] else "")
+
+
+def _comparison_table(name: str, of: Mapping[str, Any]) -> Table:
+    rows = [(_FIGURES[figure], *_difference(of, figure)) for figure in of["figures"]]
+    rows += [(f"accuracy, {family}", *_difference(part)) for family, part in of["families"].items()]
+    heading = ("", "notes", "instruments", "first", "second", "difference, second - first")
+    return rows_table(name, heading, rows)
+
+
+def _difference(
+    part: Mapping[str, Any], figure: str = "accuracy"
+) -> tuple[int, int, str, str, str]:
+    size = (part["num_notes"], part["num_instruments"])
+    if not (found := part["figures"].get(figure)):
+        return (*size, "", "", "too few")
+    ends = found["interval"]
+    interval = f"{ends[0]:+.3f} to {ends[1]:+.3f}" if ends else ""
+    if part["too_few"]:
+        interval = "too few"
+    shown = f"{found['difference']:+.3f}" + (f" ({interval})" if interval else "")
+    return (*size, f"{found['first']:.3f}", f"{found['second']:.3f}", shown)
+
+
+def _mcnemar(*, only_first: int, only_second: int, p_value: float, caveat: str) -> str:
+    return (
+        f"only the first is right on {only_first:,} notes, only the second on {only_second:,}; "
+        f"McNemar's exact test, which {caveat}: p = {p_value:.2g}"
+    )

@@ -1,0 +1,36 @@
+"""What the flows may be asked for: the types behind the forms of their deployments.
+
+A form offers what these types allow, and the server refuses any other value when a run is created;
+so all that one value alone can tell is said here, and what takes the data is left to the work.
+"""
+
+from typing import Annotated, Final, Literal
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import Field
+
+MIB: Final = 2**20
+
+_NO_CREDENTIALS: Final = {"not": {"pattern": "://[^/@]*@|[?&][Xx]-[Aa]mz-"}}
+"""Parameters are stored and shown. `pipelines.storage` looks closer, but only when the run runs."""
+
+Location = Annotated[str, MinLen(1), Field(json_schema_extra=_NO_CREDENTIALS)]
+"""A path, relative to the checkout, or any fsspec URI."""
+
+ModelName = Literal["preliminary", "optimised"]
+
+Models = Annotated[list[ModelName], MinLen(1), Field(json_schema_extra={"uniqueItems": True})]
+
+Runner = Literal["local"]
+
+Stage = Literal["convert", "validate", "train", "evaluate", "report"]
+
+Stages = Annotated[list[Stage], Field(json_schema_extra={"uniqueItems": True})]
+
+Count = Annotated[int, Ge(1)]
+
+Seed = Annotated[int, Ge(0), Lt(2**32)]
+
+Share = Annotated[float, Ge(0), Le(1)]
+
+ProperFraction = Annotated[float, Gt(0), Lt(1)]

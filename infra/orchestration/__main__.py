@@ -1,0 +1,67 @@
+"""`python -m infra.orchestration up`, `down`, `status`; what `make` calls.
+
+The settings, all of the environment, are those of `infra.orchestration.settings`.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import typer
+
+from infra.orchestration import machine
+from infra.orchestration.api import Api
+from infra.orchestration.provision import provision
+from infra.orchestration.settings import CHECKOUT, Settings, settings
+from infra.orchestration.status import status
+from pipelines.errors import ConfigError, PipelineError
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+
+
+@app.command()
+def up() -> None:
+    """Start server and worker where they do not run, and set up all they need."""
+    _print(machine.up)
+
+
+@app.command()
+def down() -> None:
+    """End what `up` started."""
+    _print(machine.down)
+
+
+@app.command(name="status")
+def show_status() -> None:
+    """Show what runs, waits and comes."""
+    _print(status)
+
+
+@app.command()
+def setup() -> None:
+    """Set up the server of PREFECT_API_URL, which has a PostgreSQL database."""
+
+    def _setup(given: Settings) -> Sequence[str]:
+        url = os.environ.get("PREFECT_API_URL", "")
+        if not url:
+            raise ConfigError("PREFECT_API_URL is not set; set it to that of the server")
+        env = {**machine.client_environment(given), "PREFECT_API_URL": url}
+        nightly = provision(Api(url), given, env=env, in_file=False)
+        return [f"nightly    {nightly}"]
+
+    _print(_setup)
+
+
+def _print(command: Callable[[Settings], Sequence[str]]) -> None:
+    try:
+        with contextlib.chdir(CHECKOUT):
+            for line in command(settings()):
+                typer.echo(line)
+    except PipelineError as err:
+        typer.echo(f"infra.orchestration: {err}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,161 @@
+"""A server and a worker on this machine: up and down."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import psutil
+
+from infra.orchestration import services
+from infra.orchestration.api import Api, wait_for
+from infra.orchestration.orphans import crash_orphans
+from infra.orchestration.provision import provision
+from infra.orchestration.settings import Settings
+from infra.orchestration.wanted import HEARTBEAT_SEC, POOL
+from pipelines.errors import ConfigError
+
+SERVICES: Final = ("worker", "reports", "server")
+"""In the order in which they end: while the worker ends, the server hears of its runs."""
+
+_START_SEC: Final = 120.0
+_PATIENCE_SEC: Final = 20.0
+
+_RUN_ID: Final = "PREFECT__FLOW_RUN_ID"
+"""By which a run's process knows its run."""
+
+
+def up(given: Settings) -> list[str]:
+    """Starts what does not run, and brings the server to what it should hold.
+
+    Returns:
+      What is up, a line each.
+
+    Raises:
+      ConfigError: the port is taken, or a service does not start.
+    """
+    api, env = Api(given.api_url), client_environment(given)
+    _start_server(api, given, env)
+    nightly = provision(api, given, env=env, in_file=not given.database)
+    _start_reports(given, env)
+    _start_worker(api, given, env)
+    return [
+        f"dashboard  {given.url}",
+        f"nightly    {nightly}",
+        f"logs       {given.state / 'logs'}",
+        "",
+        f"export PREFECT_API_URL={given.api_url}",
+        "prefect deployment run retrain/manual -p train=FILE -p test=FILE --watch",
+    ]
+
+
+def down(given: Settings) -> list[str]:
+    """Ends what `up` started and what that started; runs in progress go on when run again.
+
+    Returns:
+      What became of each service, a line each.
+    """
+    lines = []
+    for name in SERVICES:
+        found = services.started(given.state, name)
+        main = services.running(given.state, name)
+        # A worker ends its runs itself, where it is alive.
+        services.end([main] if main else [], patience_sec=_PATIENCE_SEC)
+        services.end(services.started(given.state, name), patience_sec=_PATIENCE_SEC)
+        lines.append(f"{name:8} {'ended' if found else 'was not running'}")
+    return lines
+
+
+def client_environment(given: Settings) -> dict[str, str]:
+    """The environment in which `prefect` talks to this server, and runs work for it."""
+    # The database's URL holds its password, which only the server needs.
+    kept = {key: value for key, value in os.environ.items() if key != "NSYNTH_DATABASE"}
+    return {
+        **kept,
+        "PREFECT_HOME": str(given.state / "home"),
+        "PREFECT_API_URL": given.api_url,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SEC),
+        "NSYNTH_REPORTS_URL": given.reports_url,
+    }
+
+
+def url_of(server: psutil.Process) -> str:
+    """The PREFECT_API_URL of a server that runs."""
+    return services.environment(server).get("PREFECT_API_URL", "")
+
+
+def _start_server(api: Api, given: Settings, env: dict[str, str]) -> None:
+    server = services.running(given.state, "server")
+    if server is not None and url_of(server) != given.api_url:
+        raise ConfigError(f"a server runs at {url_of(server)}; end it first with `make down`")
+    own = {
+        # The pages of this one ask nobody but this server.
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        # Leases in memory would keep a deployment's place for ever where the server was killed.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+            "prefect.server.concurrency.lease_storage.filesystem"
+        ),
+    }
+    if given.database:
+        own["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = given.database
+    command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(given.port))
+    _start("server", command, given, env | own, port=given.port, answers=api.is_healthy)
+
+
+def _start_reports(given: Settings, env: dict[str, str]) -> None:
+    port = given.port + 1
+    command = (sys.executable, "-m", "infra.orchestration.reports", str(port))
+    _start("reports", command, given, env, port=port, answers=lambda: not _is_free(port))
+
+
+def _start_worker(api: Api, given: Settings, env: dict[str, str]) -> None:
+    if services.running(given.state, "worker") is None:
+        left = services.started(given.state, "worker")
+        crash_orphans(api, alive={services.environment(p).get(_RUN_ID, "") for p in left})
+
+    def is_online() -> bool:
+        workers = api.post(f"work_pools/{POOL}/workers/filter", {})
+        return any(worker["status"] == "ONLINE" for worker in workers)
+
+    command = ("prefect", "worker", "start", "--pool", POOL, "--name", "this machine")
+    _start("worker", command, given, env, port=None, answers=is_online)
+
+
+def _start(
+    name: str,
+    command: Sequence[str],
+    given: Settings,
+    env: dict[str, str],
+    *,
+    port: int | None,
+    answers: Callable[[], bool],
+) -> None:
+    """Starts a service unless it runs, and waits until it answers."""
+    if services.running(given.state, name) is None:
+        if port is not None and not _is_free(port):
+            raise ConfigError(
+                f"port {port} is in use; choose another, such as NSYNTH_PORT={port + 10}"
+            )
+        services.start(name, command, state=given.state, env=env)
+
+    def is_gone() -> bool:
+        return services.running(given.state, name) is None
+
+    if not wait_for(lambda: answers() or is_gone(), seconds=_START_SEC) or is_gone():
+        log = services.log_file(given.state, name)
+        raise ConfigError(f"the {name} did not start; see the end of {log}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: connections that just ended do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

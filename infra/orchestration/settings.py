@@ -1,0 +1,77 @@
+"""What `make up` can be told, all of it by the environment."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pipelines.errors import ConfigError
+
+CHECKOUT: Final = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the server and the worker of one machine are run.
+
+    Attributes:
+      state: NSYNTH_STATE; the folder of database, logs and process ids; by default
+        `.orchestration` in the checkout.
+      port: NSYNTH_PORT; of the server, on 127.0.0.1 only; reports are served on the one after it.
+      database: NSYNTH_DATABASE; the URL of a PostgreSQL database, such as
+        postgresql+asyncpg://user:password@host/prefect; a file in `state` by default.
+      root: NSYNTH_ROOT; where data sets, runs and reports go, relative to the checkout.
+      train: NSYNTH_TRAIN; source of the nightly training.
+      test: NSYNTH_TEST; source of the nightly test.
+    """
+
+    state: Path
+    port: int
+    database: str = field(repr=False)
+    root: str
+    train: str
+    test: str
+
+    def __post_init__(self) -> None:
+        if not 1024 <= self.port < 65535:
+            raise ConfigError(f"NSYNTH_PORT must be from 1024 to 65534, got {self.port}")
+        if self.database and not self.database.startswith("postgresql+asyncpg://"):
+            # The URL itself may hold a password.
+            raise ConfigError("NSYNTH_DATABASE must begin with postgresql+asyncpg://")
+
+    @property
+    def url(self) -> str:
+        """Of the server's pages."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """What PREFECT_API_URL is for this server."""
+        return f"{self.url}/api"
+
+    @property
+    def reports_url(self) -> str:
+        """Where reports of runs are served."""
+        return f"http://127.0.0.1:{self.port + 1}"
+
+
+def settings() -> Settings:
+    """The settings of this moment.
+
+    Raises:
+      ConfigError: one makes no sense.
+    """
+    return Settings(
+        state=CHECKOUT / (os.environ.get("NSYNTH_STATE") or ".orchestration"),
+        port=_port(os.environ.get("NSYNTH_PORT") or "4200"),
+        database=os.environ.get("NSYNTH_DATABASE", ""),
+        root=os.environ.get("NSYNTH_ROOT", ""),
+        train=os.environ.get("NSYNTH_TRAIN", ""),
+        test=os.environ.get("NSYNTH_TEST", ""),
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigError(f"NSYNTH_PORT must be a number, got {text!r}")
+    return int(text)

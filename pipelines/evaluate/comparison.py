@@ -1,0 +1,207 @@
+"""Two models on the same notes: how much the second is better, and how sure that is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from pipelines.errors import ConfigError
+from pipelines.evaluate import confusion
+from pipelines.evaluate.bootstrap import Interval, interval, resample_kinds
+from pipelines.evaluate.predictions import Predictions
+from pipelines.evaluate.scores import instrument_accuracy, is_too_few
+from pipelines.notes import CLASSES
+
+FORMAT_VERSION: Final = 1
+
+CAVEAT: Final = "treats notes as independent"
+"""Stands wherever McNemar's test does: notes of one instrument are alike, so it is too sure."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of both models.
+
+    Attributes:
+      difference: second minus first.
+      interval: of 95 %, paired; None where notes are too few or the models never differ.
+    """
+
+    first: float
+    second: float
+    difference: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """The exact test of whether the two models are wrong equally often; see `CAVEAT`.
+
+    Attributes:
+      only_first: notes that the first model has right and the second wrong.
+      only_second: the reverse.
+      p_value: two-sided.
+    """
+
+    only_first: int
+    only_second: int
+    p_value: float
+    caveat: str = CAVEAT
+
+
+@dataclass(frozen=True)
+class Part:
+    """Both models on some of the notes.
+
+    Attributes:
+      figures: accuracy, instrument_accuracy and, of all families together, macro_f1; without
+        intervals where notes or instruments are too few, and of a family then empty.
+    """
+
+    num_notes: int
+    num_instruments: int
+    too_few: bool
+    figures: Mapping[str, Difference]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same notes: all of them, and the notes of each family."""
+
+    every: Part
+    families: Mapping[str, Part]
+    mcnemar: McNemar
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON knows it."""
+        head = {"format_version": FORMAT_VERSION, **asdict(self.every)}
+        families = {family: asdict(part) for family, part in self.families.items()}
+        return head | {"families": families, "mcnemar": asdict(self.mcnemar)}
+
+
+def compare(
+    first: Predictions, second: Predictions, families: Sequence[str] = CLASSES
+) -> Comparison:
+    """Compares two models on the notes that validation kept for both.
+
+    Raises:
+      ConfigError: the two did not score the same notes, or none is kept.
+    """
+    first, second = paired(first, second)
+    return Comparison(
+        every=_part(first, second),
+        families={
+            families[label]: _family(*(of.take(first.label == label) for of in (first, second)))
+            for label in np.unique(first.label)
+        },
+        mcnemar=mcnemar(first.correct, second.correct),
+    )
+
+
+def paired(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
+    """Both in the same order of notes, without those that are not kept for both.
+
+    Notes are matched by the digest of their samples and by their name, so that the two may come
+    from different conversions of one source.
+
+    Raises:
+      ConfigError: see `compare`.
+    """
+    first, second = _ordered(first), _ordered(second)
+    if not _are_same_notes(first, second):
+        raise ConfigError(
+            f"the two were not scored on the same notes ({len(first)} and {len(second)} of them); "
+            "compare runs with the same test data"
+        )
+    kept = first.kept & second.kept
+    if not kept.any():
+        raise ConfigError("no note is kept for both; look at the reasons of the validation")
+    return first.take(kept), second.take(kept)
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
+    """The exact test, of whether each note is right by either model.
+
+    Source: McNemar, "Note on the sampling error of the difference between correlated proportions
+    or percentages", 1947.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    discordant = only_first + only_second
+    # Without a note on which they differ there is nothing to test.
+    p_value = stats.binomtest(only_first, discordant).pvalue if discordant else 1.0
+    return McNemar(only_first, only_second, float(p_value))
+
+
+def _ordered(of: Predictions) -> Predictions:
+    return of.take(np.lexsort((of.row, of.note_str.astype(str), of.audio_digest.astype(str))))
+
+
+def _are_same_notes(first: Predictions, second: Predictions) -> bool:
+    columns = ("audio_digest", "note_str", "label")
+    return first.num_classes == second.num_classes and all(
+        np.array_equal(getattr(first, column), getattr(second, column)) for column in columns
+    )
+
+
+def _part(first: Predictions, second: Predictions) -> Part:
+    instrument = first.instrument
+    num_instruments = int(instrument.max()) + 1
+    too_few = is_too_few(len(first), num_instruments)
+    before, after = (_values(of, instrument) for of in (first, second))
+    samples = {} if too_few else _resampled(first, second, instrument)
+    ends = {name: interval(of, num_instruments) for name, of in samples.items()}
+    figures = {
+        name: Difference(before[name], after[name], after[name] - before[name], ends.get(name))
+        for name in before
+    }
+    return Part(len(first), num_instruments, too_few, figures)
+
+
+def _family(first: Predictions, second: Predictions) -> Part:
+    """The notes of one family, which have no macro F1."""
+    part = _part(first, second)
+    figures = {} if part.too_few else dict(part.figures)
+    figures.pop("macro_f1", None)
+    return replace(part, figures=figures)
+
+
+def _values(of: Predictions, instrument: NDArray[np.int64]) -> dict[str, float]:
+    matrix = confusion.confusion_matrix(of.label, of.predicted, of.num_classes)
+    return {
+        "accuracy": float(confusion.accuracy(matrix)),
+        "instrument_accuracy": instrument_accuracy(instrument, of.correct),
+        "macro_f1": float(confusion.macro_f1(matrix)),
+    }
+
+
+def _resampled(
+    first: Predictions, second: Predictions, instrument: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Differences in resamples that draw a note with both its predictions."""
+    num = first.num_classes
+    pairs = np.stack(
+        [
+            confusion.cells(first.label, first.predicted, num),
+            confusion.cells(second.label, second.predicted, num),
+        ]
+    )
+    # A kind of note: its true class and both predicted ones, [2, num_kinds].
+    kinds, kind = np.unique(pairs, axis=1, return_inverse=True)
+    resampled = resample_kinds(instrument, kind.reshape(-1), kinds.shape[1])
+    # Exact as floats, whose products are many times faster than those of integers.
+    totals = resampled.totals.astype(np.float64)
+    found = []
+    for of in kinds:
+        matrices = (totals @ np.eye(num * num)[of]).reshape(-1, num, num)
+        right = of % (num + 1) == 0
+        found.append(
+            {
+                "accuracy": confusion.accuracy(matrices),
+                "instrument_accuracy": resampled.shares[:, right].sum(axis=1),
+                "macro_f1": confusion.macro_f1(matrices),
+            }
+        )
+    return {name: found[1][name] - found[0][name] for name in found[0]}

@@ -1,0 +1,25 @@
+"""Tables in Markdown whose cells are text and nothing else."""
+
+from collections.abc import Iterable, Sequence
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, num_left: int | None = None
+) -> str:
+    """A table.
+
+    Args:
+      num_left: columns of text, which stand to the left of those of numbers; all by default.
+    """
+    num_left = len(head) if num_left is None else num_left
+    rule = ["---" if column < num_left else "---:" for column in range(len(head))]
+    return "\n".join([_row(head), _row(rule), *map(_row, rows)])
+
+
+def plain(text: str) -> str:
+    """Text that Markdown cannot take for markup of a page."""
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(plain(cell).replace('|', chr(92) + '|') for cell in cells)} |"

@@ -1,0 +1,56 @@
+"""What training stores of a model, in an order by which a reader knows that all of it is there."""
+
+import hashlib
+import time
+from dataclasses import asdict
+
+from pipelines import storage
+from pipelines.notes import CLASSES
+from pipelines.registry.provenance import git_state, versions
+from pipelines.registry.runs import TrainingRecord
+from pipelines.train.backend import NAME, device
+from pipelines.train.checkpoint import digest_of
+from pipelines.train.fit import Trained
+from pipelines.train.model_file import encode_model
+from pipelines.train.plan import RunPlan
+from pipelines.train.stored import FORMAT_VERSION, TRAINING, to_json
+from pipelines.train.variables import weights
+
+
+def store_trained(
+    plan: RunPlan, name: str, trained: Trained, *, num_train: int, data_seconds: float
+) -> None:
+    """Stores a trained model: its file, its labels, its history, and last the record of it.
+
+    Args:
+      num_train: notes that trained.
+      data_seconds: time that it took to have them at hand.
+    """
+    begun = time.perf_counter()
+    data = encode_model(trained.model)
+    storage.put(plan.model_uri(name, "model.keras"), data)
+    storage.put(plan.model_uri(name, "labels.json"), to_json(list(CLASSES)))
+    storage.put(plan.model_uri(name, "history.json"), to_json(trained.history))
+    storing_seconds = trained.storing_seconds + time.perf_counter() - begun
+    experiment = plan.experiment
+    record = TrainingRecord(
+        model_sha256=hashlib.sha256(data).hexdigest(),
+        weights_digest=digest_of(weights(trained.model)),
+        seed=experiment.seed,
+        epochs=experiment.epochs,
+        stored_epoch=experiment.epochs,
+        best_epoch=trained.best.epoch,
+        batch_size=experiment.batch_size,
+        num_steps=-(-num_train // experiment.batch_size),
+        resumed_after=trained.resumed_after,
+        device=device(),
+        versions=versions(NAME),
+        git=git_state(),
+        seconds={
+            "data": round(data_seconds, 3),
+            "training": round(sum(trained.history["seconds"]), 3),
+            "storing": round(storing_seconds, 3),
+        },
+    )
+    head = {"format_version": FORMAT_VERSION}
+    storage.put(plan.model_uri(name, TRAINING), to_json(head | asdict(record)))

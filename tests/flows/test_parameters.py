@@ -1,0 +1,90 @@
+"""What the forms of the deployments ask for, and which values the server takes."""
+
+from typing import Any, get_args
+
+import pytest
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools import validate
+from prefect.utilities.schema_tools.validation import ValidationError
+
+from flows.cli import options
+from flows.dataset import build_dataset
+from flows.parameters import ModelName, Stage
+from flows.retrain import retrain
+from pipelines.train.experiment import MODEL_NAMES, Experiment
+
+SCHEMAS = {
+    "retrain": parameter_schema(retrain).model_dump(),
+    "build-dataset": parameter_schema(build_dataset).model_dump(),
+}
+
+PAIR = {"train": "data/train.tfrecord", "test": "s3://bucket/test-*.tfrecord"}
+
+
+@pytest.mark.parametrize("flow", SCHEMAS)
+def test_form_explains_each_parameter(flow: str) -> None:
+    for name, field in SCHEMAS[flow]["properties"].items():
+        assert len(field.get("description") or "") > 20, name
+
+
+def test_form_asks_for_nothing_but_sources() -> None:
+    assert SCHEMAS["retrain"]["required"] == ["train", "test"]
+    assert SCHEMAS["build-dataset"]["required"] == ["source"]
+
+
+def test_form_shows_the_defaults_of_an_experiment() -> None:
+    shown = {name: field.get("default") for name, field in SCHEMAS["retrain"]["properties"].items()}
+    fields = Experiment().to_dict()
+    common = fields.keys() & shown.keys()
+    assert len(common) == 5
+    assert {name: shown[name] for name in common} == {name: fields[name] for name in common}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"models": ["optimised"]},
+        {"force": ["convert", "train"]},
+        {"root": "s3://bucket/prefix"},
+        {"train": "sftp://host/nsynth.tfrecord"},
+        {"max_dropped": 1, "epochs": 1, "validation_fraction": 0.5},
+    ],
+)
+def test_server_takes_what_the_work_can_do(given: dict[str, Any]) -> None:
+    validate(PAIR | given, SCHEMAS["retrain"], raise_on_error=True)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"train": ""},
+        {"train": None},
+        {"root": "s3://key:secret@bucket/prefix"},
+        {"test": "https://host/test.tfrecord?X-Amz-Signature=abc"},
+        {"models": []},
+        {"models": ["enormous"]},
+        {"models": ["optimised", "optimised"]},
+        {"epochs": 0},
+        {"epochs": "many"},
+        {"epochs": 1.5},
+        {"batch_size": -1},
+        {"validation_fraction": 0},
+        {"validation_fraction": 1},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"runner": "abacus"},
+        {"max_quarantined": 2},
+        {"max_dropped": -0.1},
+        {"force": ["everything"]},
+    ],
+)
+def test_server_refuses_a_bad_value(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(ValidationError, match=name):
+        validate(PAIR | given, SCHEMAS["retrain"], raise_on_error=True)
+
+
+def test_choices_are_the_same_in_forms_and_commands() -> None:
+    assert list(get_args(Stage)) == [stage.value for stage in options.Stage]
+    assert get_args(ModelName) == MODEL_NAMES
