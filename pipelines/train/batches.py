@@ -50,8 +50,8 @@ class Batches(BatchSource):
     """Notes as Keras's `fit` and `predict` take them, on every backend.
 
     They go to the training step as they are. A PyDataset's would pass through a generator of
-    tf.data on TensorFlow: off the device and on again, and with eight hundredths of the time in
-    which two cores train the preliminary model.
+    tf.data on TensorFlow: off the device and on again, and with six to nine hundredths of the time
+    in which two cores train the preliminary model.
 
     Without a seed they come in their own order. With one, each epoch has its own permutation of all
     notes; Keras itself must not shuffle. Nothing here depends on workers, or on earlier epochs: any
