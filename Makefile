@@ -39,7 +39,7 @@ status: ## what runs, waits and comes
 
 test: setup lint types layers unit ## everything that must hold
 
-test-e2e: setup ## the deployments on a real server and worker, killed and cancelled (minutes)
+test-e2e: setup ## the deployments on a real server and worker (minutes)
 	$(BIN)/pytest tests/e2e
 
 lint: setup ## style and format

@@ -99,6 +99,9 @@ def server(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ite
         until(lambda: server.ask("/health"))
         for arguments in (
             ("variable", "set", "nsynth_checkout", str(CHECKOUT)),
+            ("variable", "set", "nsynth_train", "nsynth-valid.tfrecord"),
+            ("variable", "set", "nsynth_test", "nsynth-test.tfrecord"),
+            ("variable", "set", "nsynth_root", "data"),
             ("work-pool", "create", "nsynth", "--type", "process"),
             ("--no-prompt", "deploy", "--prefect-file", "infra/prefect.yaml", "--all"),
         ):
