@@ -31,6 +31,12 @@ Count = Annotated[int, Ge(1)]
 
 Seed = Annotated[int, Ge(0), Lt(2**32)]
 
+Seeds = Annotated[list[Seed], MinLen(1), Field(json_schema_extra={"uniqueItems": True})]
+
+Protocol = Literal["reference", "official", "grouped"]
+
 Share = Annotated[float, Ge(0), Le(1)]
 
 ProperFraction = Annotated[float, Gt(0), Lt(1)]
+
+Part = Annotated[float, Gt(0), Le(1)]

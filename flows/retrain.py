@@ -1,5 +1,6 @@
-"""The main job: two data sets, both models, evaluation, report."""
+"""The main job: data sets, both models, evaluation, report."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prefect import flow
@@ -11,17 +12,19 @@ from flows.parameters import (
     Count,
     Location,
     Models,
+    Part,
     ProperFraction,
+    Protocol,
     Runner,
-    Seed,
+    Seeds,
     Share,
     Stages,
 )
 from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import RANGE_BYTES
-from pipelines.train.experiment import Experiment
-from pipelines.validate.verdicts import MAX_DROPPED
+from pipelines.train.experiment import Experiment, check_datasets
+from pipelines.validate.verdicts import MAX_DROPPED, Validation
 from tasks.report import report
 from tasks.summary import summarise_run
 from tasks.train import evaluate, finish, plan_training, train_model
@@ -29,7 +32,7 @@ from tasks.train import evaluate, finish, plan_training, train_model
 
 @dataclass(frozen=True)
 class Retrained:
-    """What a retraining left behind."""
+    """What a retraining left behind, of one seed."""
 
     run_id: str
     run_uri: str
@@ -38,9 +41,10 @@ class Retrained:
 
 def _run_name() -> str:
     given = flow_run.parameters
+    tested = f"test on {storage.name(given['test'])}" if given["test"] else "score out of fold"
     return (
         f"retrain {' and '.join(given['models'])} for {given['epochs']} epochs "
-        f"on {storage.name(given['train'])}, test on {storage.name(given['test'])}"
+        f"on {storage.name(given['train'])}, {tested}"
     )
 
 
@@ -48,33 +52,44 @@ def _run_name() -> str:
 def retrain(
     *,
     train: Location,
-    test: Location,
+    test: Location | None = None,
+    valid: Location | None = None,
     root: Location = "data",
+    protocol: Protocol = "reference",
     models: Models = ["preliminary", "optimised"],  # noqa: B006 - never changed; the form shows it
     epochs: Count = 10,
     batch_size: Count = 32,
     validation_fraction: ProperFraction = 0.33,
-    seed: Seed = 0,
+    train_fraction: Part = 1.0,
+    seeds: Seeds = [0],  # noqa: B006 - as above
     runner: Runner = "local",
     range_mib: Count = RANGE_BYTES // MIB,
     max_quarantined: Share = MAX_QUARANTINED,
     max_dropped: Share = MAX_DROPPED,
     force: Stages = [],  # noqa: B006 - as above
-) -> Retrained:
+) -> list[Retrained]:
     """Trains and tests the models; does only what is not there yet.
 
     Args:
       train: What trains and chooses the models, such as nsynth-valid.tfrecord: a TFRecord file
         (also .gz, .tar), or a folder or tar of examples.json and wav files; a path on the worker's
         machine or a URI, with * for several files.
-      test: What the models are scored on, such as nsynth-test.tfrecord; named as for train.
+      test: What the models are scored on, such as nsynth-test.tfrecord; named as for train. The
+        protocol grouped takes none.
+      valid: What chooses the epoch, in the protocol official only, such as nsynth-valid.tfrecord;
+        named as for train.
       root: Folder or URI (s3://bucket/prefix) that data sets, runs and reports go to.
+      protocol: reference splits train by note and scores the last epoch on test; official chooses
+        the epoch with valid; grouped scores each note of train by a model that never met its
+        instrument.
       models: Which of the two architectures.
       epochs: Passes over the training notes.
       batch_size: Notes a training step.
       validation_fraction: Share of the training notes kept for validation, by family; between 0
-        and 1.
-      seed: Of weights, split and order.
+        and 1. The protocol official has notes of its own for that.
+      train_fraction: Share of what is left to train on that does train, above 0; for learning
+        curves.
+      seeds: Of weights, split and order; a run each.
       runner: Engine of the conversion.
       range_mib: Mebibytes of source that one shard covers; another number makes other data sets.
       max_quarantined: Share of damaged records above which a conversion fails, 0 to 1.
@@ -82,16 +97,23 @@ def retrain(
         not count.
       force: Stages to do again although nothing changed.
     """
-    experiment = Experiment(
-        models=tuple(models),
-        epochs=epochs,
-        batch_size=batch_size,
-        validation_fraction=validation_fraction,
-        seed=seed,
-    )
+    check_datasets(protocol, valid=valid is not None, test=test is not None)
+    experiments = [
+        Experiment(
+            models=tuple(models),
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_fraction=validation_fraction,
+            train_fraction=train_fraction,
+            seed=seed,
+            protocol=protocol,
+        )
+        for seed in seeds
+    ]
+    sources = {"train": train, "valid": valid, "test": test}
     with decisions.heard() as heard:
-        validations = [
-            build_dataset(
+        validations = {
+            name: build_dataset(
                 source=source,
                 root=root,
                 runner=runner,
@@ -100,15 +122,30 @@ def retrain(
                 max_dropped=max_dropped,
                 force=force,
             )
-            for source in (train, test)
-        ]
-        plan = plan_training(
-            train=validations[0], test=validations[1], experiment=experiment, root=root
-        )
+            for name, source in sources.items()
+            if source is not None
+        }
+    return [
+        _retrain(validations, experiment, root=root, force=force, heard=heard)
+        for experiment in experiments
+    ]
+
+
+def _retrain(
+    validations: Mapping[str, Validation],
+    experiment: Experiment,
+    *,
+    root: str,
+    force: Sequence[str],
+    heard: Sequence[decisions.Decision],
+) -> Retrained:
+    """One run of the flow, of one seed, on data sets that are there."""
+    with decisions.heard() as own:
+        plan = plan_training(validations, experiment=experiment, root=root)
         for model in experiment.models:
             train_model(plan, model, root=root, force="train" in force)
             evaluate(plan, model, root=root, force="evaluate" in force)
         run_uri = finish(plan)
         report_uri = report(run_uri, force="report" in force)
-    summarise_run(run_uri, heard, report=report_uri)
+    summarise_run(run_uri, [*heard, *own], report=report_uri)
     return Retrained(plan.run_id, run_uri, report_uri)

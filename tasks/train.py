@@ -1,5 +1,7 @@
 """Training and evaluation as tasks, a model each: between them travel a plan and URIs."""
 
+from collections.abc import Mapping
+
 from prefect import task
 from prefect.runtime import task_run
 
@@ -16,10 +18,21 @@ from tasks.progress import shown
 
 @task(name="plan-training", task_run_name="find the run of these data and parameters", **POLICY)
 def plan_training(
-    *, train: Validation, test: Validation, experiment: Experiment, root: str
+    validations: Mapping[str, Validation], *, experiment: Experiment, root: str
 ) -> RunPlan:
-    """Names the run by what goes into it, and finds the training notes that the test data hold."""
-    return plan_run(train=train, test=test, experiment=experiment, root=root, backend=backend.NAME)
+    """Names the run by what goes into it, and finds the training notes that the test data hold.
+
+    Args:
+      validations: of `train` and, as the protocol needs them, of `valid` and `test`.
+    """
+    return plan_run(
+        train=validations["train"],
+        valid=validations.get("valid"),
+        test=validations.get("test"),
+        experiment=experiment,
+        root=root,
+        backend=backend.NAME,
+    )
 
 
 @task(name="train", task_run_name="train {model} for {plan.experiment.epochs} epochs", **POLICY)

@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from flows.cli import scores, stages, stored
+from flows.cli import scores, stages, stored, training
 from pipelines.errors import PipelineError
 from pipelines.terminal import CONSOLE
 
@@ -21,11 +21,11 @@ app: Final = typer.Typer(
 )
 
 _COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
-    "retrain": stages.retrain,
+    "retrain": training.retrain,
     "convert": stages.convert,
     "validate": stages.validate,
-    "train": stages.train,
-    "report": stages.report,
+    "train": training.train,
+    "report": training.report,
     "evaluate": scores.evaluate,
     "compare": scores.compare,
     "list": stored.list_stored,

@@ -1,12 +1,13 @@
 """The options that commands share, each with the words that explain it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from pipelines.errors import ConfigError
-from pipelines.train.experiment import MODEL_NAMES, Experiment
+from pipelines.train.experiment import MODEL_NAMES, Experiment, check_datasets
 
 
 class Runner(StrEnum):
@@ -20,6 +21,14 @@ class Model(StrEnum):
 
     preliminary = "preliminary"
     optimised = "optimised"
+
+
+class Protocol(StrEnum):
+    """Which notes train, choose and score."""
+
+    reference = "reference"
+    official = "official"
+    grouped = "grouped"
 
 
 class Stage(StrEnum):
@@ -62,22 +71,51 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Notes a training step.")]
 Fraction = Annotated[
     float, typer.Option(help="Share of the training notes kept for validation, by family.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of weights, split and order.")]
+TrainFraction = Annotated[
+    float, typer.Option(help="Share of what is left to train on that does train.")
+]
+Seeds = Annotated[
+    list[int],
+    typer.Option("--seed", min=0, help="Seed of weights, split and order; repeated: a run each."),
+]
+ProtocolOption = Annotated[
+    Protocol,
+    typer.Option(
+        help="reference: split by note, score the last epoch on test; official: --valid chooses "
+        "the epoch; grouped: score each training note by a model that never met its instrument."
+    ),
+]
 
 ALL_MODELS: Final = [Model(name) for name in MODEL_NAMES]
 
 
-def experiment_of(
-    models: list[Model], *, epochs: int, batch_size: int, validation_fraction: float, seed: int
-) -> Experiment:
-    """The experiment of the options; a value it refuses is wrong usage."""
+def experiments_of(
+    models: list[Model],
+    *,
+    seeds: list[int],
+    protocol: Protocol,
+    sources: Mapping[str, str | None],
+    **others: Any,
+) -> list[Experiment]:
+    """The experiment of each seed; what one of them refuses is wrong usage.
+
+    Args:
+      sources: what is given for `valid` and `test`.
+      others: more fields of `Experiment`.
+    """
+    given = {name: source is not None for name, source in sources.items()}
     try:
-        return Experiment(
-            models=tuple(model.value for model in models),
-            epochs=epochs,
-            batch_size=batch_size,
-            validation_fraction=validation_fraction,
-            seed=seed,
-        )
+        check_datasets(protocol.value, **given)
+        if len(set(seeds)) < len(seeds):
+            raise ConfigError(f"each --seed is a run of its own; got {seeds}, one of them twice")
+        return [
+            Experiment(
+                models=tuple(model.value for model in models),
+                seed=seed,
+                protocol=protocol.value,
+                **others,
+            )
+            for seed in seeds
+        ]
     except ConfigError as err:
         raise typer.BadParameter(str(err)) from err

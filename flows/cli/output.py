@@ -9,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.evaluate.spread import Spread
+
 
 def print_result(
     result: Mapping[str, Any], *, as_json: bool, tables: Iterable[Table], last_line: str = ""
@@ -78,3 +80,15 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def seeds_table(seeds: Sequence[int], accuracies: Mapping[str, Spread]) -> Table:
+    """The accuracy of each model by seed, with mean and standard deviation."""
+    return rows_table(
+        "Accuracy by seed",
+        ("model", *(f"seed {seed}" for seed in seeds), "mean", "s.d."),
+        [
+            (name, *(f"{value:.4f}" for value in (*of.values, of.mean, of.sd or 0.0)))
+            for name, of in accuracies.items()
+        ],
+    )

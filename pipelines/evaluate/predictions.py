@@ -13,7 +13,7 @@ from pipelines.errors import DatasetError, ShardError
 from pipelines.notes import CLASSES
 from pipelines.parquet import open_parquet
 
-EVALUATION_VERSION: Final = 2
+EVALUATION_VERSION: Final = 3
 """Raised whenever predictions or metrics of the same model would change; retrains nothing."""
 
 STAMP_KEY: Final = b"nsynth_flows"
@@ -34,6 +34,7 @@ PREDICTIONS_SCHEMA: Final = pa.schema(
         pa.field("label", pa.int64(), nullable=False),
         pa.field("predicted", pa.int64(), nullable=False),
         pa.field("verdict", pa.string()),
+        pa.field("fold", pa.int64()),
         pa.field(
             "probabilities",
             pa.list_(pa.field("element", pa.float32(), nullable=False), len(CLASSES)),
@@ -41,7 +42,9 @@ PREDICTIONS_SCHEMA: Final = pa.schema(
         ),
     ]
 )
-"""`instrument_seen`: whether the notes that trained the model have one of the same instrument."""
+"""`instrument_seen`: whether the notes that trained the model have one of the same instrument.
+`fold`: in the protocol `grouped`, the fold that the note is in, from 1; its model trained without
+it. Null elsewhere."""
 
 _AGAIN: Final = "run the same training again, which scores again and retrains nothing"
 

@@ -15,7 +15,7 @@ from pipelines.registry.provenance import Git
 from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 RECORD: Final = "run.json"
 
@@ -31,6 +31,8 @@ class TrainingRecord:
       best_epoch: the first of the lowest validation loss.
       batch_size: notes of each step but an epoch's last; what ran.
       num_steps: of an epoch, counted.
+      num_train: notes that trained.
+      num_validation: notes that were held back to validate with.
       resumed_after: the epoch behind which the last process went on; 0 where it did all of them.
       device: of the last process, as are `versions` and `git`.
       git: None where the code is not a checkout.
@@ -45,6 +47,8 @@ class TrainingRecord:
     best_epoch: int
     batch_size: int
     num_steps: int
+    num_train: int
+    num_validation: int
     resumed_after: int
     device: str
     versions: Mapping[str, str]
@@ -64,16 +68,23 @@ class ModelRecord:
 
     Attributes:
       layers: type, output shape without batch, and parameters of each.
+      trainings: one, or one a fold in their order.
     """
 
     num_parameters: int
     layers: Sequence[Sequence[Any]]
-    training: TrainingRecord
+    trainings: Sequence[TrainingRecord]
+
+    @property
+    def training_seconds(self) -> float:
+        """Time in the epochs of all trainings."""
+        return sum(training.seconds["training"] for training in self.trainings)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "ModelRecord":
         """The record of `dataclasses.asdict`."""
-        return cls(**{**content, "training": TrainingRecord.from_dict(content["training"])})
+        trainings = tuple(TrainingRecord.from_dict(found) for found in content["trainings"])
+        return cls(**{**content, "trainings": trainings})
 
 
 @dataclass(frozen=True)
@@ -82,9 +93,8 @@ class RunRecord:
 
     Attributes:
       families: the class names in label order.
-      datasets: the verdicts on `train` and `test`; notes of train leaked to test count as dropped.
-      num_train: notes that trained.
-      num_validation: notes that were held back to validate with.
+      datasets: the verdicts on `train`, `valid` if there is one, and `test`; notes leaked to a
+        later one count as dropped. In the protocol `grouped` test is train.
       device: that trained; several, separated by commas, where the models' differ.
       versions: of the process that closed the run, as is `git`; each model has those of its own.
       created: when it was complete, in ISO 8601.
@@ -100,11 +110,14 @@ class RunRecord:
     git: Git | None
     families: Sequence[str]
     datasets: Mapping[str, Validation]
-    num_train: int
-    num_validation: int
     models: Mapping[str, ModelRecord]
     created: str
     seconds: float
+
+    @property
+    def trainings(self) -> Sequence[TrainingRecord]:
+        """Those of one of the models; all models train on the same notes."""
+        return next(iter(self.models.values())).trainings
 
     def to_json(self) -> str:
         """The text of run.json."""

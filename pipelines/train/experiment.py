@@ -12,6 +12,9 @@ MODEL_NAMES: Final = ("preliminary", "optimised")
 
 DENSE_ACTIVATIONS: Final = ("leaky_relu", "relu", "linear")
 
+PROTOCOLS: Final = ("reference", "official", "grouped")
+"""Which notes train, choose and score; `docs/evaluation.md` says what the scores of each mean."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -31,6 +34,8 @@ class Experiment:
       negative_slope: of the LeakyReLU in the optimised model's convolutions, in [0, 1].
       dense_activation: of the optimised model's Dense 24; the convolutions' own by default.
       seed: of initial weights, split, order and dropout.
+      protocol: one of `PROTOCOLS`.
+      train_fraction: part of the notes to train on that does train, in (0, 1]; for learning curves.
     """
 
     models: tuple[str, ...] = MODEL_NAMES
@@ -42,6 +47,8 @@ class Experiment:
     negative_slope: float = 0.2
     dense_activation: str = "leaky_relu"
     seed: int = 0
+    protocol: str = "reference"
+    train_fraction: float = 1.0
 
     def __post_init__(self) -> None:
         # A list, as JSON and forms give it, would neither hash nor compare as a tuple does.
@@ -61,6 +68,13 @@ class Experiment:
                 f"dense_activation must be one of {', '.join(DENSE_ACTIVATIONS)}, "
                 f"got {self.dense_activation!r}"
             )
+        _check_protocol(self.protocol)
+        _check("train_fraction", self.train_fraction, 0 < self.train_fraction <= 1, "above 0 to 1")
+
+    @property
+    def keeps_best_epoch(self) -> bool:
+        """Whether the epoch of lowest validation loss is stored and scored, not the last one."""
+        return self.protocol != "reference"
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON knows them."""
@@ -70,6 +84,38 @@ class Experiment:
     def from_dict(cls, fields: Mapping[str, Any]) -> "Experiment":
         """The experiment of `to_dict`."""
         return cls(**fields)
+
+
+def check_datasets(protocol: str, *, valid: bool, test: bool) -> None:
+    """Refuses a choice of data sets that a protocol has no use for, before any work is done.
+
+    Args:
+      valid: whether a data set to choose the epoch with is given.
+      test: whether one to score is given.
+
+    Raises:
+      ConfigError: one is missing or superfluous, or there is no such protocol.
+    """
+    _check_protocol(protocol)
+    wanted = {"reference": (False, True), "official": (True, True), "grouped": (False, False)}
+    for name, is_given, is_wanted in zip(
+        ("valid", "test"), (valid, test), wanted[protocol], strict=True
+    ):
+        if is_given and not is_wanted:
+            why = (
+                "scores each training note out of fold" if protocol == "grouped" else "splits them"
+            )
+            raise ConfigError(
+                f"the protocol {protocol} takes no {name} data: it {why}; leave {name} out, or "
+                "choose another protocol"
+            )
+        if is_wanted and not is_given:
+            raise ConfigError(f"the protocol {protocol} needs {name} data; name them as {name}")
+
+
+def _check_protocol(protocol: str) -> None:
+    if protocol not in PROTOCOLS:
+        raise ConfigError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
 
 
 def _check_models(models: tuple[str, ...]) -> None:

@@ -5,18 +5,20 @@ The record of the run goes first: where it is, all else of the run is.
 
 from pipelines import storage
 from pipelines.registry.runs import RECORD
-from pipelines.train.plan import RunPlan
+from pipelines.train.plan import RunPlan, training_name
 from pipelines.train.resume import checkpoints_of
-from pipelines.train.stored import TRAINING
+from pipelines.train.stored import HISTORY, TRAINING
 
 
 def forget_model(plan: RunPlan, name: str) -> None:
     """Removes a model with its scores, so that it is trained anew. May be repeated."""
     forget_scores(plan, name)
-    # What says that the model is trained to its end goes before the model.
-    for file in (TRAINING, "history.json", "model.keras"):
-        storage.remove(plan.model_uri(name, file))
-    checkpoints_of(plan, name).clear()
+    storage.remove(plan.model_uri(name, HISTORY))
+    for training in (training_name(name, fold) for fold in plan.folds):
+        # What says that the model is trained to its end goes before the model.
+        for file in (TRAINING, HISTORY, "model.keras"):
+            storage.remove(plan.model_uri(training, file))
+        checkpoints_of(plan, training).clear()
 
 
 def forget_scores(plan: RunPlan, name: str) -> None:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.decisions import decided
@@ -26,18 +28,22 @@ from pipelines.registry.provenance import git_state, versions
 from pipelines.registry.runs import ModelRecord, RunRecord, load_run, store_run
 from pipelines.train import backend
 from pipelines.train.batches import Notes
+from pipelines.train.checkpoint import HISTORY_COLUMNS, History
 from pipelines.train.conductor import OnEpoch, hear_nothing
-from pipelines.train.data import audio_to_score, scorable_notes, training_notes, training_rows
-from pipelines.train.evaluate import predict, predictions_table
+from pipelines.train.data import audio_to_score, fold_rows, scorable_notes, training_notes
+from pipelines.train.evaluate import check_complete, predict, predictions_table
 from pipelines.train.fit import fit
 from pipelines.train.model_file import decode_model
 from pipelines.train.models import build, layer_table
-from pipelines.train.plan import TRAINING_VERSION, RunPlan
+from pipelines.train.plan import TRAINING_VERSION, RunPlan, training_name
 from pipelines.train.resume import checkpoints_of
 from pipelines.train.stored import (
+    HISTORY,
+    stored_history,
     stored_model,
     stored_predictions,
     stored_training,
+    to_json,
 )
 from pipelines.train.storing import store_trained
 
@@ -66,7 +72,7 @@ class Metrics:
 def train_model(
     plan: RunPlan, name: str, *, cache_dir: Path, on_epoch: OnEpoch = hear_nothing
 ) -> None:
-    """Trains one model of a run and stores it, unless an intact one is stored.
+    """Trains one model of a run and stores it, unless an intact one is stored; with folds, each.
 
     Args:
       cache_dir: local folder for the samples; a run leaves them there for the next.
@@ -75,6 +81,17 @@ def train_model(
       ConfigError: this process has another backend than the run, memory or disk do not suffice.
       DatasetError: the kept notes cannot be split, or the loss is no longer finite.
     """
+    for fold in plan.folds:
+        _train(plan, name, fold, cache_dir=cache_dir, on_epoch=on_epoch)
+    if plan.folds != (None,):
+        storage.put(plan.model_uri(name, HISTORY), to_json(_mean_history(plan, name)))
+
+
+def _train(
+    plan: RunPlan, model: str, fold: int | None, *, cache_dir: Path, on_epoch: OnEpoch
+) -> None:
+    """One training of `train_model`."""
+    name = training_name(model, fold)
     checkpoints = checkpoints_of(plan, name)
     if stored_model(plan, name) is not None:
         why = f"reusing {name} of run {plan.run_id}: same data, experiment and backend"
@@ -90,17 +107,39 @@ def train_model(
         why = f"no trained {name} is stored for these data, this experiment and {plan.backend}"
         decided(log, "train", name, "ran", why)
     begun = time.perf_counter()
-    train, validation = training_notes(plan, cache_dir)
+    train, validation = training_notes(plan, cache_dir, fold=fold)
     data_seconds = time.perf_counter() - begun
     trained = fit(
-        name, plan.experiment, train, validation, on_epoch=on_epoch, checkpoints=checkpoints
+        model, plan.experiment, train, validation, on_epoch=on_epoch, checkpoints=checkpoints
     )
-    store_trained(plan, name, trained, num_train=len(train.rows), data_seconds=data_seconds)
+    store_trained(
+        plan,
+        name,
+        trained,
+        num_train=len(train.rows),
+        num_validation=len(validation.rows),
+        data_seconds=data_seconds,
+    )
     checkpoints.clear()
+
+
+def _mean_history(plan: RunPlan, model: str) -> History:
+    """The history of a model with folds: means over them, but the seconds of all."""
+    found = [stored_history(plan, training_name(model, fold)) for fold in plan.folds]
+    whole = [history for history in found if history is not None]
+    means = {
+        column: [
+            sum(values) / len(whole) for values in zip(*(h[column] for h in whole), strict=True)
+        ]
+        for column in HISTORY_COLUMNS
+    }
+    return means | {"seconds": [seconds * len(whole) for seconds in means["seconds"]]}
 
 
 def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
     """Scores a trained model on all test notes that have a label, and stores what it found.
+
+    With folds each note is scored by the model that trained without it, and all are pooled.
 
     Stored predictions are used again where they are of this model, these notes and this
     EVALUATION_VERSION; the metrics always follow from the predictions.
@@ -109,11 +148,10 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
       ConfigError: the model is not trained, memory or disk do not suffice.
       DatasetError: not every test note was scored.
     """
-    data = stored_model(plan, name)
-    if data is None:
-        raise ConfigError(f"{plan.model_uri(name)} holds no trained model; train it first")
+    files = {fold: _model_file(plan, training_name(name, fold)) for fold in plan.folds}
     notes = scorable_notes(plan)
-    stamp = {"evaluation_version": EVALUATION_VERSION, "model": hashlib.sha256(data).hexdigest()}
+    digests = [hashlib.sha256(data).hexdigest() for data in files.values()]
+    stamp = {"evaluation_version": EVALUATION_VERSION, "models": digests}
     predictions = stored_predictions(plan, name, notes, stamp)
     if predictions is not None:
         why = f"reusing the predictions of {name} in run {plan.run_id}: same model and notes"
@@ -122,13 +160,27 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
         why = f"scoring {notes.num_rows:,} test notes, which this {name} was not yet scored on"
         decided(log, "evaluate", name, "ran", why)
         audio = audio_to_score(plan, cache_dir)
-        to_score = Notes(audio, notes["row"].to_numpy(), notes["label"].to_numpy())
-        model = decode_model(data)
-        probabilities = predict(model, to_score, batch_size=plan.experiment.batch_size)
+        rows, labels = notes["row"].to_numpy(), notes["label"].to_numpy()
+        probabilities = np.full((len(rows), len(CLASSES)), np.nan, np.float32)
+        for fold, data in files.items():
+            inside = np.isin(rows, fold_rows(plan, fold))
+            probabilities[inside] = predict(
+                decode_model(data),
+                Notes(audio, rows[inside], labels[inside]),
+                batch_size=plan.experiment.batch_size,
+            )
+        check_complete(probabilities, num_notes=len(rows), model=name)
         predictions = predictions_table(notes, probabilities)
         stamped = predictions.replace_schema_metadata({STAMP_KEY: json.dumps(stamp)})
         storage.put(plan.model_uri(name, PREDICTIONS), encode(stamped))
     return _store_metrics(plan, name, summarise(from_table(predictions)))
+
+
+def _model_file(plan: RunPlan, name: str) -> bytes:
+    data = stored_model(plan, name)
+    if data is None:
+        raise ConfigError(f"{plan.model_uri(name)} holds no trained model; train it first")
+    return data
 
 
 def finish_run(plan: RunPlan) -> RunRecord:
@@ -144,23 +196,20 @@ def finish_run(plan: RunPlan) -> RunRecord:
         if record.models == models:
             log.info("run %s is complete already", plan.run_id)
             return record
-    seconds = sum(model.training.seconds["training"] for model in models.values())
-    train, validation = training_rows(plan)
+    devices = {training.device for model in models.values() for training in model.trainings}
     record = RunRecord(
         run_id=plan.run_id,
         training_version=TRAINING_VERSION,
         experiment=plan.experiment,
         backend=plan.backend,
-        device=", ".join(sorted({model.training.device for model in models.values()})),
+        device=", ".join(sorted(devices)),
         versions=versions(plan.backend),
         git=git_state(),
         families=CLASSES,
-        datasets={"train": plan.train, "test": plan.test},
-        num_train=len(train),
-        num_validation=len(validation),
+        datasets=plan.datasets,
         models=models,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=seconds,
+        seconds=sum(model.training_seconds for model in models.values()),
     )
     store_run(record, plan.uri)
     return record
@@ -186,10 +235,11 @@ def _store_metrics(plan: RunPlan, name: str, figures: Mapping[str, Any]) -> Metr
 
 
 def _model_record(plan: RunPlan, name: str) -> ModelRecord:
-    training = stored_training(plan, name)
-    if training is None or not storage.exists(plan.model_uri(name, METRICS)):
+    found = [stored_training(plan, training_name(name, fold)) for fold in plan.folds]
+    trainings = tuple(training for training in found if training is not None)
+    if len(trainings) < len(found) or not storage.exists(plan.model_uri(name, METRICS)):
         raise DatasetError(
             f"run {plan.run_id} cannot be closed: {name} is not trained and evaluated; run it first"
         )
     model = build(name, plan.experiment)
-    return ModelRecord(model.count_params(), layer_table(model), training)
+    return ModelRecord(model.count_params(), layer_table(model), trainings)

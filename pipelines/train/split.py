@@ -30,7 +30,13 @@ def split(labels: NDArray[np.int64], fraction: float, seed: int) -> tuple[Indice
     Raises:
       DatasetError: no notes, one class only, or a class too small to split.
     """
-    _check_classes(labels)
+    check_classes(labels)
+    if (lonely := np.flatnonzero(np.bincount(labels) == 1)).size:
+        names = ", ".join(CLASSES[label] for label in lonely)
+        raise DatasetError(
+            f"one note only is left of {names}; expected two of a class at least, one to train on "
+            "and one to validate with"
+        )
     try:
         train, validation = train_test_split(
             np.arange(len(labels)), test_size=fraction, random_state=seed, stratify=labels
@@ -43,18 +49,36 @@ def split(labels: NDArray[np.int64], fraction: float, seed: int) -> tuple[Indice
     return np.sort(train), np.sort(validation)
 
 
-def _check_classes(labels: NDArray[np.int64]) -> None:
-    found, counts = np.unique(labels, return_counts=True)
+def thin(labels: NDArray[np.int64], fraction: float, seed: int) -> Indices:
+    """Part of the notes, the same part of each class; a smaller fraction's are among a larger's.
+
+    Args:
+      labels: int64 [num_notes].
+      fraction: in (0, 1]; of each class one note stays at least.
+
+    Returns:
+      Positions in `labels`, ascending.
+    """
+    numbers = np.random.PCG64(np.random.SeedSequence([seed, len(labels)])).random_raw(len(labels))
+    order = np.argsort(numbers, kind="stable")
+    kept = [
+        own[: max(1, round(fraction * len(own)))]
+        for own in (order[labels[order] == label] for label in np.unique(labels))
+    ]
+    return np.sort(np.concatenate(kept))
+
+
+def check_classes(labels: NDArray[np.int64]) -> None:
+    """Refuses notes that nothing can be learnt from.
+
+    Raises:
+      DatasetError: no notes, or one class only.
+    """
+    found = np.unique(labels)
     if not len(found):
         raise DatasetError("no notes are left to train on; look at the validation's reasons")
     if len(found) == 1:
         raise DatasetError(
             f"all {len(labels)} notes left to train on are {CLASSES[found[0]]}; "
             "expected two classes at least"
-        )
-    if (lonely := found[counts == 1]).size:
-        names = ", ".join(CLASSES[label] for label in lonely)
-        raise DatasetError(
-            f"one note only is left of {names}; expected two of a class at least, one to train on "
-            "and one to validate with"
         )

@@ -6,34 +6,42 @@ from pipelines import storage
 from pipelines.progress import OnProgress, Progress, ignore
 from pipelines.train import backend
 from pipelines.train.conductor import OnEpoch
-from pipelines.train.experiment import Experiment
+from pipelines.train.experiment import Experiment, check_datasets
 from pipelines.train.plan import plan_run
 from pipelines.train.run import evaluate_model, finish_run, train_model
 from pipelines.validate.verdicts import MAX_DROPPED, check_dropped, validate
 
 
 def train_and_evaluate(
-    train_manifest: str,
-    test_manifest: str,
+    manifests: Mapping[str, str],
     *,
     experiment: Experiment,
     root: str,
     max_dropped: float = MAX_DROPPED,
     on_progress: OnProgress = ignore,
 ) -> str:
-    """Validates both data sets, trains each model, scores it, and closes the run.
+    """Validates the data sets, trains each model, scores it, and closes the run.
 
     Args:
+      manifests: of `train` and, as the protocol needs them, of `valid` and `test`.
       root: the location that holds `runs/`.
-      max_dropped: share of defective notes above which neither data set is used.
+      max_dropped: share of defective notes above which no data set is used.
 
     Returns:
       The URI of the run.
     """
-    train, test = validate(train_manifest), validate(test_manifest)
-    for validation in (train, test):
+    check_datasets(experiment.protocol, valid="valid" in manifests, test="test" in manifests)
+    sides = {name: validate(manifest) for name, manifest in manifests.items()}
+    for validation in sides.values():
         check_dropped(validation, max_dropped=max_dropped)
-    plan = plan_run(train=train, test=test, experiment=experiment, root=root, backend=backend.NAME)
+    plan = plan_run(
+        train=sides["train"],
+        valid=sides.get("valid"),
+        test=sides.get("test"),
+        experiment=experiment,
+        root=root,
+        backend=backend.NAME,
+    )
     cache_dir = storage.cache_dir(root)
     for name in experiment.models:
         train_model(plan, name, cache_dir=cache_dir, on_epoch=epochs_as_progress(on_progress))

@@ -20,7 +20,9 @@ from pipelines.train.plan import RunPlan
 TRAINING: Final = "training.json"
 """Written last: where it is, all else that training stores is."""
 
-FORMAT_VERSION: Final = 1
+HISTORY: Final = "history.json"
+
+FORMAT_VERSION: Final = 2
 """Of training.json."""
 
 log = logging.getLogger(__name__)
@@ -70,7 +72,7 @@ def stored_training(plan: RunPlan, name: str) -> TrainingRecord | None:
 
 def stored_history(plan: RunPlan, name: str) -> History | None:
     """The stored history, None unless it is there and of all epochs."""
-    uri = plan.model_uri(name, "history.json")
+    uri = plan.model_uri(name, HISTORY)
     if not storage.exists(uri):
         return None
     try:

@@ -33,9 +33,7 @@ RECORD = RunRecord(
     git=None,
     families=CLASSES,
     datasets={"train": VALIDATION, "test": replace(VALIDATION, manifest_digest="cc")},
-    num_train=2,
-    num_validation=1,
-    models={"preliminary": ModelRecord(9098, [["Conv1D", [7999, 64], 192]], TRAINING)},
+    models={"preliminary": ModelRecord(9098, [["Conv1D", [7999, 64], 192]], [TRAINING])},
     created="2026-11-23T00:00:00+00:00",
     seconds=1.5,
 )
@@ -53,7 +51,7 @@ def test_load_run_gives_back_what_store_run_wrote(tmp_path: Path) -> None:
 
 def test_run_record_says_in_json_what_readers_expect() -> None:
     content = json.loads(RECORD.to_json())
-    assert (content["format_version"], content["seed"]) == (2, 3)
+    assert (content["format_version"], content["seed"]) == (3, 3)
     assert content["experiment"]["models"] == ["preliminary", "optimised"]
     assert content["datasets"]["train"]["dropped"] == {"silent": 1, "leaked": 1}
     assert content["models"]["preliminary"]["num_parameters"] == 9098

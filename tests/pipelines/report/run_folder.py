@@ -146,9 +146,7 @@ def _record(models: Iterable[str], families: Sequence[str], test: Validation) ->
         git=None,
         families=tuple(families),
         datasets={"train": train, "test": test},
-        num_train=1_340,
-        num_validation=660,
-        models={name: ModelRecord(9098, PRELIMINARY_LAYERS, TRAINING) for name in models},
+        models={name: ModelRecord(9098, PRELIMINARY_LAYERS, [TRAINING]) for name in models},
         created="2026-11-23T01:02:03+00:00",
         seconds=3_725.0,
     )

@@ -113,7 +113,7 @@ def test_run_record_says_what_was_done(done: RunPlan) -> None:
     record = load_run(find_run(done.uri.rpartition("/runs/")[0], done.run_id[:6]))
     assert (record.run_id, record.experiment) == (done.run_id, EXPERIMENT)
     assert record.datasets == {"train": done.train, "test": done.test}
-    assert record.num_train + record.num_validation == done.train.num_kept
+    assert sum(of.num_train + of.num_validation for of in record.trainings) == done.train.num_kept
     assert record.device == backend.device()
     assert record.models[NAME].num_parameters == 9098
     assert record.models[NAME].layers[0] == ["Conv1D", [7999, 64], 192]
@@ -122,11 +122,11 @@ def test_run_record_says_what_was_done(done: RunPlan) -> None:
 
 def test_run_record_says_how_each_model_was_trained(done: RunPlan) -> None:
     record = load_run(done.uri)
-    training = record.models[NAME].training
+    (training,) = record.models[NAME].trainings
     data = (folder(done) / "model.keras").read_bytes()
     assert training.model_sha256 == hashlib.sha256(data).hexdigest()
     assert training.weights_digest == digest_of(weights(decode_model(data)))
-    assert (training.batch_size, training.num_steps) == (4, -(-record.num_train // 4))
+    assert (training.batch_size, training.num_steps) == (4, -(-training.num_train // 4))
     assert (training.seed, training.epochs, training.stored_epoch) == (0, 2, 2)
     assert training.device == backend.device()
     assert training.git == record.git == git_state()

@@ -14,8 +14,7 @@ def test_train_and_evaluate_completes_a_run_and_tells_how_far_it_is(
     monkeypatch.setenv("NSYNTH_CACHE", str(tmp_path / "cache"))
     heard: list[Progress] = []
     uri = train_and_evaluate(
-        f"{root}/notes/train/manifest.json",
-        f"{root}/notes/test/manifest.json",
+        {side: f"{root}/notes/{side}/manifest.json" for side in ("train", "test")},
         experiment=EXPERIMENT,
         root=str(tmp_path),
         max_dropped=1.0,
