@@ -1,10 +1,12 @@
 """The main job: data sets, both models, evaluation, report."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prefect import flow
 from prefect.runtime import flow_run
+from prefect.task_runners import ProcessPoolTaskRunner
 
 from flows.dataset import build_dataset
 from flows.parameters import (
@@ -24,6 +26,8 @@ from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import RANGE_BYTES
 from pipelines.train.experiment import Experiment, check_datasets
+from pipelines.train.lanes import lanes, usable_gpus
+from pipelines.train.plan import RunPlan
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 from tasks.report import report
 from tasks.summary import summarise_run
@@ -48,7 +52,12 @@ def _run_name() -> str:
     )
 
 
-@flow(name="retrain", flow_run_name=_run_name)
+# Processes train side by side where devices allow: a seed and a GPU are a whole process's.
+@flow(
+    name="retrain",
+    flow_run_name=_run_name,
+    task_runner=ProcessPoolTaskRunner(max_workers=2),  # type: ignore[arg-type] # as its docs have it
+)
 def retrain(
     *,
     train: Location,
@@ -140,12 +149,32 @@ def _retrain(
     heard: Sequence[decisions.Decision],
 ) -> Retrained:
     """One run of the flow, of one seed, on data sets that are there."""
+    models = experiment.models
     with decisions.heard() as own:
         plan = plan_training(validations, experiment=experiment, root=root)
-        for model in experiment.models:
-            train_model(plan, model, root=root, force="train" in force)
+        places = lanes(len(models), gpus=usable_gpus(), num_cpus=os.cpu_count() or 1)
+        if len(places) > 1:
+            own.extend(train_side_by_side(plan, root=root, force="train" in force, places=places))
+        for model in models:
+            if len(places) == 1:
+                train_model(plan, model, root=root, force="train" in force)
             evaluate(plan, model, root=root, force="evaluate" in force)
         run_uri = finish(plan)
         report_uri = report(run_uri, force="report" in force)
     summarise_run(run_uri, [*heard, *own], report=report_uri)
     return Retrained(plan.run_id, run_uri, report_uri)
+
+
+def train_side_by_side(
+    plan: RunPlan, *, root: str, force: bool, places: Sequence[str | None]
+) -> list[decisions.Decision]:
+    """Trains each model in a process of its own, on the GPU of its place if that has one.
+
+    Returns:
+      What was decided, model by model.
+    """
+    futures = [
+        train_model.submit(plan, model, root=root, force=force, gpu=gpu)
+        for model, gpu in zip(plan.experiment.models, places, strict=True)
+    ]
+    return [decision for future in futures for decision in future.result()]

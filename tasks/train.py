@@ -1,11 +1,13 @@
 """Training and evaluation as tasks, a model each: between them travel a plan and URIs."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 
 from prefect import task
 from prefect.runtime import task_run
 
-from pipelines import storage
+from pipelines import decisions, storage
+from pipelines.decisions import Decision
 from pipelines.train import backend, run
 from pipelines.train.experiment import Experiment
 from pipelines.train.forget import forget_model, forget_scores
@@ -36,17 +38,29 @@ def plan_training(
 
 
 @task(name="train", task_run_name="train {model} for {plan.experiment.epochs} epochs", **POLICY)
-def train_model(plan: RunPlan, model: str, *, root: str, force: bool) -> None:
-    """Trains one model, unless the run has it already."""
+def train_model(
+    plan: RunPlan, model: str, *, root: str, force: bool, gpu: str | None = None
+) -> Sequence[Decision]:
+    """Trains one model, unless the run has it already.
+
+    Args:
+      gpu: the only one that this process may use; it must not have used any yet.
+
+    Returns:
+      What was decided, for whom another process cannot hear.
+    """
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if force and _is_first_attempt():
         forget_model(plan, model)
-    with shown(f"train {model} {plan.run_id}") as on_progress:
+    with decisions.heard() as heard, shown(f"train {model} {plan.run_id}") as on_progress:
         run.train_model(
             plan,
             model,
             cache_dir=storage.cache_dir(root),
             on_epoch=epochs_as_progress(on_progress),
         )
+    return heard
 
 
 @task(name="evaluate", task_run_name="score {model} on the test notes", **POLICY)

@@ -85,7 +85,27 @@ def test_stages_alone_come_to_the_same_run(
         *("nsynth", "train", manifests["train"], "--test", manifests["test"]),
         *("--root", str(root), "--epochs", "1", *LENIENT[2:]),
     )
-    assert trained == {key: retrained[key] for key in ("run_id", "datasets", "models")}
+    assert trained == {key: value for key, value in retrained.items() if key != "report"}
+
+
+def test_train_out_of_fold_with_two_seeds_gives_their_spread(
+    retrained: dict[str, Any], source: Path, root: Path
+) -> None:
+    file = str(source / "nsynth-train.tfrecord")
+    manifest = run_json("nsynth", "convert", file, "--root", str(root), *LENIENT[:2])["manifest"]
+    done = run_json(
+        *("nsynth", "train", manifest, "--protocol", "grouped", "--seed", "0", "--seed", "1"),
+        *("--root", str(root), "--epochs", "1", "--model", "preliminary", *LENIENT[2:]),
+    )
+    kept = retrained["datasets"]["train"]["num_kept"] + retrained["datasets"]["train"][
+        "dropped"
+    ].get("leaked", 0)
+    assert [of["models"]["preliminary"]["num_scored"] for of in done["runs"]] == [kept, kept]
+    accuracies = [of["models"]["preliminary"]["accuracy"] for of in done["runs"]]
+    assert done["accuracy"]["preliminary"]["mean"] == pytest.approx(sum(accuracies) / 2)
+    for of in done["runs"]:
+        report = run_json("nsynth", "report", of["run_id"], "--root", str(root))["report"]
+        assert "grouped" in Path(report).read_text()
 
 
 def test_report_is_written_again_from_what_is_stored(retrained: dict[str, Any], root: Path) -> None:
@@ -153,6 +173,10 @@ def test_command_says_in_a_sentence_what_is_missing(
         ("convert", "x", "--runner", "abacus"),
         ("convert", "x", "--max-quarantined", "2"),
         ("retrain", "--train", "x"),
+        ("retrain", "--train", "x", "--test", "y", "--protocol", "grouped"),
+        ("retrain", "--train", "x", "--test", "y", "--protocol", "official"),
+        ("retrain", "--train", "x", "--test", "y", "--seed", "1", "--seed", "1"),
+        ("train", "x", "--protocol", "reference"),
         ("retrain", "--train", "x", "--test", "y", "--epochs", "0"),
         ("retrain", "--train", "x", "--test", "y", "--validation-fraction", "1.5"),
         ("retrain", "--train", "x", "--test", "y", "--model", "enormous"),

@@ -9,9 +9,9 @@ from prefect.utilities.schema_tools.validation import ValidationError
 
 from flows.cli import options
 from flows.dataset import build_dataset
-from flows.parameters import ModelName, Stage
+from flows.parameters import ModelName, Protocol, Stage
 from flows.retrain import retrain
-from pipelines.train.experiment import MODEL_NAMES, Experiment
+from pipelines.train.experiment import MODEL_NAMES, PROTOCOLS, Experiment
 
 SCHEMAS = {
     "retrain": parameter_schema(retrain).model_dump(),
@@ -28,7 +28,7 @@ def test_form_explains_each_parameter(flow: str) -> None:
 
 
 def test_form_asks_for_nothing_but_sources() -> None:
-    assert SCHEMAS["retrain"]["required"] == ["train", "test"]
+    assert SCHEMAS["retrain"]["required"] == ["train"]
     assert SCHEMAS["build-dataset"]["required"] == ["source"]
 
 
@@ -36,7 +36,7 @@ def test_form_shows_the_defaults_of_an_experiment() -> None:
     shown = {name: field.get("default") for name, field in SCHEMAS["retrain"]["properties"].items()}
     fields = Experiment().to_dict()
     common = fields.keys() & shown.keys()
-    assert len(common) == 5
+    assert len(common) == 6
     assert {name: shown[name] for name in common} == {name: fields[name] for name in common}
 
 
@@ -46,6 +46,8 @@ def test_form_shows_the_defaults_of_an_experiment() -> None:
         {},
         {"models": ["optimised"]},
         {"force": ["convert", "train"]},
+        {"protocol": "grouped", "test": None, "seeds": [0, 1, 2]},
+        {"protocol": "official", "valid": "data/valid.tfrecord"},
         {"root": "s3://bucket/prefix"},
         {"train": "sftp://host/nsynth.tfrecord"},
         {"max_dropped": 1, "epochs": 1, "validation_fraction": 0.5},
@@ -71,8 +73,13 @@ def test_server_takes_what_the_work_can_do(given: dict[str, Any]) -> None:
         {"batch_size": -1},
         {"validation_fraction": 0},
         {"validation_fraction": 1},
-        {"seed": -1},
-        {"seed": 2**32},
+        {"seeds": []},
+        {"seeds": [-1]},
+        {"seeds": [2**32]},
+        {"seeds": [1, 1]},
+        {"protocol": "lenient"},
+        {"train_fraction": 0},
+        {"train_fraction": 1.5},
         {"runner": "abacus"},
         {"max_quarantined": 2},
         {"max_dropped": -0.1},
@@ -88,3 +95,4 @@ def test_server_refuses_a_bad_value(given: dict[str, Any]) -> None:
 def test_choices_are_the_same_in_forms_and_commands() -> None:
     assert list(get_args(Stage)) == [stage.value for stage in options.Stage]
     assert get_args(ModelName) == MODEL_NAMES
+    assert get_args(Protocol) == PROTOCOLS == tuple(choice.value for choice in options.Protocol)

@@ -35,6 +35,7 @@ def table_of(probabilities: NDArray[np.float32], label: ArrayLike, **columns: An
         "label": label,
         "predicted": probabilities.argmax(axis=1),
         "verdict": pa.nulls(num, pa.string()),
+        "fold": pa.nulls(num, pa.int64()),
         "probabilities": pa.FixedSizeListArray.from_arrays(
             pa.array(probabilities.ravel(), pa.float32()), probabilities.shape[1]
         ),

@@ -78,7 +78,7 @@ def test_load_predictions_refuses_another_version(tmp_path: Path, stamp: bytes |
     metadata = None if stamp is None else {STAMP_KEY: stamp}
     pq.write_table(drawn_table(50).replace_schema_metadata(metadata), tmp_path / "p.parquet")
     found = json.loads(stamp)["evaluation_version"] if stamp and b"version" in stamp else None
-    with pytest.raises(DatasetError, match=f"expected evaluation_version 2 .* found {found};"):
+    with pytest.raises(DatasetError, match=f"expected evaluation_version 3 .* found {found};"):
         load_predictions(str(tmp_path / "p.parquet"))
 
 

@@ -33,7 +33,7 @@ RECORD = RunRecord(
     git=None,
     families=CLASSES,
     datasets={"train": VALIDATION, "test": replace(VALIDATION, manifest_digest="cc")},
-    models={"preliminary": ModelRecord(9098, [["Conv1D", [7999, 64], 192]], [TRAINING])},
+    models={"preliminary": ModelRecord(9098, [["Conv1D", [7999, 64], 192]], (TRAINING,))},
     created="2026-11-23T00:00:00+00:00",
     seconds=1.5,
 )
@@ -60,8 +60,8 @@ def test_run_record_says_in_json_what_readers_expect() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"format_version": 1}', "expected format_version 2 in .*/run.json, found 1; use the ver"),
-        ('{"format_version": 2}', "is no record of a run: KeyError"),
+        ('{"format_version": 1}', "expected format_version 3 in .*/run.json, found 1; use the ver"),
+        ('{"format_version": 3}', "is no record of a run: KeyError"),
         ("[]", "is no record of a run"),
         ("{", "is no record of a run"),
     ],

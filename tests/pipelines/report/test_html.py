@@ -155,7 +155,7 @@ def test_render_takes_families_and_models_from_the_run(tmp_path: Path) -> None:
     assert page.text.count("theremin") > 30
     assert "vocal" not in page.text
     assert "published (4,096)" not in page.text
-    assert "mini, evaluation version 2" in page.text
+    assert "mini, evaluation version 3" in page.text
 
 
 def test_render_shows_all_notes_once_where_none_was_dropped(tmp_path: Path) -> None:

@@ -53,4 +53,5 @@ def test_scorable_notes_hold_what_evaluation_asks_for(plan: RunPlan) -> None:
         "audio_digest": "digest of 41",
         "label": 1,
         "verdict": None,
+        "fold": None,
     }

@@ -55,6 +55,7 @@ def test_predictions_table_adds_the_likeliest_class() -> None:
             "audio_digest": ["c0ffee", "decade"],
             "label": [3, 9],
             "verdict": pa.array([None, "silent"], pa.string()),
+            "fold": pa.array([1, 2], pa.int64()),
         }
     )
     probabilities = np.eye(10, dtype=np.float32)[[3, 0]]

@@ -66,7 +66,7 @@ def test_plan_run_gives_a_small_plan_that_travels(plan: RunPlan) -> None:
 
 
 def test_plan_run_refuses_one_data_set_as_both(plan: RunPlan, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is named as training and as test data"):
+    with pytest.raises(ConfigError, match="is named as train and as test data"):
         planned_again(plan, tmp_path, train=plan.test)
 
 

@@ -236,8 +236,8 @@ def test_train_model_resumes_where_it_was_stopped(
 def test_stored_training_refuses_another_format(done: RunPlan) -> None:
     path = folder(done) / "training.json"
     text = path.read_text()
-    path.write_text(text.replace('"format_version": 1', '"format_version": 99'))
-    with pytest.raises(DatasetError, match=r"expected format_version 1 in .*training.json, found"):
+    path.write_text(text.replace('"format_version": 2', '"format_version": 99'))
+    with pytest.raises(DatasetError, match=r"expected format_version 2 in .*training.json, found"):
         stored_model(done, NAME)
     path.write_text(text)
 
