@@ -1,0 +1,169 @@
+"""The champions: one model a name, the highest entry of a list that is only ever added to.
+
+    <root>/registry/<model>/00001.json, 00002.json, ...
+
+A rollback is an entry too, which says the number of the one that it goes back to.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from pipelines import storage
+from pipelines.errors import ConfigError, DatasetError
+from pipelines.registry.ledger import add_record, read_ledger, record_uri
+from pipelines.registry.places import GATE, registry_uri
+
+FORMAT_VERSION: Final = 1
+
+By = Literal["flow", "hand", "rollback"]
+
+
+def now() -> str:
+    """This moment, in ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that became champion.
+
+    Attributes:
+      number: of the entry, from 1.
+      model: the name that it is champion of.
+      model_uri: of model.keras, as seen from the root.
+      model_sha256: of that file.
+      gate: digest of the gate that decided; None where none did.
+      verdict: what the gate's rule said, see `pipelines.promotion.verdict`.
+      why: the sentence of that verdict.
+      figures: of champion and challenger on the gate, as far as they were compared.
+      by: who made it champion.
+      reason: what the hand gave as one.
+      points_to: the entry that a rollback goes back to.
+      when: in ISO 8601; two entries that differ in nothing else are the same.
+    """
+
+    number: int
+    model: str
+    run_id: str
+    model_uri: str
+    model_sha256: str
+    gate: str | None
+    verdict: str
+    why: str
+    figures: Mapping[str, Any]
+    by: By
+    reason: str = ""
+    points_to: int | None = None
+    when: str = field(default_factory=now, compare=False)
+
+    @property
+    def origin(self) -> int:
+        """The number of the entry that made the same model champion first."""
+        return self.points_to or self.number
+
+
+def history(root: str, model: str) -> Sequence[Entry]:
+    """All champions of a model name, the present one last; may be empty.
+
+    Raises:
+      DatasetError: an entry is missing, damaged, or of a format that this version does not read.
+    """
+    folder = registry_uri(root, model)
+    return [
+        _entry(folder, number, dict(content))
+        for number, content in enumerate(
+            read_ledger(folder, format_version=FORMAT_VERSION), start=1
+        )
+    ]
+
+
+def champion(root: str, model: str) -> Entry | None:
+    """The present champion of a model name; None where there was never one."""
+    found = history(root, model)
+    return found[-1] if found else None
+
+
+def champions(root: str) -> Mapping[str, Entry]:
+    """The present champion of each model name that has one."""
+    names = [name for name in storage.list_folders(registry_uri(root)) if name != GATE]
+    found = {name: champion(root, name) for name in names}
+    return {name: entry for name, entry in found.items() if entry is not None}
+
+
+def crown(root: str, entry: Entry) -> Entry | None:
+    """Adds an entry; many may do so at once.
+
+    Returns:
+      The stored entry of this number where it is ours or equal to ours; None where another model
+      has taken the number, so that whoever wants it has to decide again.
+    """
+    folder = registry_uri(root, entry.model)
+    content = {key: value for key, value in asdict(entry).items() if key != "number"}
+    if add_record(folder, entry.number, content, format_version=FORMAT_VERSION):
+        return entry
+    stored = history(root, entry.model)[entry.number - 1]
+    return stored if stored == entry else None
+
+
+def roll_back(root: str, model: str, *, to: int | None = None, reason: str = "") -> Entry:
+    """Makes an earlier champion the present one again, by an entry that points back to its own.
+
+    Args:
+      to: the number of its entry; by default that of the model before the present one.
+
+    Raises:
+      ConfigError: there is no such entry, or it is of the present champion.
+    """
+    while True:
+        found = history(root, model)
+        target = _rollback_target(found, model, to)
+        entry = Entry(
+            number=len(found) + 1,
+            model=model,
+            run_id=target.run_id,
+            model_uri=target.model_uri,
+            model_sha256=target.model_sha256,
+            gate=target.gate,
+            verdict=target.verdict,
+            why=f"rolled back from entry {found[-1].number} to entry {target.number}",
+            figures=target.figures,
+            by="rollback",
+            reason=reason,
+            points_to=target.number,
+        )
+        if stored := crown(root, entry):
+            return stored
+
+
+def _rollback_target(found: Sequence[Entry], model: str, to: int | None) -> Entry:
+    if not found:
+        raise ConfigError(f"{model} has no champion to roll back from; promote a run first")
+    present = found[-1]
+    if to is None:
+        earlier = [
+            entry
+            for entry in found[: present.origin - 1]
+            if entry.model_sha256 != present.model_sha256
+        ]
+        if not earlier:
+            raise ConfigError(
+                f"no model was champion of {model} before that of run {present.run_id}; "
+                "name an entry, or promote another run"
+            )
+        return found[earlier[-1].origin - 1]
+    if not 1 <= to <= len(found):
+        raise ConfigError(f"{model} has entries from 1 to {len(found)}, not {to}; name one of them")
+    if found[to - 1].model_sha256 == present.model_sha256:
+        raise ConfigError(f"entry {to} of {model} is of the model that is its champion already")
+    return found[found[to - 1].origin - 1]
+
+
+def _entry(folder: str, number: int, content: dict[str, Any]) -> Entry:
+    content.pop("format_version")
+    try:
+        return Entry(number=number, **content)
+    except TypeError as err:
+        uri = record_uri(folder, number)
+        raise DatasetError(f"{uri} is no entry of a champion: {err}") from err

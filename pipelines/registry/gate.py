@@ -1,0 +1,175 @@
+"""The gate: notes that no promoted model trained on or was chosen by, frozen by their digest.
+
+    <root>/registry/gate/00001.json                     which notes, where their samples are
+    <root>/registry/gate/<digest>/notes.parquet         a row a note
+    <root>/registry/gate/<digest>/looks/00001.json ...  each use of it, counted
+
+The highest pointer is the gate; each is created where it is absent, and so is each look.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipelines import storage
+from pipelines.convert.plan import digest
+from pipelines.convert.shards import encode
+from pipelines.dataset import open_dataset
+from pipelines.errors import DatasetError
+from pipelines.parquet import open_parquet
+from pipelines.registry.champions import now
+from pipelines.registry.ledger import add_record, read_ledger
+from pipelines.registry.places import GATE, registry_uri, relative, resolved
+
+FORMAT_VERSION: Final = 1
+
+GATE_COLUMNS: Final = (
+    "note_str",
+    "instrument",
+    "instrument_str",
+    "instrument_source",
+    "instrument_source_str",
+    "instrument_family",
+    "instrument_family_str",
+    "pitch",
+    "velocity",
+    "audio_digest",
+)
+"""What is kept of a note beside its row: what a table of predictions says of it."""
+
+_ROW: Final = pa.field("row", pa.int64(), nullable=False)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """A frozen gate.
+
+    Attributes:
+      uri: the folder of its notes.
+      manifest_uri: of the data set that holds their samples.
+      holds_instruments: whether all notes of the gate's instruments are kept out of training, not
+        its own notes alone.
+      notes: `row` in that data set and `GATE_COLUMNS`, in the order of rows.
+    """
+
+    digest: str
+    uri: str
+    manifest_uri: str
+    manifest_digest: str
+    holds_instruments: bool
+    notes: pa.Table = field(repr=False)
+
+    @property
+    def num_instruments(self) -> int:
+        """Different instruments of its notes."""
+        return len(self.notes["instrument_str"].unique())
+
+    def holds(self, audio_digests: Sequence[str], instruments: Sequence[str]) -> NDArray[np.bool_]:
+        """Which notes a model may not train on, by their audio, and by instrument where it says so.
+
+        Args:
+          audio_digests: of each note's original samples.
+          instruments: the name of each note's instrument.
+        """
+        own = set(self.notes["audio_digest"].to_pylist())
+        names = set(self.notes["instrument_str"].to_pylist()) if self.holds_instruments else set()
+        return np.array(
+            [
+                of in own or name in names
+                for of, name in zip(audio_digests, instruments, strict=True)
+            ],
+            bool,
+        )
+
+
+def freeze_gate(
+    root: str, manifest_uri: str, rows: NDArray[np.int64], *, holds_instruments: bool
+) -> Gate:
+    """Makes notes of a data set the gate, unless there is one; returns the one that there is.
+
+    Args:
+      rows: of the notes, in the data set of the manifest.
+    """
+    dataset = open_dataset(manifest_uri)
+    rows = np.sort(rows)
+    notes = dataset.read(list(GATE_COLUMNS)).take(pa.array(rows)).add_column(0, _ROW, [rows])
+    identity = notes.select(["audio_digest", "note_str", "instrument_family"]).to_pylist()
+    content = {
+        "holds_instruments": holds_instruments,
+        "manifest": relative(root, dataset.manifest_uri),
+        "manifest_digest": dataset.manifest.manifest_digest,
+        "num_notes": len(rows),
+    }
+    name = digest([identity, holds_instruments, content["manifest_digest"]])
+    # The notes go first: where the pointer is, they are.
+    storage.create(registry_uri(root, GATE, name, "notes.parquet"), encode(notes))
+    pointer = {"digest": name, **content, "when": now()}
+    if add_record(registry_uri(root, GATE), 1, pointer, format_version=FORMAT_VERSION):
+        log.info("froze %d notes as the gate %s", len(rows), name[:12])
+    gate = current_gate(root)
+    if gate is None:
+        raise DatasetError(f"{registry_uri(root, GATE)} lost its gate; look at who removes files")
+    return gate
+
+
+def current_gate(root: str) -> Gate | None:
+    """The gate of a root; None where none is frozen yet.
+
+    Raises:
+      DatasetError: it is damaged, or of a format that this version does not read.
+    """
+    pointers = read_ledger(registry_uri(root, GATE), format_version=FORMAT_VERSION)
+    if not pointers:
+        return None
+    found = pointers[-1]
+    uri = registry_uri(root, GATE, found["digest"])
+    with open_parquet(storage.join(uri, "notes.parquet")) as file:
+        notes = file.read()
+    if notes.num_rows != found["num_notes"]:
+        raise DatasetError(
+            f"expected {found['num_notes']} notes in {uri}/notes.parquet, found {notes.num_rows}; "
+            "restore it from a backup"
+        )
+    return Gate(
+        digest=found["digest"],
+        uri=uri,
+        manifest_uri=resolved(root, found["manifest"]),
+        manifest_digest=found["manifest_digest"],
+        holds_instruments=found["holds_instruments"],
+        notes=notes,
+    )
+
+
+def looks(gate: Gate) -> Sequence[Mapping[str, Any]]:
+    """What the gate has decided so far, in order; see `look`."""
+    return read_ledger(storage.join(gate.uri, "looks"), format_version=FORMAT_VERSION)
+
+
+def look(gate: Gate, what: Mapping[str, Any]) -> int:
+    """Writes down a look at the gate before its figures are seen.
+
+    A look at the same pair of models by the same rule tells nothing new and is not counted again.
+
+    Args:
+      what: which models are looked at, and by which rule.
+
+    Returns:
+      The number of the look, from 1.
+    """
+    folder = storage.join(gate.uri, "looks")
+    while True:
+        before = looks(gate)
+        for number, known in enumerate(before, start=1):
+            if what.items() <= known.items():
+                return number
+        number = len(before) + 1
+        content = {**what, "when": now()}
+        if add_record(folder, number, content, format_version=FORMAT_VERSION):
+            return number
