@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-Action = Literal["ran", "resumed", "reused"]
+Action = Literal["ran", "resumed", "reused", "promoted", "kept champion", "refused"]
 
 
 @dataclass(frozen=True)

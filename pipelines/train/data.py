@@ -12,7 +12,8 @@ from pipelines.errors import DatasetError
 from pipelines.train.batches import Notes
 from pipelines.train.cache import cached_audio
 from pipelines.train.folds import Groups, folds, groups_of, hold_out
-from pipelines.train.plan import RunPlan, training_reasons
+from pipelines.train.gating import change_places
+from pipelines.train.plan import RunPlan, gated_training_rows, training_reasons
 from pipelines.train.residence import settle
 from pipelines.train.split import NO_LABEL, Indices, check_classes, labels_of, split, thin
 from pipelines.validate.verdicts import Validation, load_reasons
@@ -74,6 +75,11 @@ def training_rows(plan: RunPlan, fold: int | None = None) -> tuple[Indices, Indi
     else:
         inside = split(labels[rows], experiment.validation_fraction, experiment.seed)
         train, validation = (rows[part] for part in inside)
+        if plan.gate:
+            gated = gated_training_rows(plan)
+            train, validation = change_places(
+                labels, train, validation, gated=gated, seed=experiment.seed
+            )
     if experiment.train_fraction < 1:
         train = train[thin(labels[train], experiment.train_fraction, experiment.seed)]
     return train, validation

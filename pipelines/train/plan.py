@@ -1,41 +1,33 @@
 """Which run this is: found by what goes into it, so that the same work is not done twice.
 
-Planning needs no Keras: it reads verdicts and digests, and stores which notes are leaked.
+Planning needs no Keras: it reads verdicts and digests, and stores which notes are leaked and which
+belong to the gate.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
-import pyarrow as pa
+import numpy as np
 
 from pipelines import storage
 from pipelines.convert.plan import digest
-from pipelines.convert.shards import encode
-from pipelines.dataset import open_dataset
 from pipelines.errors import ConfigError, DatasetError
-from pipelines.notes import FAMILIES
 from pipelines.parquet import open_parquet
 from pipelines.train.experiment import Experiment, check_datasets
 from pipelines.train.folds import NUM_FOLDS
-from pipelines.train.leaks import leaked
-from pipelines.validate.rules import LEAKED
+from pipelines.train.gating import Gating
+from pipelines.train.kept_out import gated_notes, leaked_notes, store_notes, without
+from pipelines.train.split import Indices
+from pipelines.validate.rules import GATED, LEAKED
 from pipelines.validate.verdicts import Validation, load_reasons
 
 TRAINING_VERSION: Final = 2
 """Raised, with a line of why in CHANGELOG.md, whenever the same inputs give another model."""
 
-LEAKED_SCHEMA: Final = pa.schema(
-    [
-        pa.field("dataset", pa.string(), nullable=False),
-        pa.field("row", pa.int64(), nullable=False),
-        pa.field("note_str", pa.string(), nullable=False),
-        pa.field("audio_digest", pa.string(), nullable=False),
-    ]
-)
-"""`dataset` is `train` or `valid`; `row` is of that one."""
+_LEAKED_NOTES: Final = "leaked.parquet"
+_GATED_NOTES: Final = "gate.parquet"
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +38,13 @@ class RunPlan:
 
     Attributes:
       uri: the folder that holds the run.
-      train: verdicts on the training notes, those leaked to other data sets counted as dropped.
+      train: verdicts on the training notes, those leaked to other data sets counted as dropped, as
+        are those of a gate of whole instruments.
       valid: verdicts on the notes that choose the epoch, likewise; None where the protocol takes
         them from the training data.
       test: verdicts on the notes that are scored: in `grouped` those that train, elsewhere others.
       backend: of Keras.
+      gate: digest of the gate whose notes would train without it; None where none of them would.
     """
 
     run_id: str
@@ -60,6 +54,7 @@ class RunPlan:
     test: Validation
     experiment: Experiment
     backend: str
+    gate: str | None = None
 
     @property
     def folds(self) -> Sequence[int | None]:
@@ -90,13 +85,17 @@ def plan_run(
     root: str,
     backend: str,
     valid: Validation | None = None,
+    gating: Gating = "off",
 ) -> RunPlan:
     """Plans a run and stores, under `root`, which of its notes leak into what scores them.
+
+    A gate is part of what a run is where the run would train on a note of it, and only there.
 
     Args:
       test: None in the protocol `grouped`, which scores the training notes out of fold.
       root: the location that holds `notes/`, `runs/` and `registry/`.
       valid: notes that choose the epoch, in the protocol `official`.
+      gating: whether notes of the registry's gate are kept out of training.
 
     Raises:
       ConfigError: the protocol takes other data sets, or two of them are the same.
@@ -106,17 +105,22 @@ def plan_run(
     given = {"train": train, "valid": valid, "test": test}
     sides = {name: side for name, side in given.items() if side is not None}
     _check_distinct(sides)
+    tables = {name: leaked_notes(name, sides) for name in sides if name != "test"}
+    digests = {name: [side.manifest_digest, side.verdict_digest] for name, side in sides.items()}
+    gate, gated = gated_notes(sides, tables, experiment=experiment, root=root, gating=gating)
     run_id = digest(
         {
             "training_version": TRAINING_VERSION,
-            **{name: [side.manifest_digest, side.verdict_digest] for name, side in sides.items()},
+            **digests,
             "experiment": experiment.to_dict(),
             "backend": backend,
+            **({"gate": gate} if gate else {}),
         }
     )[:16]
     uri = storage.join(storage.absolute(root), "runs", run_id)
-    tables = {name: _leaked_notes(name, sides) for name in sides if name != "test"}
-    sides |= {name: _without(sides[name], table) for name, table in tables.items()}
+    sides |= {name: without(sides[name], LEAKED, table) for name, table in tables.items()}
+    if experiment.keeps_best_epoch:
+        sides |= {name: without(sides[name], GATED, table) for name, table in gated.items()}
     for side in sides.values():
         if not side.num_kept:
             raise DatasetError(
@@ -126,12 +130,11 @@ def plan_run(
         "run %s of %s, in %s",
         *(run_id, " and ".join(side.manifest_uri for side in sides.values()), uri),
     )
-    found = pa.concat_tables([table.select(LEAKED_SCHEMA.names) for table in tables.values()])
-    if found.num_rows:
-        log.warning(
-            "%d notes are left out: the data that score the models hold their audio", found.num_rows
-        )
-    storage.create(storage.join(uri, "leaked.parquet"), encode(found))
+    if num := store_notes(storage.join(uri, _LEAKED_NOTES), tables):
+        log.warning("%d notes are left out: the data that score the models hold their audio", num)
+    if gate:
+        num = store_notes(storage.join(uri, _GATED_NOTES), gated)
+        log.info("%d notes of the gate %s do not train", num, gate[:12])
     return RunPlan(
         run_id=run_id,
         uri=uri,
@@ -140,6 +143,7 @@ def plan_run(
         test=sides.get("test", sides["train"]),
         experiment=experiment,
         backend=backend,
+        gate=gate,
     )
 
 
@@ -150,12 +154,17 @@ def training_reasons(plan: RunPlan, dataset: str = "train") -> list[str | None]:
       dataset: the part that the data set plays.
     """
     reasons = load_reasons(plan.datasets[dataset])
-    with open_parquet(storage.join(plan.uri, "leaked.parquet")) as file:
-        found: list[dict[str, Any]] = file.read(columns=["dataset", "row"]).to_pylist()
-    for note in found:
-        if note["dataset"] == dataset:
-            reasons[note["row"]] = LEAKED
+    for row in _stored_rows(plan, _LEAKED_NOTES, dataset):
+        reasons[row] = LEAKED
+    if plan.gate and plan.experiment.keeps_best_epoch:
+        for row in _stored_rows(plan, _GATED_NOTES, dataset):
+            reasons[row] = GATED
     return reasons
+
+
+def gated_training_rows(plan: RunPlan) -> Indices:
+    """The rows of the training data whose notes the run keeps for the gate; may be empty."""
+    return np.array(_stored_rows(plan, _GATED_NOTES, "train") if plan.gate else [], np.int64)
 
 
 def _check_distinct(sides: dict[str, Validation]) -> None:
@@ -168,38 +177,7 @@ def _check_distinct(sides: dict[str, Validation]) -> None:
             )
 
 
-def _leaked_notes(name: str, sides: dict[str, Validation]) -> pa.Table:
-    """The notes of a data set whose audio a later one holds, with their row and their family."""
-    names = list(sides)
-    later = [sides[other] for other in names[names.index(name) + 1 :]]
-    scoring = [
-        audio_digest
-        for side in later
-        for audio_digest in open_dataset(side.manifest_uri)
-        .read(["audio_digest"])["audio_digest"]
-        .to_pylist()
-    ]
-    side = sides[name]
-    notes = open_dataset(side.manifest_uri).read(
-        ["note_str", "audio_digest", "instrument_family_str"]
-    )
-    reasons = leaked(notes["audio_digest"].to_pylist(), load_reasons(side), scoring)
-    rows = pa.array([row for row, reason in enumerate(reasons) if reason == LEAKED], pa.int64())
-    found = notes.take(rows).add_column(0, LEAKED_SCHEMA.field("row"), rows)
-    return found.add_column(
-        0, LEAKED_SCHEMA.field("dataset"), pa.array([name] * len(rows), pa.string())
-    )
-
-
-def _without(side: Validation, table: pa.Table) -> Validation:
-    """The verdicts with the leaked notes moved from the kept ones to the dropped ones."""
-    if not table.num_rows:
-        return side
-    kept = Counter(side.families)
-    kept.subtract(table["instrument_family_str"].to_pylist())
-    return replace(
-        side,
-        num_kept=side.num_kept - table.num_rows,
-        dropped=side.dropped | {LEAKED: table.num_rows},
-        families={family: kept[family] for family in FAMILIES if kept[family]},
-    )
+def _stored_rows(plan: RunPlan, name: str, dataset: str) -> list[int]:
+    with open_parquet(storage.join(plan.uri, name)) as file:
+        found: list[dict[str, Any]] = file.read(columns=["dataset", "row"]).to_pylist()
+    return [note["row"] for note in found if note["dataset"] == dataset]

@@ -46,6 +46,7 @@ from pipelines.train.stored import (
     to_json,
 )
 from pipelines.train.storing import store_trained
+from pipelines.train.trained import store_trained_notes
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,9 @@ def _train(
     begun = time.perf_counter()
     train, validation = training_notes(plan, cache_dir, fold=fold)
     data_seconds = time.perf_counter() - begun
+    if fold is None:
+        # Nothing that folds make is ever promoted.
+        store_trained_notes(plan, name, train.rows, validation.rows)
     trained = fit(
         model, plan.experiment, train, validation, on_epoch=on_epoch, checkpoints=checkpoints
     )

@@ -21,6 +21,9 @@ RULES_VERSION: Final = 1
 LEAKED: Final = "leaked"
 """The same audio in training and test data; needs two data sets, so that no rule here gives it."""
 
+GATED: Final = "gate"
+"""A note that decides which model is promoted, or one of its instrument; no rule here gives it."""
+
 SILENT_PEAK: Final = 1e-4
 """A note whose original samples all stay below -80 dB of full scale is silent."""
 

@@ -27,8 +27,14 @@ def plan(tmp_path: Path) -> RunPlan:
         store(tmp_path / name, rows, notes_per_shard=25)
         for name, rows in (("train", train), ("test", test))
     )
-    sides = dict(zip(("train", "test"), map(validate, manifests), strict=True))
-    return plan_run(**sides, experiment=EXPERIMENT, root=str(tmp_path), backend="tensorflow")
+    train_side, test_side = map(validate, manifests)
+    return plan_run(
+        train=train_side,
+        test=test_side,
+        experiment=EXPERIMENT,
+        root=str(tmp_path),
+        backend="tensorflow",
+    )
 
 
 def test_scorable_notes_tell_instruments_that_train_from_all_others(plan: RunPlan) -> None:

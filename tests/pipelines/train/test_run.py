@@ -35,6 +35,7 @@ FILES = (
     "model.keras",
     "labels.json",
     "history.json",
+    "trained.parquet",
     "training.json",
     "predictions.parquet",
     "metrics.json",

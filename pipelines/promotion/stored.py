@@ -1,0 +1,140 @@
+"""What a run keeps of the decision on one of its models: `<model>/promotion.json`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from pipelines import storage
+from pipelines.errors import DatasetError
+from pipelines.promotion.verdict import Outcome
+from pipelines.registry.champions import By, now
+from pipelines.registry.runs import RunRecord
+
+FORMAT_VERSION: Final = 1
+
+PROMOTION: Final = "promotion.json"
+
+
+@dataclass(frozen=True)
+class GateFigures:
+    """The gate that was asked.
+
+    Attributes:
+      digest: of it.
+      look: the number of this look at it, from 1; None where it was refused without one.
+    """
+
+    digest: str
+    num_notes: int
+    num_instruments: int
+    look: int | None
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The champion that the model was compared with.
+
+    Attributes:
+      number: of its entry in the registry.
+    """
+
+    number: int
+    run_id: str
+    model_sha256: str
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A decision on promotion.
+
+    Attributes:
+      outcome: what became of the model; a hand may promote against the rule.
+      why: one sentence.
+      by: who asked, `flow` or `hand`.
+      reason: what the hand gave as one.
+      entry: the number of the model's entry in the registry; None where it has none.
+      gate: None where there was none.
+      champion: None where there was none.
+      figures: of `pipelines.evaluate.comparison`, champion first; without one, of the model alone.
+      quality_drop: whether the model is surely worse than the champion.
+      health: what is worse with the data than in the champion's run, a phrase each.
+      is_news: whether the decision was made now, and not found.
+    """
+
+    model: str
+    run_id: str
+    model_sha256: str
+    outcome: Outcome
+    why: str
+    by: By
+    reason: str
+    margin: float
+    entry: int | None
+    gate: GateFigures | None
+    champion: Rival | None
+    figures: Mapping[str, Any]
+    quality_drop: bool
+    health: Sequence[str]
+    when: str = field(default_factory=now)
+    is_news: bool = field(default=True, compare=False)
+
+    @property
+    def alarms(self) -> list[str]:
+        """What a watcher has to know, a sentence each; empty where all is well."""
+        who = f"{self.model} of run {self.run_id}"
+        worse = [f"{who} is worse than the champion: {self.why}"] if self.quality_drop else []
+        return worse + [f"the data of {who} got worse: {phrase}" for phrase in self.health]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON knows them."""
+        content = asdict(self) | {"health": list(self.health)}
+        del content["is_news"]
+        return {"format_version": FORMAT_VERSION, **content}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Promotion":
+        """The decision of `to_dict`, which was made before."""
+        fields = {name: content[name] for name in cls.__dataclass_fields__ if name != "is_news"}
+        parts = {
+            "gate": GateFigures(**fields["gate"]) if fields["gate"] else None,
+            "champion": Rival(**fields["champion"]) if fields["champion"] else None,
+        }
+        return cls(**fields | parts, is_news=False)
+
+
+def store_promotion(run_uri: str, promotion: Promotion) -> None:
+    """Writes the decision beside the model."""
+    text = json.dumps(promotion.to_dict(), indent=1, ensure_ascii=False)
+    storage.put(storage.join(run_uri, promotion.model, PROMOTION), f"{text}\n".encode())
+
+
+def load_promotion(run_uri: str, model: str) -> Promotion | None:
+    """Reads the decision on a model of a run; None where none was made.
+
+    Raises:
+      DatasetError: it is damaged, or of a format that this version does not read.
+    """
+    uri = storage.join(run_uri, model, PROMOTION)
+    if not storage.exists(uri):
+        return None
+    try:
+        content = json.loads(storage.read(uri))
+        found = content["format_version"]
+        stored = Promotion.from_dict(content) if found == FORMAT_VERSION else None
+    except (ValueError, KeyError, TypeError) as err:
+        raise DatasetError(
+            f"{uri} is damaged: {err!r}; remove it and promote the run again"
+        ) from err
+    if stored is None:
+        raise DatasetError(
+            f"expected format_version {FORMAT_VERSION} in {uri}, found {found!r}; "
+            "use the version of this project that wrote it"
+        )
+    return stored
+
+
+def load_promotions(run_uri: str, record: RunRecord) -> list[Promotion]:
+    """The decisions on the models of a run, as far as any were made."""
+    found = (load_promotion(run_uri, model) for model in record.models)
+    return [promotion for promotion in found if promotion is not None]
