@@ -39,4 +39,6 @@ Share = Annotated[float, Ge(0), Le(1)]
 
 ProperFraction = Annotated[float, Gt(0), Lt(1)]
 
+Margin = Annotated[float, Ge(0), Lt(1)]
+
 Part = Annotated[float, Gt(0), Le(1)]

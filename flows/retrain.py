@@ -1,11 +1,13 @@
-"""The main job: data sets, both models, evaluation, report."""
+"""The main job: data sets, both models, evaluation, promotion, report."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from prefect import flow
 from prefect.runtime import flow_run
+from prefect.states import Completed
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from flows.dataset import build_dataset
@@ -13,6 +15,7 @@ from flows.parameters import (
     MIB,
     Count,
     Location,
+    Margin,
     Models,
     Part,
     ProperFraction,
@@ -25,10 +28,13 @@ from flows.parameters import (
 from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import RANGE_BYTES
+from pipelines.promotion.describe import NOT_ASKED, SEVERAL_SEEDS, promotions_markdown
+from pipelines.promotion.stored import Promotion
 from pipelines.train.experiment import Experiment, check_datasets
 from pipelines.train.lanes import lanes, usable_gpus
 from pipelines.train.plan import RunPlan
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
+from tasks.promote import promote_model, tell_watchers
 from tasks.report import report
 from tasks.summary import summarise_run
 from tasks.train import evaluate, finish, plan_training, train_model
@@ -36,11 +42,16 @@ from tasks.train import evaluate, finish, plan_training, train_model
 
 @dataclass(frozen=True)
 class Retrained:
-    """What a retraining left behind, of one seed."""
+    """What a retraining left behind, of one seed.
+
+    Attributes:
+      alarms: what a watcher has to know, a sentence each.
+    """
 
     run_id: str
     run_uri: str
     report_uri: str
+    alarms: Sequence[str] = ()
 
 
 def _run_name() -> str:
@@ -75,9 +86,11 @@ def retrain(
     range_mib: Count = RANGE_BYTES // MIB,
     max_quarantined: Share = MAX_QUARANTINED,
     max_dropped: Share = MAX_DROPPED,
+    promote: bool = True,
+    margin: Margin = 0.0,
     force: Stages = [],  # noqa: B006 - as above
 ) -> list[Retrained]:
-    """Trains and tests the models; does only what is not there yet.
+    """Trains and tests the models, and promotes them; does only what is not there yet.
 
     Args:
       train: What trains and chooses the models, such as nsynth-valid.tfrecord: a TFRecord file
@@ -104,6 +117,9 @@ def retrain(
       max_quarantined: Share of damaged records above which a conversion fails, 0 to 1.
       max_dropped: Share of defective notes above which a validation fails, 0 to 1; synth_lead does
         not count.
+      promote: Whether each model is set against the champion of its name, on notes kept for that;
+        with several seeds it is not.
+      margin: How much less accurate than the champion a new one may be, 0 to 1.
       force: Stages to do again although nothing changed.
     """
     check_datasets(protocol, valid=valid is not None, test=test is not None)
@@ -134,10 +150,24 @@ def retrain(
             for name, source in sources.items()
             if source is not None
         }
-    return [
-        _retrain(validations, experiment, root=root, force=force, heard=heard)
+    is_judged = promote and len(experiments) == 1
+    retrained = [
+        _retrain(
+            validations,
+            experiment,
+            root=root,
+            margin=margin if is_judged else None,
+            unjudged=SEVERAL_SEEDS if promote else NOT_ASKED,
+            force=force,
+            heard=heard,
+        )
         for experiment in experiments
     ]
+    if alarms := [alarm for of in retrained for alarm in of.alarms]:
+        # The work is done, so the run is no failure; its name and its message are seen first.
+        message = "; ".join(alarms)
+        return cast("list[Retrained]", Completed(data=retrained, name="Got worse", message=message))
+    return retrained
 
 
 def _retrain(
@@ -145,13 +175,25 @@ def _retrain(
     experiment: Experiment,
     *,
     root: str,
+    margin: float | None,
+    unjudged: str,
     force: Sequence[str],
     heard: Sequence[decisions.Decision],
 ) -> Retrained:
-    """One run of the flow, of one seed, on data sets that are there."""
-    models = experiment.models
+    """One run of the flow, of one seed, on data sets that are there.
+
+    Args:
+      margin: of promotion; None where nothing is to be promoted.
+      unjudged: why nothing is, then.
+    """
+    models, promotions = experiment.models, list[Promotion]()
     with decisions.heard() as own:
-        plan = plan_training(validations, experiment=experiment, root=root)
+        plan = plan_training(
+            validations,
+            experiment=experiment,
+            root=root,
+            gating="off" if margin is None else "freeze",
+        )
         places = lanes(len(models), gpus=usable_gpus(), num_cpus=os.cpu_count() or 1)
         if len(places) > 1:
             own.extend(train_side_by_side(plan, root=root, force="train" in force, places=places))
@@ -160,9 +202,16 @@ def _retrain(
                 train_model(plan, model, root=root, force="train" in force)
             evaluate(plan, model, root=root, force="evaluate" in force)
         run_uri = finish(plan)
+        if margin is not None:
+            promotions = [
+                promote_model(run_uri, model, root=root, margin=margin) for model in models
+            ]
+            tell_watchers(promotions)
         report_uri = report(run_uri, force="report" in force)
-    summarise_run(run_uri, [*heard, *own], report=report_uri)
-    return Retrained(plan.run_id, run_uri, report_uri)
+    gate = promotions_markdown(promotions) if promotions else unjudged
+    summarise_run(run_uri, [*heard, *own], report=report_uri, gate=gate)
+    alarms = tuple(alarm for promotion in promotions for alarm in promotion.alarms)
+    return Retrained(plan.run_id, run_uri, report_uri, alarms)
 
 
 def train_side_by_side(

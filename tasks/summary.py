@@ -14,11 +14,15 @@ from tasks.policy import POLICY
 
 
 @task(name="summarise-run", task_run_name="summarise the run", **POLICY)
-def summarise_run(run_uri: str, decisions: Sequence[Decision], *, report: str) -> None:
-    """Shows accuracy, promotion, what was done and why, and what became of the notes."""
+def summarise_run(run_uri: str, decisions: Sequence[Decision], *, report: str, gate: str) -> None:
+    """Shows accuracy, promotion, what was done and why, and what became of the notes.
+
+    Args:
+      gate: the verdict on promotion, in Markdown.
+    """
     create_markdown_artifact(
         key="summary",
-        markdown=summary_markdown(run_uri, decisions, report=report_link(report)),
+        markdown=summary_markdown(run_uri, decisions, report=report_link(report), gate=gate),
         description="What the run came to, and why each stage did what it did.",
     )
 

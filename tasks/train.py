@@ -11,6 +11,7 @@ from pipelines.decisions import Decision
 from pipelines.train import backend, run
 from pipelines.train.experiment import Experiment
 from pipelines.train.forget import forget_model, forget_scores
+from pipelines.train.gating import Gating
 from pipelines.train.plan import RunPlan, plan_run
 from pipelines.train.stage import epochs_as_progress
 from pipelines.validate.verdicts import Validation
@@ -20,12 +21,13 @@ from tasks.progress import shown
 
 @task(name="plan-training", task_run_name="find the run of these data and parameters", **POLICY)
 def plan_training(
-    validations: Mapping[str, Validation], *, experiment: Experiment, root: str
+    validations: Mapping[str, Validation], *, experiment: Experiment, root: str, gating: Gating
 ) -> RunPlan:
     """Names the run by what goes into it, and finds the training notes that the test data hold.
 
     Args:
       validations: of `train` and, as the protocol needs them, of `valid` and `test`.
+      gating: whether the notes of the gate are kept out of training.
     """
     return plan_run(
         train=validations["train"],
@@ -34,6 +36,7 @@ def plan_training(
         experiment=experiment,
         root=root,
         backend=backend.NAME,
+        gating=gating,
     )
 
 

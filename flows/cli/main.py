@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from flows.cli import scores, stages, stored, training
+from flows.cli import promotion, scores, stages, stored, training
 from pipelines.errors import PipelineError
 from pipelines.terminal import CONSOLE
 
@@ -28,6 +28,8 @@ _COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "report": training.report,
     "evaluate": scores.evaluate,
     "compare": scores.compare,
+    "promote": promotion.promote,
+    "rollback": promotion.rollback,
     "list": stored.list_stored,
     "verify": stored.verify,
     "quarantine": stored.quarantine,

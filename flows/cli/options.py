@@ -86,6 +86,15 @@ ProtocolOption = Annotated[
     ),
 ]
 
+Promote = Annotated[
+    bool,
+    typer.Option(help="Set each model against the champion of its name; not with several seeds."),
+]
+Margin = Annotated[
+    float,
+    typer.Option(min=0, max=0.99, help="How much less accurate than the champion it may be."),
+]
+
 ALL_MODELS: Final = [Model(name) for name in MODEL_NAMES]
 
 

@@ -6,11 +6,13 @@ import typer
 
 from flows.cli.options import Json
 from flows.cli.output import print_result, rows_table
+from flows.cli.promotion import champions_table, entry_fields
 from flows.parameters import MIB
 from pipelines import storage
 from pipelines.convert.quarantine import list_quarantined
 from pipelines.convert.verify import verify as verify_dataset
 from pipelines.errors import DatasetError
+from pipelines.registry.champions import champions
 from pipelines.registry.clean import find_abandoned, remove_abandoned
 from pipelines.registry.inventory import (
     StoredDataset,
@@ -30,10 +32,11 @@ RootArgument = Annotated[str, typer.Argument(help="Folder or URI that holds note
 
 def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
     """List data sets, runs and champions under a root."""
-    datasets, runs = list_datasets(root), list_runs(root)
+    datasets, runs, crowned = list_datasets(root), list_runs(root), champions(root)
     result = {
         "datasets": [_dataset_fields(found) for found in datasets],
         "runs": [_run_fields(found) for found in runs],
+        "champions": {model: entry_fields(entry) for model, entry in crowned.items()},
     }
     tables = [
         rows_table(
@@ -62,6 +65,8 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
             ],
         ),
     ]
+    if crowned:
+        tables.append(champions_table(crowned.values()))
     unfinished: list[StoredDataset | StoredRun] = [*datasets, *runs]
     notes = [(storage.name(found.uri), found.note) for found in unfinished if found.note]
     if notes:

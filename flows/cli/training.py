@@ -15,7 +15,9 @@ from flows.cli.options import (
     ForceStages,
     Fraction,
     Json,
+    Margin,
     Models,
+    Promote,
     Protocol,
     ProtocolOption,
     Quarantined,
@@ -27,10 +29,12 @@ from flows.cli.options import (
     experiments_of,
 )
 from flows.cli.output import drops_table, models_table, print_result, seeds_table
+from flows.cli.promotion import promotion_fields, promotions_table
 from pipelines import storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import Parameters, plan
 from pipelines.evaluate.spread import spread
+from pipelines.promotion.stored import load_promotions
 from pipelines.terminal import bars
 from pipelines.validate.verdicts import MAX_DROPPED
 
@@ -79,6 +83,8 @@ def train(
                 experiment=experiment,
                 root=root,
                 max_dropped=max_dropped,
+                # Of several seeds each has the split that it has alone, in a root without a gate.
+                gating="respect" if len(experiments) == 1 else "off",
                 on_progress=on_progress,
             )
             for experiment in experiments
@@ -120,10 +126,12 @@ def retrain(
     runner: RunnerOption = Runner.local,
     max_quarantined: Quarantined = MAX_QUARANTINED,
     max_dropped: Dropped = MAX_DROPPED,
+    promote: Promote = True,
+    margin: Margin = 0.0,
     force: ForceStages = [],  # noqa: B006 - never changed
     as_json: Json = False,
 ) -> None:
-    """Do the main job: convert, validate, train, evaluate, report.
+    """Do the main job: convert, validate, train, evaluate, promote, report.
 
     It is a Prefect flow, the same as the deployment's. Without a Prefect server (PREFECT_API_URL) a
     temporary one is used. Running it again does only what is missing. The last line is the report.
@@ -160,6 +168,8 @@ def retrain(
         runner=runner.value,
         max_quarantined=max_quarantined,
         max_dropped=max_dropped,
+        promote=promote,
+        margin=margin,
         force=[stage.value for stage in force],
     )
     results = [_run_summary(of.run_uri) | {"report": of.report_uri} for of in done]
@@ -198,6 +208,7 @@ def _run_summary(run_uri: str) -> dict[str, Any]:
     for name in record["models"]:
         metrics = json.loads(storage.read(storage.join(run_uri, name, "metrics.json")))
         models[name] = {key: metrics[key] for key in ("accuracy", "num_scored", "num_parameters")}
+    promotions = load_promotions(run_uri, list(record["models"]))
     return {
         "run_id": record["run_id"],
         "protocol": record["experiment"]["protocol"],
@@ -207,8 +218,11 @@ def _run_summary(run_uri: str) -> dict[str, Any]:
             for side, data in record["datasets"].items()
         },
         "models": models,
+        "promotion": {of.model: promotion_fields(of) for of in promotions},
     }
 
 
 def _run_tables(result: dict[str, Any]) -> list[Table]:
-    return [drops_table(result["datasets"]), models_table(result["run_id"], result["models"])]
+    tables = [drops_table(result["datasets"]), models_table(result["run_id"], result["models"])]
+    promotions = result["promotion"]
+    return [*tables, promotions_table(promotions)] if promotions else tables

@@ -1,7 +1,7 @@
 """A stored model that is, was or could be champion: where it is, what it met, how it scores."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +24,13 @@ class Candidate:
 
     Attributes:
       uri: its folder in its run.
+      model_sha256: of its model.keras.
     """
 
     run: RunRecord
     model: str
     uri: str
-
-    @property
-    def model_sha256(self) -> str:
-        """Of its model.keras."""
-        return self.run.models[self.model].trainings[0].model_sha256
+    model_sha256: str
 
     def place(self, root: str) -> str:
         """Where its model.keras is, as seen from the root."""
@@ -55,23 +52,19 @@ def candidate(run_uri: str, model: str) -> Candidate:
         raise ConfigError(
             f"run {run.run_id} has {', '.join(run.models)}, not {model}; name one of these"
         )
-    return Candidate(run, model, storage.join(run_uri, model))
+    # The protocol grouped has several, none of which is a candidate.
+    training = run.models[model].trainings[0]
+    return Candidate(run, model, storage.join(run_uri, model), training.model_sha256)
 
 
 def crowned(entry: Entry, root: str) -> Candidate:
-    """The model of a champion's entry.
+    """The model of a champion's entry, which its run may have replaced by now.
 
     Raises:
-      PipelineError: its run is gone, or holds another model now.
+      PipelineError: its run is gone.
     """
     uri = storage.parent(resolved(root, entry.model_uri))
-    found = candidate(storage.parent(uri), entry.model)
-    if found.model_sha256 != entry.model_sha256:
-        raise ConfigError(
-            f"{uri} holds another model than the one that was promoted; roll back, or promote a "
-            "run by hand"
-        )
-    return found
+    return replace(candidate(storage.parent(uri), entry.model), model_sha256=entry.model_sha256)
 
 
 def gate_of(of: Candidate, root: str) -> Gate | None:
@@ -107,7 +100,11 @@ def why_not_comparable(of: Candidate, gate: Gate, who: str) -> str | None:
 
 
 def gate_scores(of: Candidate, gate: Gate, cache_dir: Path) -> Predictions:
-    """What the model makes of the gate's notes."""
+    """What the model makes of the gate's notes.
+
+    Raises:
+      PipelineError: it was never scored on them, and is gone or another one by now.
+    """
     return score_gate(
         gate,
         of.uri,

@@ -153,27 +153,27 @@ def _ask(question: _Question, cache_dir: Path) -> Promotion:
         return _promotion(question, _refused(lack))
     if why := why_not_comparable(challenger, gate, "it"):
         return _promotion(question, _refused(why), gate=gate)
-    rival = None
+    rival, before = None, None
     if champion is not None:
         try:
             rival = crowned(champion, question.root)
             why = why_not_comparable(rival, gate, "the champion")
+            before = None if why else gate_scores(rival, gate, cache_dir)
         except PipelineError as err:
-            why = f"the champion cannot be looked at: {err}"
+            why = f"the champion cannot be compared with: {err}"
         if why:
             return _promotion(question, _refused(why), rival, gate=gate)
+    scores = gate_scores(challenger, gate, cache_dir)
     what = {
         "model": challenger.model,
         "challenger": challenger.named(),
         "champion": rival and rival.named(),
         "margin": question.margin,
     }
+    # Before any figure is seen: a look that a kill interrupts is one.
     number = look(gate, what)
-    scores = gate_scores(challenger, gate, cache_dir)
     verdict = (
-        first_verdict(scores)
-        if rival is None
-        else judge(gate_scores(rival, gate, cache_dir), scores, margin=question.margin)
+        first_verdict(scores) if before is None else judge(before, scores, margin=question.margin)
     )
     return _promotion(question, verdict, rival, gate=gate, number=number)
 

@@ -1,7 +1,7 @@
 """What a run keeps of the decision on one of its models: `<model>/promotion.json`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -9,7 +9,6 @@ from pipelines import storage
 from pipelines.errors import DatasetError
 from pipelines.promotion.verdict import Outcome
 from pipelines.registry.champions import By, now
-from pipelines.registry.runs import RunRecord
 
 FORMAT_VERSION: Final = 1
 
@@ -134,7 +133,7 @@ def load_promotion(run_uri: str, model: str) -> Promotion | None:
     return stored
 
 
-def load_promotions(run_uri: str, record: RunRecord) -> list[Promotion]:
-    """The decisions on the models of a run, as far as any were made."""
-    found = (load_promotion(run_uri, model) for model in record.models)
+def load_promotions(run_uri: str, models: Iterable[str]) -> list[Promotion]:
+    """The decisions on models of a run, as far as any were made."""
+    found = (load_promotion(run_uri, model) for model in models)
     return [promotion for promotion in found if promotion is not None]

@@ -31,9 +31,10 @@ def summary_markdown(
     parts = [
         f"# {accuracies}",
         f"Run `{plain(run.record.run_id)}`, report: {_place(report)}",
+        f"## Promotion\n\n{gate}",
+        "## Scores on the test notes",
         models_table(run),
         comparison.describe(run),
-        f"## Promotion\n\n{gate}",
         f"## What was done, and why\n\n{decisions_table(decisions)}",
         f"## What became of the notes\n\n{notes_table(run)}",
         "## Confusion matrices of the kept test notes",

@@ -8,6 +8,7 @@ from pipelines.registry.runs import RECORD
 from pipelines.train.plan import RunPlan, training_name
 from pipelines.train.resume import checkpoints_of
 from pipelines.train.stored import HISTORY, TRAINING
+from pipelines.train.trained import TRAINED
 
 
 def forget_model(plan: RunPlan, name: str) -> None:
@@ -16,7 +17,7 @@ def forget_model(plan: RunPlan, name: str) -> None:
     storage.remove(plan.model_uri(name, HISTORY))
     for training in (training_name(name, fold) for fold in plan.folds):
         # What says that the model is trained to its end goes before the model.
-        for file in (TRAINING, HISTORY, "model.keras"):
+        for file in (TRAINING, HISTORY, "model.keras", TRAINED):
             storage.remove(plan.model_uri(training, file))
         checkpoints_of(plan, training).clear()
 

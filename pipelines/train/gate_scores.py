@@ -55,7 +55,10 @@ def score_gate(
             return from_table(stored)
     data = storage.read(storage.join(model_uri, "model.keras"))
     if hashlib.sha256(data).hexdigest() != model_sha256:
-        raise DatasetError(f"{model_uri}/model.keras is damaged; train it again, or restore it")
+        raise DatasetError(
+            f"{model_uri}/model.keras is not the model that was asked for, of digest "
+            f"{model_sha256[:12]}; restore it, or promote another run by hand"
+        )
     log.info("scoring %s on %d notes of the gate", model_uri, gate.notes.num_rows)
     notes = _scorable(gate, model_uri)
     dataset = open_dataset(gate.manifest_uri)

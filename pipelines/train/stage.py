@@ -7,6 +7,7 @@ from pipelines.progress import OnProgress, Progress, ignore
 from pipelines.train import backend
 from pipelines.train.conductor import OnEpoch
 from pipelines.train.experiment import Experiment, check_datasets
+from pipelines.train.gating import Gating
 from pipelines.train.plan import plan_run
 from pipelines.train.run import evaluate_model, finish_run, train_model
 from pipelines.validate.verdicts import MAX_DROPPED, check_dropped, validate
@@ -18,6 +19,7 @@ def train_and_evaluate(
     experiment: Experiment,
     root: str,
     max_dropped: float = MAX_DROPPED,
+    gating: Gating = "off",
     on_progress: OnProgress = ignore,
 ) -> str:
     """Validates the data sets, trains each model, scores it, and closes the run.
@@ -26,6 +28,7 @@ def train_and_evaluate(
       manifests: of `train` and, as the protocol needs them, of `valid` and `test`.
       root: the location that holds `runs/`.
       max_dropped: share of defective notes above which no data set is used.
+      gating: whether the notes of the gate are kept out of training.
 
     Returns:
       The URI of the run.
@@ -41,6 +44,7 @@ def train_and_evaluate(
         experiment=experiment,
         root=root,
         backend=backend.NAME,
+        gating=gating,
     )
     cache_dir = storage.cache_dir(root)
     for name in experiment.models:

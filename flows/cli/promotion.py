@@ -1,0 +1,117 @@
+"""Champions as commands: promoted and rolled back by hand, and shown."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from flows.cli.options import Json, Margin, Model, Root
+from flows.cli.output import print_result, rows_table
+from flows.cli.scores import RunArgument
+from pipelines import storage
+from pipelines.promotion.stored import Promotion
+from pipelines.registry.champions import Entry, roll_back
+from pipelines.registry.runs import find_run, load_run
+
+Reason = Annotated[str, typer.Option(help="Why; it is stored with the champion.")]
+
+
+def promote(
+    *,
+    run: RunArgument,
+    reason: Reason,
+    models: Annotated[
+        list[Model],
+        typer.Option("--model", help="Model of the run; may be repeated.", show_default="all"),
+    ] = [],  # noqa: B006 - never changed
+    root: Root = "data",
+    margin: Margin = 0.0,
+    override: Annotated[
+        bool, typer.Option("--override", help="Promote it whatever the gate says.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Set the models of a run against the champions of their names, by hand.
+
+    The gate decides as it does at night, and each look at it is counted. With --override the model
+    is promoted in any case. The exit code is 1 where a model is not promoted.
+    """
+    run_uri = find_run(root, run)
+    wanted = [model.value for model in models] or list(load_run(run_uri).models)
+    from pipelines.promotion.promote import promote as decide  # noqa: PLC0415 - Keras costs seconds
+
+    promotions = {
+        model: decide(
+            run_uri,
+            model,
+            root=root,
+            cache_dir=storage.cache_dir(root),
+            margin=margin,
+            by="hand",
+            reason=reason,
+            override=override,
+        )
+        for model in wanted
+    }
+    result = {"promotion": {model: promotion_fields(of) for model, of in promotions.items()}}
+    tables = [promotions_table(result["promotion"])]
+    print_result(result, as_json=as_json, tables=tables)
+    if any(promotion.outcome != "promoted" for promotion in promotions.values()):
+        raise typer.Exit(1)
+
+
+def rollback(
+    *,
+    model: Annotated[Model, typer.Argument(help="The name whose champion gives way.")],
+    to: Annotated[
+        int | None,
+        typer.Option(min=1, help="The entry to go back to.", show_default="the one before"),
+    ] = None,
+    reason: Reason = "",
+    root: Root = "data",
+    as_json: Json = False,
+) -> None:
+    """Make an earlier champion the present one again; nothing is removed.
+
+    The nightly run does not promote the model that gave way again; a hand may.
+    """
+    entry = roll_back(root, model.value, to=to, reason=reason)
+    tables = [champions_table([entry])]
+    print_result({"champion": entry_fields(entry)}, as_json=as_json, tables=tables)
+
+
+def promotion_fields(promotion: Promotion) -> dict[str, Any]:
+    """What scripts read of a decision."""
+    fields = asdict(promotion)
+    shown = ("outcome", "why", "by", "entry", "gate", "champion", "quality_drop")
+    return {key: fields[key] for key in shown} | {"health": list(promotion.health)}
+
+
+def promotions_table(promotions: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A row a model."""
+    return rows_table(
+        "Promotion",
+        ("model", "verdict", "look at the gate", "why"),
+        [
+            (name, of["outcome"], (of["gate"] or {}).get("look") or "none", of["why"])
+            for name, of in promotions.items()
+        ],
+    )
+
+
+def entry_fields(entry: Entry) -> dict[str, Any]:
+    """What scripts read of a champion."""
+    fields = asdict(entry)
+    del fields["figures"]
+    return fields
+
+
+def champions_table(entries: Iterable[Entry]) -> Table:
+    """A row a champion."""
+    return rows_table(
+        "Champions",
+        ("model", "entry", "run", "by", "when", "why"),
+        [(e.model, e.number, e.run_id, e.by, e.when, e.why) for e in entries],
+    )
