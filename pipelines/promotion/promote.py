@@ -35,6 +35,8 @@ from pipelines.registry.gate import Gate, current_gate, look
 
 STAGE: Final = "promote"
 
+GROUPED: Final = "the protocol grouped measures, and leaves no model to promote"
+
 log = logging.getLogger(__name__)
 
 
@@ -89,6 +91,10 @@ def promote(
         if known is not None:
             decided(log, STAGE, model, "reused", known.why)
             return known
+        if gave_way := _gave_way(question):
+            # What the run says of its promotion then stays as it is.
+            decided(log, STAGE, model, gave_way.outcome, gave_way.why)
+            return gave_way
         ruled = _ask(question, cache_dir)
         promotion = ruled
         if override and ruled.outcome != "promoted":
@@ -145,9 +151,10 @@ def _answered(question: _Question, run_uri: str, *, override: bool) -> Promotion
 def _ask(question: _Question, cache_dir: Path) -> Promotion:
     """Asks the gate, unless something forbids it."""
     challenger, champion = question.challenger, question.champion
-    if refusal := _refusal_of_run(question):
-        return _promotion(question, refusal)
-    gate = current_gate(question.root) or gate_of(challenger, question.root)
+    gate = current_gate(question.root)
+    if challenger.run.experiment.protocol == "grouped":
+        return _promotion(question, _refused(GROUPED), gate=gate)
+    gate = gate or gate_of(challenger, question.root)
     if gate is None:
         lack = "there is no gate: no whole instruments could be kept out of training for one"
         return _promotion(question, _refused(lack))
@@ -178,19 +185,15 @@ def _ask(question: _Question, cache_dir: Path) -> Promotion:
     return _promotion(question, verdict, rival, gate=gate, number=number)
 
 
-def _refusal_of_run(question: _Question) -> Verdict | None:
-    """Why a model has no business at the gate at all; None where it may go there."""
-    challenger = question.challenger
-    if challenger.run.experiment.protocol == "grouped":
-        return _refused("the protocol grouped measures, and leaves no model to promote")
-    before = [e.number for e in question.entries if e.model_sha256 == challenger.model_sha256]
-    if before and question.by == "flow":
-        # A rollback would not outlive the night.
-        why = (
-            f"it was champion before (entry {before[-1]}) and gave way; only a hand brings it back"
-        )
-        return replace(_refused(why), outcome="kept champion")
-    return None
+def _gave_way(question: _Question) -> Promotion | None:
+    """The answer for a former champion, which would come back at night; None where it may."""
+    own = question.challenger.model_sha256
+    before = [entry.number for entry in question.entries if entry.model_sha256 == own]
+    if not before or question.by != "flow":
+        return None
+    why = f"it was champion before, by entry {before[-1]}; only a hand brings it back"
+    verdict = Verdict("kept champion", why, is_drop=False, figures={})
+    return replace(_promotion(question, verdict), is_news=False)
 
 
 def _refused(why: str) -> Verdict:

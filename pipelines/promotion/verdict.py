@@ -87,12 +87,12 @@ def judge(champion: Predictions, challenger: Predictions, *, margin: float = 0.0
             "are needed): after the first model only a hand can promote one"
         )
     elif interval[0] <= -margin:
-        outcome, why = "kept champion", f"{shown}, which does not lie above {-margin:+g}"
+        outcome, why = "kept champion", f"{shown}, which does not lie above {0 - margin:g}"
     elif lost:
         outcome = "kept champion"
         why = f"{shown}, but {', '.join(lost)} lost more than {100 * MAX_FAMILY_LOSS:g} points"
     else:
-        outcome, why = "promoted", f"{shown}, which lies above {-margin:+g}"
+        outcome, why = "promoted", f"{shown}, which lies above {0 - margin:g}"
     return Verdict(outcome, why, is_drop=is_drop, figures=found.to_dict())
 
 

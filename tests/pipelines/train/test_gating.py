@@ -27,9 +27,6 @@ LATER = [
     *TRAIN[::2],
     *((number, family) for number in range(50, 60) for family in ("bass", "organ")),
 ]
-    *TRAIN[::2],
-    *((number, family) for number in range(50, 60) for family in ("bass", "organ")),
-]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,116 @@
+"""Promotion of models that were really trained, where nothing of the test data is left to read."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.dataset import open_dataset
+from pipelines.errors import DatasetError
+from pipelines.promotion.promote import promote
+from pipelines.registry.champions import history
+from pipelines.registry.gate import Gate, current_gate, looks
+from pipelines.train import backend
+from pipelines.train.data import training_rows
+from pipelines.train.experiment import Experiment
+from pipelines.train.gate_scores import score_gate
+from pipelines.train.model_file import decode_model
+from pipelines.train.plan import RunPlan, plan_run
+from pipelines.train.run import evaluate_model, finish_run, train_model
+from pipelines.train.trained import load_trained_notes
+from pipelines.validate.verdicts import validate
+from tests.pipelines.train.tiny import commit_notes
+
+NAME = "preliminary"
+TRAIN = [(number, family) for number in range(32) for family in ("bass", "organ", "vocal")]
+TEST = [(200, "bass"), (201, "organ"), (202, "vocal")]
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> list[RunPlan]:
+    """Two complete runs under one root, the test data of which are gone."""
+    root = tmp_path_factory.mktemp("root")
+    train, test = (
+        validate(commit_notes(root, name, notes))
+        for name, notes in (("train", TRAIN), ("test", TEST))
+    )
+    plans = []
+    for seed in (0, 1):
+        plan = plan_run(
+            train=train,
+            test=test,
+            experiment=Experiment(models=(NAME,), epochs=1 + seed, batch_size=8, seed=seed),
+            root=str(root),
+            backend=backend.NAME,
+            gating="freeze",
+        )
+        train_model(plan, NAME, cache_dir=root / "cache")
+        evaluate_model(plan, NAME, cache_dir=root / "cache")
+        finish_run(plan)
+        for file in ("predictions.parquet", "metrics.json"):
+            Path(plan.model_uri(NAME, file)).unlink()
+        plans.append(plan)
+    shutil.rmtree(root / "notes" / "test")
+    return plans
+
+
+def root_of(plan: RunPlan) -> Path:
+    return Path(plan.uri).parents[1]
+
+
+def gate_under(plan: RunPlan) -> Gate:
+    found = current_gate(str(root_of(plan)))
+    assert found is not None
+    return found
+
+
+def test_runs_say_what_they_trained_on_and_no_gate_note_is_among_it(plans: list[RunPlan]) -> None:
+    gated = set(gate_under(plans[0]).notes["audio_digest"].to_pylist())
+    for plan in plans:
+        met = load_trained_notes(plan.model_uri(NAME)).to_pylist()
+        trained = [note for note in met if note["part"] == "train"]
+        assert [note["row"] for note in trained] == training_rows(plan)[0].tolist()
+        assert not gated & {note["audio_digest"] for note in trained}
+
+
+def test_promote_decides_without_any_test_data(plans: list[RunPlan]) -> None:
+    root = root_of(plans[0])
+    found = [
+        promote(plan.uri, NAME, root=str(root), cache_dir=root / "cache", margin=0.99)
+        for plan in plans
+    ]
+    # At this margin only the loss of a family could keep the champion.
+    assert found[0].outcome == "promoted"
+    assert [of.gate.look for of in found if of.gate] == [1, 2]
+    assert len(history(str(root), NAME)) == 1 + (found[1].outcome == "promoted")
+    assert len(looks(gate_under(plans[0]))) == 2
+    assert found[1].figures["num_notes"] == gate_under(plans[0]).notes.num_rows
+
+
+def test_score_gate_stores_what_the_model_answers(plans: list[RunPlan]) -> None:
+    plan, gate = plans[1], gate_under(plans[1])
+    sha = hashlib.sha256(Path(plan.model_uri(NAME, "model.keras")).read_bytes()).hexdigest()
+    cache = root_of(plan) / "cache"
+    found = score_gate(gate, plan.model_uri(NAME), model_sha256=sha, batch_size=8, cache_dir=cache)
+    dataset = open_dataset(gate.manifest_uri)
+    model = decode_model(Path(plan.model_uri(NAME, "model.keras")).read_bytes())
+    audio = dataset.audio(gate.notes["row"].to_pylist())[..., np.newaxis]
+    np.testing.assert_allclose(found.probabilities, model.predict(audio, verbose=0), atol=1e-5)
+    stored = pq.read_table(f"{gate.uri}/predictions/{sha}.parquet")
+    assert stored["note_str"].to_pylist() == gate.notes["note_str"].to_pylist()
+    assert not any(stored["instrument_seen"].to_pylist())
+
+
+def test_score_gate_refuses_another_model_than_the_one_that_is_meant(plans: list[RunPlan]) -> None:
+    plan = plans[0]
+    with pytest.raises(DatasetError, match="is not the model that was asked for, of digest 00000"):
+        score_gate(
+            gate_under(plan),
+            plan.model_uri(NAME),
+            model_sha256="0" * 64,
+            batch_size=8,
+            cache_dir=root_of(plan) / "cache",
+        )
