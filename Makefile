@@ -7,7 +7,7 @@ CASES ?= 10000
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test test-e2e lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate lock clean
+.PHONY: help setup demo up down status test test-e2e lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ status: ## what runs, waits and comes
 test: setup lint types layers unit ## everything that must hold
 
 test-e2e: setup ## the deployments on a real server and worker (minutes)
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest --timeout 900 tests/e2e
 
 lint: setup ## style and format
 	$(BIN)/ruff check --quiet .
@@ -79,6 +79,9 @@ bench-train: setup ## training through the loader against arrays in memory: make
 
 bench-evaluate: setup ## time of an evaluation, and how often its intervals hold the truth (minutes)
 	@$(BIN)/python -m tests.bench.evaluate
+
+bench-orchestration: setup ## the main job through Prefect against its stages called directly
+	@$(BIN)/python -m tests.bench.orchestration
 
 lock: ## pin the newest packages that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

@@ -14,6 +14,7 @@ from typing import Final
 
 import psutil
 
+from infra.orchestration.api import wait_for
 from infra.orchestration.settings import CHECKOUT
 
 _MARK: Final = "NSYNTH_SERVICE"
@@ -35,9 +36,11 @@ def start(name: str, command: Sequence[str], *, state: Path, env: Mapping[str, s
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    (state / "pids" / name).write_text(f"{process.pid}\n")
+    # For a moment a new process has no environment to be found by.
+    wait_for(lambda: process.poll() is not None or running(state, name) is not None, seconds=10)
     # Nobody waits for it here: it outlives this process.
     process.returncode = 0
-    (state / "pids" / name).write_text(f"{process.pid}\n")
     return process.pid
 
 
