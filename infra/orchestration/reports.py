@@ -35,7 +35,7 @@ class Reports(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))
         # A report needs no script and no other file.
-        policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+        policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
         self.send_header("Content-Security-Policy", policy)
         self.end_headers()
         self.wfile.write(page)

@@ -5,7 +5,7 @@ the report says so where that is gone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,19 +17,40 @@ from pipelines import storage
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.calibration import NUM_BINS
+from pipelines.evaluate.predictions import Predictions
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES, Scores
-from pipelines.report import captions, comparison, figures, formats, published
+from pipelines.evaluate.slices import Slice, reliability, slices
+from pipelines.notes import STORED_RATE_HZ
+from pipelines.report import captions, charts, comparison, figures, formats, published, verdict
 from pipelines.report.palette import family_colour, shade
-from pipelines.report.results import ModelResults, RunResults, load_results
+from pipelines.report.results import (
+    ModelResults,
+    RunResults,
+    load_promotions,
+    load_results,
+)
 from pipelines.report.selection import Cell, select_cells
-from pipelines.report.tables import count_rows, family_rows, parameter_rows
+from pipelines.report.sounds import original_sound, originals, stored_sound
+from pipelines.report.spectrograms import removed_share, spectrogram_image
+from pipelines.report.tables import count_rows, family_rows, most_confused, parameter_rows
 
-REPORT_VERSION: Final = 2
+REPORT_VERSION: Final = 3
 
 CLOSE_UP_SEC: Final = 0.05
 
 AudioOf = Callable[[Sequence[int]], NDArray[np.float32]]
 """float32 [len(rows), num_samples] of these rows of the test data set."""
+
+OriginalsOf = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
+"""float32 [64000] of these rows, by row; without those whose source is gone."""
+
+SHOWN_SLICES: Final = {
+    "source": "source",
+    "velocity": "velocity",
+    "pitch_octave": "MIDI pitches",
+    "fundamental": "fundamental",
+}
+"""Of `pipelines.evaluate.slices`, what the page draws, and how it is called there."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +63,20 @@ class Waveforms:
 
 @dataclass(frozen=True)
 class Sample:
-    """The one note that is shown large."""
+    """A note that stands for its family.
+
+    Attributes:
+      spectrogram: of the original, None where its source is gone.
+      stored_spectrogram: of what is stored, None where that is gone.
+      removed_share: of the original's energy, by resampling.
+    """
 
     row: int
     note_str: str
     family: str
+    spectrogram: str | None = None
+    stored_spectrogram: str | None = None
+    removed_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,21 +110,35 @@ def build_report(run_uri: str) -> str:
             )
         return dataset.audio(rows)
 
+    def originals_of(rows: Sequence[int]) -> Mapping[int, NDArray[np.float32]]:
+        return originals(open_dataset(test.manifest_uri), rows)
+
     uri = storage.join(run_uri, "report.html")
-    storage.put(uri, render(run, audio_of).encode())
+    storage.put(uri, render(run, audio_of, originals_of).encode())
     return uri
 
 
-def render(run: RunResults, audio_of: AudioOf) -> str:
+def no_originals(rows: Sequence[int]) -> Mapping[int, NDArray[np.float32]]:
+    """For a page whose sources are gone."""
+    return {}
+
+
+def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_originals) -> str:
     """The page, the same for the same run.
 
     Args:
       run: what the run stored.
       audio_of: samples of rows of the test data set; called once.
+      originals_of: the originals of these rows; called once, where `audio_of` has an answer.
     """
     classes = {model.name: _class_views(run, model) for model in run.models}
-    sample = _first_kept(run)
-    waveforms = _load_waveforms(audio_of, _rows(classes, sample))
+    samples = _first_kept(run)
+    waveforms = _load_waveforms(audio_of, _rows(classes, samples))
+    found = originals_of(list(waveforms.audio)) if waveforms.audio else {}
+    sounds = {
+        row: original_sound(found[row]) if row in found else stored_sound(audio)
+        for row, audio in waveforms.audio.items()
+    }
     return _TEMPLATE.render(
         run=run,
         record=run.record,
@@ -106,8 +150,19 @@ def render(run: RunResults, audio_of: AudioOf) -> str:
         experiment=parameter_rows(run.record.experiment),
         views={model.name: _score_views(model) for model in run.models},
         classes=classes,
-        sample=sample,
+        sample=samples[0],
+        samples=[_drawn(sample, found, waveforms) for sample in samples],
         waveforms=waveforms,
+        sounds=sounds,
+        played=set(),
+        verdict=verdict.describe(run),
+        protocol=verdict.PROTOCOLS[run.record.experiment.protocol],
+        instruments=verdict.instruments(run),
+        promotions=load_promotions(run),
+        slice_titles=SHOWN_SLICES,
+        slices={model.name: _slices(run, model) for model in run.models},
+        reliability={model.name: reliability(_kept(model)) for model in run.models},
+        confused={model.name: most_confused(model.kept, run.families) for model in run.models},
         close_up_sec=CLOSE_UP_SEC,
         min_notes=MIN_NOTES,
         min_instruments=MIN_INSTRUMENTS,
@@ -127,21 +182,51 @@ def _class_views(run: RunResults, model: ModelResults) -> list[ClassView]:
     ]
 
 
-def _first_kept(run: RunResults) -> Sample:
-    """The first kept note of the test data set, of which validation keeps one at least."""
-    # Every model of a run is tested on the same notes.
+def _kept(model: ModelResults) -> Predictions:
+    return model.predictions.take(model.predictions.kept)
+
+
+def _slices(run: RunResults, model: ModelResults) -> dict[str, list[Slice]]:
+    found = slices(_kept(model), run.families)
+    return {name: found[name] for name in SHOWN_SLICES}
+
+
+def _first_kept(run: RunResults) -> list[Sample]:
+    """The first kept note of each family, the first of all at the head."""
+    # Every model of a run is tested on the same notes, of which validation keeps one at least.
     predictions = run.models[0].predictions
-    first = int(predictions.kept.argmax())
-    return Sample(
-        row=int(predictions.row[first]),
-        note_str=predictions.note_str[first],
-        family=run.families[predictions.label[first]],
+    kept = np.flatnonzero(predictions.kept)
+    _, first = np.unique(predictions.label[kept], return_index=True)
+    return [
+        Sample(
+            row=int(predictions.row[place]),
+            note_str=predictions.note_str[place],
+            family=run.families[predictions.label[place]],
+        )
+        for place in kept[np.sort(first)]
+    ]
+
+
+def _drawn(
+    sample: Sample, found: Mapping[int, NDArray[np.float32]], waveforms: Waveforms
+) -> Sample:
+    """A family's note with its spectrograms."""
+    stored = waveforms.audio.get(sample.row)
+    drawn = None if stored is None else spectrogram_image(stored, rate_hz=STORED_RATE_HZ)
+    original = found.get(sample.row)
+    if original is None:
+        return replace(sample, stored_spectrogram=drawn)
+    return replace(
+        sample,
+        spectrogram=spectrogram_image(original),
+        stored_spectrogram=drawn,
+        removed_share=removed_share(original),
     )
 
 
-def _rows(classes: Mapping[str, Sequence[ClassView]], sample: Sample) -> list[int]:
+def _rows(classes: Mapping[str, Sequence[ClassView]], samples: Sequence[Sample]) -> list[int]:
     """The rows whose samples the page shows, ascending."""
-    rows = {sample.row}
+    rows = {sample.row for sample in samples}
     for views in classes.values():
         for cell in (cell for view in views for cell in view.cells):
             rows.update(pick.row for pick in (*cell.picks, cell.nearest) if pick)
@@ -184,6 +269,8 @@ def _environment() -> jinja2.Environment:
         "waveform": figures.draw_waveform,
         "close_up": figures.draw_close_up,
         "thumbnail": figures.draw_thumbnail,
+        "slice_chart": charts.draw_slices,
+        "reliability_chart": charts.draw_reliability,
     }
     environment.globals.update(
         drawings, colour=family_colour, shade=shade, captions=captions, formats=formats

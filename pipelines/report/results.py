@@ -10,6 +10,7 @@ from pipelines.errors import DatasetError
 from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.stored import PREDICTIONS, load_metrics
+from pipelines.promotion.stored import Promotion, load_promotion
 from pipelines.registry.runs import RunRecord, load_run
 from pipelines.report.published import PUBLISHED, Layer, PublishedModel
 
@@ -46,6 +47,7 @@ class ModelResults:
 class RunResults:
     """A complete run: its record, and its models from small to large."""
 
+    uri: str
     record: RunRecord
     models: Sequence[ModelResults]
 
@@ -65,7 +67,13 @@ def load_results(run_uri: str) -> RunResults:
     record = load_run(run_uri)
     models = [_load_model(run_uri, record, name) for name in record.models]
     models.sort(key=lambda model: (model.num_parameters, model.name))
-    return RunResults(record, tuple(models))
+    return RunResults(run_uri, record, tuple(models))
+
+
+def load_promotions(run: RunResults) -> Mapping[str, Promotion]:
+    """What became of the models that were set against a champion, by name."""
+    found = {model.name: load_promotion(run.uri, model.name) for model in run.models}
+    return {name: promotion for name, promotion in found.items() if promotion}
 
 
 def _load_model(run_uri: str, record: RunRecord, name: str) -> ModelResults:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipelines.evaluate.scores import Scores
 from pipelines.report.formats import plain
 from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
@@ -24,6 +25,23 @@ def count_rows(datasets: Mapping[str, Validation]) -> list[Row]:
 def family_rows(datasets: Mapping[str, Validation]) -> list[Row]:
     """Kept notes by family."""
     return _rows("", [d.families for d in datasets.values()])
+
+
+def most_confused(
+    scores: Scores, families: Sequence[str], *, num: int = 5
+) -> list[tuple[str, str, int, float]]:
+    """The pairs that a model confuses most: true family, predicted one, notes, share of the true.
+
+    Args:
+      num: pairs at most; none has no note.
+    """
+    pairs = [
+        (families[true], families[predicted], number, number / sum(row))
+        for true, row in enumerate(scores.confusion_matrix)
+        for predicted, number in enumerate(row)
+        if number and true != predicted
+    ]
+    return sorted(pairs, key=lambda pair: -pair[2])[:num]
 
 
 def parameter_rows(experiment: Experiment) -> list[tuple[str, str]]:

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,13 +11,13 @@ from infra.sample.splits import write_splits
 from pipelines.convert.job import convert
 from pipelines.convert.manifest import Manifest
 from pipelines.errors import ShardError
-from pipelines.notes import CLASSES
+from pipelines.notes import CLASSES, NUM_SOURCE_SAMPLES
 from pipelines.report import formats
 from pipelines.report.html import build_report, render
 from pipelines.report.results import load_results
 from tests.pipelines.report.run_folder import audio_of, write_run
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "img"}
 
 
 class Page(HTMLParser):
@@ -115,6 +116,23 @@ def test_render_shows_intervals_and_says_where_notes_are_too_few(tmp_path: Path)
     assert text.count("95 % interval too few too few notes scored 19 19") == 1
 
 
+def test_render_has_one_player_for_each_note_that_it_shows(source: str) -> None:
+    page = Page(source)
+    players = [value for name, value in page.attributes if name == "id" and "note-" in str(value)]
+    assert page.tags.count("audio") == len(players) == len(set(players)) > 40
+    links = [value for name, value in page.attributes if name == "href" and "#note-" in str(value)]
+    assert {str(link)[1:] for link in links} <= set(players)
+
+
+def test_render_plays_originals_where_they_are_found(tmp_path: Path) -> None:
+    run = load_results(write_run(tmp_path))
+    original = np.zeros(NUM_SOURCE_SAMPLES, np.float32)
+    text = render(run, audio_of, lambda rows: dict.fromkeys(rows, original))
+    assert "stored signal</p>" not in text
+    assert "of the energy is above 1 kHz" in text
+    assert "stored signal</p>" in render(run, audio_of)
+
+
 def test_render_draws_curves_a_note_and_thumbnails(source: str) -> None:
     drawings = [value for name, value in Page(source).attributes if name == "aria-label"]
     assert drawings.count("loss of training and validation by epoch") == 2
@@ -126,13 +144,16 @@ def test_render_draws_curves_a_note_and_thumbnails(source: str) -> None:
 
 def test_render_needs_no_script_and_no_other_file(source: str) -> None:
     page = Page(source)
-    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
-    assert not [name for name, _ in page.attributes if name == "src" or name.startswith("on")]
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    sources = [value or "" for name, value in page.attributes if name == "src"]
+    assert len(sources) > 50
+    assert all(re.match("data:(image/png|audio/mpeg);base64,", source) for source in sources)
     loads = [value for name, value in page.attributes if name == "xlink:href"]
     assert all(value and value.startswith("#") for value in loads)
     assert "url(http" not in source
     assert "@import" not in source
-    assert len(source) < 2_000_000
+    assert len(source) < 8_000_000
 
 
 def test_render_is_the_same_each_time(tmp_path: Path, source: str) -> None:
@@ -181,7 +202,7 @@ def test_render_asks_for_samples_once_and_of_shown_notes_only(tmp_path: Path) ->
     render(load_results(write_run(tmp_path, num_notes=600, note_str=note_str)), listening)
     (rows,) = asked
     assert list(rows) == sorted(set(rows))
-    assert len(rows) <= 2 * len(CLASSES) * 4 * 2 + 1
+    assert len(rows) <= 2 * len(CLASSES) * 4 * 2 + len(CLASSES)
 
 
 def test_render_says_so_where_samples_are_gone(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Notes as a page can play them: compressed, inside the page, a whole note each."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from scipy import signal
+
+from pipelines.convert.originals import read_original
+from pipelines.dataset import Dataset
+from pipelines.notes import SAMPLE_RATE_HZ, STORED_RATE_HZ
+
+Audio = NDArray[np.float32]
+
+_COMPRESSION: Final = 0.75
+"""About ten kilobytes a note, which a loudspeaker of a laptop does not tell from the original."""
+
+_LEAST_RATE_HZ: Final = 8_000
+"""The lowest rate that browsers play MP3 at without a stutter."""
+
+_READERS: Final = 8
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A note to play.
+
+    Attributes:
+      uri: a `data:` URI.
+      is_original: whether it is what was recorded, or the stored signal, which ends at 1 kHz.
+    """
+
+    uri: str
+    is_original: bool
+
+
+def encode(audio: Audio, rate_hz: int) -> str:
+    """Samples as MP3 in a `data:` URI.
+
+    Args:
+      audio: float32 [num_samples]; what lies outside [-1, 1] is scaled down.
+    """
+    peak = max(1.0, float(np.abs(audio).max()))
+    data = io.BytesIO()
+    soundfile.write(data, audio / peak, rate_hz, format="MP3", compression_level=_COMPRESSION)
+    return f"data:audio/mpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def original_sound(audio: Audio) -> Sound:
+    """The original of a note, float32 [64000]."""
+    return Sound(encode(audio, SAMPLE_RATE_HZ), is_original=True)
+
+
+def stored_sound(audio: Audio) -> Sound:
+    """The stored signal of a note, float32 [8000]."""
+    num_samples = len(audio) * _LEAST_RATE_HZ // STORED_RATE_HZ
+    return Sound(encode(signal.resample(audio, num_samples), _LEAST_RATE_HZ), is_original=False)
+
+
+def originals(dataset: Dataset, rows: Sequence[int]) -> Mapping[int, Audio]:
+    """The originals of some notes, by row; without those whose source is gone.
+
+    Args:
+      rows: their numbers in the data set.
+    """
+    columns = dataset.read(["source_file", "source_offset", "note_str"]).take(list(rows))
+    notes = columns.to_pylist()
+    with ThreadPoolExecutor(_READERS) as pool:
+        found = pool.map(lambda note: read_original(dataset.manifest.sources, **note), notes)
+        return {row: audio for row, audio in zip(rows, found, strict=True) if audio is not None}
