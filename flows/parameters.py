@@ -23,7 +23,7 @@ Models = Annotated[list[ModelName], MinLen(1), Field(json_schema_extra={"uniqueI
 
 Runner = Literal["local"]
 
-Stage = Literal["convert", "validate", "train", "evaluate", "report"]
+Stage = Literal["convert", "validate", "train", "evaluate", "analyse", "report"]
 
 Stages = Annotated[list[Stage], Field(json_schema_extra={"uniqueItems": True})]
 

@@ -34,6 +34,7 @@ from pipelines.train.experiment import Experiment, check_datasets
 from pipelines.train.lanes import lanes, usable_gpus
 from pipelines.train.plan import RunPlan
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
+from tasks.analyse import analyse
 from tasks.promote import promote_model, tell_watchers
 from tasks.report import report
 from tasks.summary import summarise_run
@@ -202,6 +203,7 @@ def _retrain(
                 train_model(plan, model, root=root, force="train" in force)
             evaluate(plan, model, root=root, force="evaluate" in force)
         run_uri = finish(plan)
+        analyse(plan, force="analyse" in force)
         if margin is not None:
             promotions = [
                 promote_model(run_uri, model, root=root, margin=margin) for model in models

@@ -38,6 +38,7 @@ class Stage(StrEnum):
     validate = "validate"
     train = "train"
     evaluate = "evaluate"
+    analyse = "analyse"
     report = "report"
 
 

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.analysis.stage import FEATURES_FILE, analyse, load_features
+from pipelines.decisions import heard
+from pipelines.evaluate.predictions import from_table
+from pipelines.parquet import open_parquet
+from pipelines.train.experiment import Experiment
+from pipelines.train.plan import RunPlan, plan_run
+from pipelines.train.run import evaluate_model, train_model
+from pipelines.validate.verdicts import validate
+from tests.pipelines.train.tiny import commit_notes
+
+FAMILIES = ("bass", "brass", "flute")
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> RunPlan:
+    """A run that trained and was scored."""
+    root = tmp_path_factory.mktemp("root")
+    sides = {
+        name: validate(commit_notes(root, name, [(first + i, FAMILIES[i % 3]) for i in range(num)]))
+        for name, first, num in (("train", 0, 24), ("test", 100, 9))
+    }
+    plan = plan_run(
+        train=sides["train"],
+        test=sides["test"],
+        experiment=Experiment(models=("preliminary",), epochs=1, batch_size=8),
+        root=str(root),
+        backend="tensorflow",
+    )
+    train_model(plan, "preliminary", cache_dir=root / "cache")
+    evaluate_model(plan, "preliminary", cache_dir=root / "cache")
+    return plan
+
+
+def test_analyse_scores_each_feature_and_the_model_on_the_kept_notes(plan: RunPlan) -> None:
+    scores = {of["feature"]: of for of in analyse(plan, force=True)["scores"]}
+    assert list(scores) == [
+        *("none", "pitch", "velocity", "source", "qualities", "metadata"),
+        *("spectrum", "audio, preliminary"),
+    ]
+    with open_parquet(plan.model_uri("preliminary", "predictions.parquet")) as file:
+        predictions = from_table(file.read())
+    right = predictions.correct[predictions.kept]
+    assert scores["audio, preliminary"]["accuracy"] == pytest.approx(right.mean())
+    assert {of["num_notes"] for of in scores.values()} == {int(predictions.kept.sum())}
+    commonest = np.bincount(predictions.label[predictions.kept]).max() / len(right)
+    assert scores["none"]["accuracy"] <= commonest
+    assert scores["none"]["is_constant"]
+
+
+def test_analyse_is_reused_until_forced(plan: RunPlan) -> None:
+    first = analyse(plan, force=True)
+    with heard() as decisions:
+        assert analyse(plan) == first
+        assert analyse(plan, force=True) == first
+    assert [of.action for of in decisions] == ["reused", "ran"]
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"analysis_version": 1}'])
+def test_load_features_takes_damaged_scores_for_none(tmp_path: Path, damage: str) -> None:
+    (tmp_path / FEATURES_FILE).write_text(damage)
+    assert load_features(str(tmp_path)) is None
+
+
+def test_load_features_of_a_run_without_them_is_none(tmp_path: Path) -> None:
+    assert load_features(str(tmp_path)) is None
