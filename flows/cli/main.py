@@ -26,6 +26,7 @@ _COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "validate": stages.validate,
     "train": training.train,
     "report": training.report,
+    "index": training.index,
     "evaluate": scores.evaluate,
     "compare": scores.compare,
     "promote": promotion.promote,
