@@ -11,7 +11,8 @@ import numpy as np
 from pipelines import storage
 from pipelines.analysis.features import COLUMNS, FEATURES, Floats, band_levels, metadata
 from pipelines.analysis.predict import (
-    NUM_ROUNDS,
+    MIN_LEAF,
+    NUM_TREES,
     SEED,
     FeatureScore,
     Ints,
@@ -69,7 +70,12 @@ def analyse(plan: RunPlan, *, force: bool = False) -> dict[str, Any]:
     content = {
         "analysis_version": ANALYSIS_VERSION,
         "of": stamp,
-        "method": {"num_rounds": NUM_ROUNDS, "seed": SEED, "max_train": MAX_TRAIN},
+        "method": {
+            "num_trees": NUM_TREES,
+            "min_leaf": MIN_LEAF,
+            "seed": SEED,
+            "max_train": MAX_TRAIN,
+        },
         "scores": [of.to_dict() for of in scores],
     }
     storage.put(uri, (json.dumps(content, indent=1) + "\n").encode())
