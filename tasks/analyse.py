@@ -3,6 +3,7 @@
 from prefect import task
 
 from pipelines.analysis import stage
+from pipelines.analysis.stored import FEATURES_FILE
 from pipelines.train.plan import RunPlan
 from tasks.policy import POLICY
 
@@ -11,4 +12,4 @@ from tasks.policy import POLICY
 def analyse(plan: RunPlan, *, force: bool) -> str:
     """Stores how far each feature predicts the family, unless that is there; returns its URI."""
     stage.analyse(plan, force=force)
-    return plan.model_uri(stage.FEATURES_FILE)
+    return plan.model_uri(FEATURES_FILE)

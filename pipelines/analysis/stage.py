@@ -20,6 +20,7 @@ from pipelines.analysis.predict import (
     is_constant,
     predict,
 )
+from pipelines.analysis.stored import ANALYSIS_VERSION, FEATURES_FILE, load_features
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.decisions import decided
 from pipelines.errors import DatasetError
@@ -29,11 +30,6 @@ from pipelines.train.data import fold_rows, training_rows
 from pipelines.train.plan import RunPlan
 from pipelines.train.split import labels_of, thin
 from pipelines.validate.verdicts import Validation
-
-FEATURES_FILE: Final = "features.json"
-
-ANALYSIS_VERSION: Final = 1
-"""Raised whenever the same run would give other scores."""
 
 MAX_TRAIN: Final = 3_000
 """Training notes that a classifier meets; of more, a stratified part."""
@@ -80,20 +76,6 @@ def analyse(plan: RunPlan, *, force: bool = False) -> dict[str, Any]:
     }
     storage.put(uri, (json.dumps(content, indent=1) + "\n").encode())
     return content
-
-
-def load_features(run_uri: str) -> dict[str, Any] | None:
-    """What `analyse` stored of a run; None where it stored nothing that this version reads."""
-    uri = storage.join(run_uri, FEATURES_FILE)
-    if not storage.exists(uri):
-        return None
-    try:
-        content: dict[str, Any] = json.loads(storage.read(uri))
-        is_known = content["analysis_version"] == ANALYSIS_VERSION and content["of"] is not None
-    except (ValueError, KeyError, TypeError):
-        log.warning("%s is damaged; the features are scored again", uri)
-        return None
-    return content if is_known else None
 
 
 def _stamp(plan: RunPlan) -> list[str]:

@@ -4,8 +4,8 @@ They are written here, not by matplotlib, since they are lines and dots whose te
 page into the dark.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from markupsafe import Markup, escape
 
@@ -13,7 +13,7 @@ from pipelines.evaluate.slices import Slice
 
 _WIDTH: Final = 420
 _ROW: Final = 22
-_LEFT: Final = 110
+_LEFT: Final = 130
 _RIGHT: Final = 70
 _SIDE: Final = 240
 _MARGIN: Final = 34
@@ -42,6 +42,23 @@ def draw_slices(slices: Sequence[Slice], title: str) -> Markup:
             Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="4"/>').format(_x(of.accuracy), y)
         )
     return Markup("").join([*parts, Markup("</svg>")])
+
+
+def draw_features(scores: Sequence[Mapping[str, Any]]) -> Markup:
+    """Accuracy of each feature, as features.json has them; drawn like slices."""
+    found = [
+        Slice(
+            name=of["feature"],
+            num_notes=of["num_notes"],
+            num_instruments=of["num_instruments"],
+            num_correct=round(of["accuracy"] * of["num_notes"]),
+            too_few=False,
+            accuracy=of["accuracy"],
+            intervals={"accuracy": tuple(of["interval"])} if of["interval"] else {},
+        )
+        for of in scores
+    ]
+    return draw_slices(found, "feature")
 
 
 def draw_reliability(bins: Sequence[Slice]) -> Markup:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import storage
+from pipelines.analysis.stored import load_features
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.calibration import NUM_BINS
@@ -34,7 +35,7 @@ from pipelines.report.sounds import original_sound, originals, stored_sound
 from pipelines.report.spectrograms import removed_share, spectrogram_image
 from pipelines.report.tables import count_rows, family_rows, most_confused, parameter_rows
 
-REPORT_VERSION: Final = 3
+REPORT_VERSION: Final = 4
 
 CLOSE_UP_SEC: Final = 0.05
 
@@ -156,6 +157,7 @@ def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_or
         sounds=sounds,
         played=set(),
         verdict=verdict.describe(run),
+        features=load_features(run.uri),
         protocol=verdict.PROTOCOLS[run.record.experiment.protocol],
         instruments=verdict.instruments(run),
         promotions=load_promotions(run),
@@ -270,6 +272,7 @@ def _environment() -> jinja2.Environment:
         "close_up": figures.draw_close_up,
         "thumbnail": figures.draw_thumbnail,
         "slice_chart": charts.draw_slices,
+        "feature_chart": charts.draw_features,
         "reliability_chart": charts.draw_reliability,
     }
     environment.globals.update(

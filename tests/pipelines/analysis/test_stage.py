@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.analysis.stage import FEATURES_FILE, analyse, load_features
+from pipelines.analysis.stage import analyse
+from pipelines.analysis.stored import FEATURES_FILE, load_features
 from pipelines.decisions import heard
 from pipelines.evaluate.predictions import from_table
 from pipelines.parquet import open_parquet

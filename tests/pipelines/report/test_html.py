@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -8,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from infra.sample.splits import write_splits
+from pipelines.analysis.stored import ANALYSIS_VERSION, FEATURES_FILE
 from pipelines.convert.job import convert
 from pipelines.convert.manifest import Manifest
 from pipelines.errors import ShardError
@@ -131,6 +133,25 @@ def test_render_plays_originals_where_they_are_found(tmp_path: Path) -> None:
     assert "stored signal</p>" not in text
     assert "of the energy is above 1 kHz" in text
     assert "stored signal</p>" in render(run, audio_of)
+
+
+def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
+    uri = write_run(tmp_path)
+    assert (
+        "Not measured: this run was not made by the main job"
+        in Page(render(load_results(uri), audio_of)).text
+    )
+    score = {"num_notes": 57, "num_instruments": 57, "is_constant": False, "interval": [0.1, 0.4]}
+    content = {
+        "analysis_version": ANALYSIS_VERSION,
+        "of": [],
+        "method": {"max_train": 3000},
+        "scores": [score | {"feature": "pitch", "accuracy": 0.25}],
+    }
+    (tmp_path / FEATURES_FILE).write_text(json.dumps(content))
+    page = Page(render(load_results(uri), audio_of))
+    assert "pitch 0.2500 0.1000 to 0.4000" in page.text
+    assert "accuracy by feature" in [value for _, value in page.attributes]
 
 
 def test_render_draws_curves_a_note_and_thumbnails(source: str) -> None:
