@@ -5,11 +5,9 @@ the report says so where that is gone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +19,6 @@ from pipelines.evaluate.calibration import NUM_BINS
 from pipelines.evaluate.predictions import Predictions
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES, Scores
 from pipelines.evaluate.slices import Slice, reliability, slices
-from pipelines.notes import STORED_RATE_HZ
 from pipelines.report import captions, charts, comparison, figures, formats, published, verdict
 from pipelines.report.palette import family_colour, shade
 from pipelines.report.results import (
@@ -30,10 +27,11 @@ from pipelines.report.results import (
     load_promotions,
     load_results,
 )
+from pipelines.report.samples import Sample, drawn, first_kept
 from pipelines.report.selection import Cell, select_cells
 from pipelines.report.sounds import original_sound, originals, stored_sound
-from pipelines.report.spectrograms import removed_share, spectrogram_image
 from pipelines.report.tables import count_rows, family_rows, most_confused, parameter_rows
+from pipelines.report.templates import template
 
 REPORT_VERSION: Final = 4
 
@@ -60,24 +58,6 @@ class Waveforms:
 
     audio: Mapping[int, NDArray[np.float32]]
     missing: str
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A note that stands for its family.
-
-    Attributes:
-      spectrogram: of the original, None where its source is gone.
-      stored_spectrogram: of what is stored, None where that is gone.
-      removed_share: of the original's energy, by resampling.
-    """
-
-    row: int
-    note_str: str
-    family: str
-    spectrogram: str | None = None
-    stored_spectrogram: str | None = None
-    removed_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +113,7 @@ def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_or
       originals_of: the originals of these rows; called once, where `audio_of` has an answer.
     """
     classes = {model.name: _class_views(run, model) for model in run.models}
-    samples = _first_kept(run)
+    samples = first_kept(run)
     waveforms = _load_waveforms(audio_of, _rows(classes, samples))
     found = originals_of(list(waveforms.audio)) if waveforms.audio else {}
     sounds = {
@@ -152,7 +132,7 @@ def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_or
         views={model.name: _score_views(model) for model in run.models},
         classes=classes,
         sample=samples[0],
-        samples=[_drawn(sample, found, waveforms) for sample in samples],
+        samples=[drawn(sample, found, waveforms.audio) for sample in samples],
         waveforms=waveforms,
         sounds=sounds,
         played=set(),
@@ -193,39 +173,6 @@ def _slices(run: RunResults, model: ModelResults) -> dict[str, list[Slice]]:
     return {name: found[name] for name in SHOWN_SLICES}
 
 
-def _first_kept(run: RunResults) -> list[Sample]:
-    """The first kept note of each family, the first of all at the head."""
-    # Every model of a run is tested on the same notes, of which validation keeps one at least.
-    predictions = run.models[0].predictions
-    kept = np.flatnonzero(predictions.kept)
-    _, first = np.unique(predictions.label[kept], return_index=True)
-    return [
-        Sample(
-            row=int(predictions.row[place]),
-            note_str=predictions.note_str[place],
-            family=run.families[predictions.label[place]],
-        )
-        for place in kept[np.sort(first)]
-    ]
-
-
-def _drawn(
-    sample: Sample, found: Mapping[int, NDArray[np.float32]], waveforms: Waveforms
-) -> Sample:
-    """A family's note with its spectrograms."""
-    stored = waveforms.audio.get(sample.row)
-    drawn = None if stored is None else spectrogram_image(stored, rate_hz=STORED_RATE_HZ)
-    original = found.get(sample.row)
-    if original is None:
-        return replace(sample, stored_spectrogram=drawn)
-    return replace(
-        sample,
-        spectrogram=spectrogram_image(original),
-        stored_spectrogram=drawn,
-        removed_share=removed_share(original),
-    )
-
-
 def _rows(classes: Mapping[str, Sequence[ClassView]], samples: Sequence[Sample]) -> list[int]:
     """The rows whose samples the page shows, ascending."""
     rows = {sample.row for sample in samples}
@@ -258,15 +205,9 @@ def _score_views(model: ModelResults) -> list[tuple[str, Scores | published.Publ
     return views
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    drawings: dict[str, Callable[..., Any]] = {
+_TEMPLATE: Final = template(
+    "report.html.j2",
+    {
         "curves": figures.draw_curves,
         "waveform": figures.draw_waveform,
         "close_up": figures.draw_close_up,
@@ -274,11 +215,9 @@ def _environment() -> jinja2.Environment:
         "slice_chart": charts.draw_slices,
         "feature_chart": charts.draw_features,
         "reliability_chart": charts.draw_reliability,
-    }
-    environment.globals.update(
-        drawings, colour=family_colour, shade=shade, captions=captions, formats=formats
-    )
-    return environment
-
-
-_TEMPLATE: Final = _environment().get_template("report.html.j2")
+        "colour": family_colour,
+        "shade": shade,
+        "captions": captions,
+        "formats": formats,
+    },
+)

@@ -3,10 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
-
-import jinja2
 
 from pipelines import storage
 from pipelines.errors import PipelineError
@@ -15,6 +12,7 @@ from pipelines.evaluate.stored import load_metrics
 from pipelines.registry.inventory import StoredRun, list_runs
 from pipelines.report import formats
 from pipelines.report.sparkline import draw_sparkline
+from pipelines.report.templates import template
 
 INDEX: Final = "index.html"
 
@@ -86,16 +84,4 @@ def _model(run_uri: str, name: str) -> ModelRow:
     return ModelRow(name, Scores.from_dict(load_metrics(uri)), courses)
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(formats=formats, spark=draw_sparkline)
-    return environment
-
-
-_TEMPLATE: Final = _environment().get_template("index.html.j2")
+_TEMPLATE: Final = template("index.html.j2", {"formats": formats, "spark": draw_sparkline})
