@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.train import backend
 from pipelines.train.experiment import Experiment
 from pipelines.train.plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
@@ -43,5 +44,5 @@ def plan(root: Path, tmp_path: Path) -> RunPlan:
         test=validate(f"{root}/notes/test/manifest.json"),
         experiment=EXPERIMENT,
         root=str(tmp_path),
-        backend="tensorflow",
+        backend=backend.NAME,
     )

@@ -16,9 +16,9 @@ from pipelines.train.experiment import Experiment
 from pipelines.train.stage import train_and_evaluate
 
 root, runs, experiment = sys.argv[1:]
-manifests = [f"{root}/notes/{name}/manifest.json" for name in ("train", "test")]
+manifests = {name: f"{root}/notes/{name}/manifest.json" for name in ("train", "test")}
 experiment = Experiment.from_dict(json.loads(experiment))
-print(train_and_evaluate(*manifests, experiment=experiment, root=runs, max_dropped=1.0))
+print(train_and_evaluate(manifests, experiment=experiment, root=runs, max_dropped=1.0))
 """
 
 

@@ -52,7 +52,7 @@ def test_plan_run_names_another_run_for_other_inputs(plan: RunPlan, tmp_path: Pa
     changes: list[dict[str, object]] = [
         {"experiment": replace(plan.experiment, seed=1)},
         {"experiment": replace(plan.experiment, epochs=3)},
-        {"backend": "jax"},
+        {"backend": "another"},
         {"train": replace(plan.test), "test": validate(plan.train.manifest_uri)},
     ]
     ids = {planned_again(plan, tmp_path, **change).run_id for change in changes}
