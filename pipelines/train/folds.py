@@ -115,6 +115,43 @@ def hold_out(
     return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 
+def draw_groups(
+    labels: NDArray[np.int64], groups: Groups, *, fraction: float, seed: int
+) -> Indices:
+    """Whole groups of each family: a fraction of its notes at least, and never all of them.
+
+    With few instruments a family gives more than the fraction, since one instrument is the least;
+    a family of one group gives none.
+
+    Args:
+      labels: int64 [num_notes], in [0, 10).
+      groups: int64 [num_notes].
+
+    Returns:
+      Positions of the drawn notes, ascending.
+
+    Raises:
+      DatasetError: no family has a group to spare.
+    """
+    order = np.random.PCG64(seed).random_raw(int(groups.max()) + 1)
+    drawn = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        own = labels == label
+        for group in sorted(np.unique(groups[own]), key=lambda of: order[of]):
+            if drawn[own].sum() >= fraction * own.sum():
+                break
+            more = drawn | (groups == group)
+            # A group that shares waveforms may hold instruments of several families.
+            if np.isin(labels[more], labels[~more]).all():
+                drawn = more
+    if not drawn.any():
+        raise DatasetError(
+            f"no instrument of the {len(labels)} notes can be kept out of training: each family "
+            "has one only; add instruments, or choose another protocol"
+        )
+    return np.flatnonzero(drawn)
+
+
 def _parts(labels: NDArray[np.int64], groups: Groups, num_parts: int, seed: int) -> list[Indices]:
     """Parts of whole groups, each with nearly the same share of each family."""
     splitter = StratifiedGroupKFold(num_parts, shuffle=True, random_state=seed)

@@ -16,7 +16,7 @@ from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError
 from pipelines.registry.gate import Gate, current_gate, freeze_gate
 from pipelines.train.experiment import Experiment
-from pipelines.train.folds import groups_of, hold_out
+from pipelines.train.folds import draw_groups, groups_of
 from pipelines.train.split import NO_LABEL, Indices, labels_of, split
 from pipelines.validate.verdicts import Validation
 
@@ -24,7 +24,7 @@ Gating = Literal["off", "respect", "freeze"]
 """Whether a run knows of no gate, keeps out the one that there is, or makes one where none is."""
 
 GATE_FRACTION: Final = 0.1
-"""Part of the training notes that whole instruments are held out for, nearly."""
+"""Part of each family's notes that whole instruments of the gate hold at least."""
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def gate_of_run(
     names = (np.array(notes[of].to_pylist(), str) for of in ("instrument_str", "audio_digest"))
     groups = groups_of(*names)[rows]
     try:
-        _, held = hold_out(labels[rows], groups, fraction=GATE_FRACTION, seed=experiment.seed)
+        held = draw_groups(labels[rows], groups, fraction=GATE_FRACTION, seed=experiment.seed)
     except DatasetError as err:
         log.warning("there is no gate, and nothing will be promoted by itself: %s", err)
         return None

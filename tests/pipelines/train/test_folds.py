@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipelines.errors import DatasetError
-from pipelines.train.folds import folds, groups_of, hold_out
+from pipelines.train.folds import draw_groups, folds, groups_of, hold_out
 
 NOTES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), min_size=1, max_size=60)
 """Instrument and waveform of each note."""
@@ -115,3 +115,46 @@ def test_folds_follow_from_the_seed() -> None:
         not np.array_equal(folds(labels, groups, seed=0), folds(labels, groups, seed=seed))
         for seed in range(1, 9)
     )
+
+
+@given(
+    sizes=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=8), min_size=2, max_size=10),
+    fraction=st.floats(0.05, 0.5),
+    seed=st.integers(0, 9),
+)
+def test_draw_groups_takes_a_fraction_of_each_family_and_leaves_some(
+    sizes: list[list[int]], fraction: float, seed: int
+) -> None:
+    # Groups of these sizes, by family.
+    labels = np.repeat(np.arange(len(sizes)), [sum(of) for of in sizes])
+    flat = [size for of in sizes for size in of]
+    groups = np.repeat(np.arange(len(flat)), flat)
+    assume(any(len(of) > 1 for of in sizes))
+    drawn = draw_groups(labels, groups, fraction=fraction, seed=seed)
+    rest = np.setdiff1d(np.arange(len(labels)), drawn)
+    assert not set(groups[drawn]) & set(groups[rest])
+    for label, of in enumerate(sizes):
+        num_drawn, own = (
+            int((labels[drawn] == label).sum()),
+            set(groups[rest][labels[rest] == label]),
+        )
+        assert own
+        # One group is left where the fraction asks for more than all others hold.
+        assert num_drawn >= fraction * sum(of) or len(own) == 1
+        if len(of) == 1:
+            assert num_drawn == 0
+    again = draw_groups(labels, groups, fraction=fraction, seed=seed)
+    np.testing.assert_array_equal(drawn, again)
+
+
+def test_draw_groups_never_takes_all_of_a_family_with_a_shared_waveform() -> None:
+    # The first two instruments share one: they are one group, and all of class 0.
+    labels, groups = np.array([0, 0, 1, 1, 1, 2, 2]), np.array([0, 0, 0, 1, 2, 3, 4])
+    drawn = draw_groups(labels, groups, fraction=0.9, seed=0)
+    assert 0 not in groups[drawn]
+    assert {1, 2} == set(labels[drawn])
+
+
+def test_draw_groups_says_when_nothing_can_be_spared() -> None:
+    with pytest.raises(DatasetError, match="no instrument of the 3 notes can be kept out"):
+        draw_groups(np.array([0, 1, 2]), np.array([0, 1, 2]), fraction=0.1, seed=0)
