@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -29,6 +30,10 @@ def state(tmp_path: Path) -> Iterator[Path]:
 
 def start(state: Path, name: str, code: str = SLEEP) -> int:
     return services.start(name, ("python", "-c", code), state=state, env=dict(os.environ))
+
+
+def says(log: Path, words: str) -> bool:
+    return words in log.read_text()
 
 
 def test_running_finds_a_service_by_its_name(state: Path) -> None:
@@ -59,7 +64,7 @@ def test_started_finds_what_a_killed_service_left(state: Path) -> None:
 def test_end_kills_what_does_not_listen_and_nothing_else(state: Path) -> None:
     start(state, "one", STUBBORN)
     log = services.log_file(state, "one")
-    assert wait_for(lambda: "deaf" in log.read_text(), seconds=10)
+    assert wait_for(partial(says, log, "deaf"), seconds=10)
     with subprocess.Popen([sys.executable, "-c", SLEEP]) as other:
         services.end(services.started(state, "one"), patience_sec=0.5)
         assert services.running(state, "one") is None
@@ -68,7 +73,8 @@ def test_end_kills_what_does_not_listen_and_nothing_else(state: Path) -> None:
 
 
 def test_log_keeps_what_was_written_before(state: Path) -> None:
+    log = services.log_file(state, "one")
     for word in ("first", "second"):
-        pid = start(state, "one", f"print({word!r})")
-        psutil.wait_procs([psutil.Process(pid)], timeout=10)
-    assert services.log_file(state, "one").read_text() == "first\nsecond\n"
+        start(state, "one", f"print({word!r})")
+        assert wait_for(partial(says, log, word), seconds=30)
+    assert log.read_text() == "first\nsecond\n"
