@@ -3,7 +3,7 @@
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.parameters import MIB, Count, Location, Runner, Share, Stages
+from flows.parameters import MIB, BeamOptions, Count, Location, Runner, Share, Stages
 from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import RANGE_BYTES
@@ -23,6 +23,8 @@ def build_dataset(
     source: Location,
     root: Location = "data",
     runner: Runner = "local",
+    beam_options: BeamOptions = [],  # noqa: B006 - never changed; the form shows it
+    engine_settings: Location | None = None,
     range_mib: Count = RANGE_BYTES // MIB,
     max_quarantined: Share = MAX_QUARANTINED,
     max_dropped: Share = MAX_DROPPED,
@@ -34,7 +36,11 @@ def build_dataset(
       source: NSynth's TFRecord file (also .gz, .tar), or a folder or tar of its examples.json and
         wav files; a path on the worker's machine or a URI, with * for several files.
       root: Folder or URI (s3://bucket/prefix) that data sets, runs and reports go to.
-      runner: Engine of the conversion.
+      runner: Engine of the conversion; portable is any server of Beam's job API.
+      beam_options: KEY=VALUE of Beam's pipeline options, such as job_endpoint=HOST:PORT; they win
+        over the engine's settings.
+      engine_settings: File of the engine's settings on the worker's machine, in place of
+        infra/engines/<runner>.toml.
       range_mib: Mebibytes of source that one shard covers; another number makes another data set.
       max_quarantined: Share of damaged records above which the conversion fails, 0 to 1.
       max_dropped: Share of defective notes above which the validation fails, 0 to 1; synth_lead
@@ -46,6 +52,8 @@ def build_dataset(
             source,
             root=root,
             runner=runner,
+            beam_options=beam_options,
+            engine_settings=engine_settings,
             range_bytes=range_mib * MIB,
             max_quarantined=max_quarantined,
             force="convert" in force,

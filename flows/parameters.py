@@ -21,7 +21,13 @@ ModelName = Literal["preliminary", "optimised"]
 
 Models = Annotated[list[ModelName], MinLen(1), Field(json_schema_extra={"uniqueItems": True})]
 
-Runner = Literal["local"]
+Runner = Literal["local", "portable", "prism", "flink", "dataflow"]
+
+BeamOptions = Annotated[
+    list[Annotated[str, Field(pattern=r"^-{0,2}[A-Za-z]\w*=")]],
+    Field(json_schema_extra={"uniqueItems": True}),
+]
+"""KEY=VALUE each, by Beam's own names."""
 
 Stage = Literal["convert", "validate", "train", "evaluate", "analyse", "report"]
 

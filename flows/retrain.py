@@ -13,6 +13,7 @@ from prefect.task_runners import ProcessPoolTaskRunner
 from flows.dataset import build_dataset
 from flows.parameters import (
     MIB,
+    BeamOptions,
     Count,
     Location,
     Margin,
@@ -84,6 +85,8 @@ def retrain(
     train_fraction: Part = 1.0,
     seeds: Seeds = [0],  # noqa: B006 - as above
     runner: Runner = "local",
+    beam_options: BeamOptions = [],  # noqa: B006 - as above
+    engine_settings: Location | None = None,
     range_mib: Count = RANGE_BYTES // MIB,
     max_quarantined: Share = MAX_QUARANTINED,
     max_dropped: Share = MAX_DROPPED,
@@ -113,7 +116,11 @@ def retrain(
       train_fraction: Share of what is left to train on that does train, above 0; for learning
         curves.
       seeds: Of weights, split and order; a run each.
-      runner: Engine of the conversion.
+      runner: Engine of the conversion; portable is any server of Beam's job API.
+      beam_options: KEY=VALUE of Beam's pipeline options, such as job_endpoint=HOST:PORT; they win
+        over the engine's settings.
+      engine_settings: File of the engine's settings on the worker's machine, in place of
+        infra/engines/<runner>.toml.
       range_mib: Mebibytes of source that one shard covers; another number makes other data sets.
       max_quarantined: Share of damaged records above which a conversion fails, 0 to 1.
       max_dropped: Share of defective notes above which a validation fails, 0 to 1; synth_lead does
@@ -143,6 +150,8 @@ def retrain(
                 source=source,
                 root=root,
                 runner=runner,
+                beam_options=beam_options,
+                engine_settings=engine_settings,
                 range_mib=range_mib,
                 max_quarantined=max_quarantined,
                 max_dropped=max_dropped,

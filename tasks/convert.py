@@ -1,8 +1,11 @@
 """Conversion as a task."""
 
+from collections.abc import Sequence
+
 from prefect import task
 from prefect.runtime import task_run
 
+from infra.engines.settings import load_engine
 from pipelines import storage
 from pipelines.convert.job import convert
 from pipelines.convert.plan import Parameters
@@ -16,7 +19,15 @@ def _name() -> str:
 
 @task(name="convert", task_run_name=_name, **POLICY)
 def convert_source(
-    source: str, *, root: str, runner: str, range_bytes: int, max_quarantined: float, force: bool
+    source: str,
+    *,
+    root: str,
+    runner: str,
+    beam_options: Sequence[str] = (),
+    engine_settings: str | None = None,
+    range_bytes: int,
+    max_quarantined: float,
+    force: bool,
 ) -> str:
     """Converts the file or files that `source` names; returns the URI of the manifest."""
     with shown(f"convert {storage.name(source)}") as on_progress:
@@ -24,7 +35,7 @@ def convert_source(
             [source],
             root=root,
             parameters=Parameters(range_bytes=range_bytes),
-            runner=runner,
+            engine=load_engine(runner, file=engine_settings, options=beam_options),
             max_quarantined=max_quarantined,
             force=force,
             on_progress=on_progress,

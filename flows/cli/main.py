@@ -36,6 +36,20 @@ _COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "quarantine": stored.quarantine,
     "clean": stored.clean,
 }
+_EXTRAS: Final[Mapping[str, str]] = {
+    "apache_beam": "beam",
+    "grpc": "beam",
+    "keras": "train",
+    "tensorflow": "train",
+    "sklearn": "train",
+    "matplotlib": "report",
+    "PIL": "report",
+    "soundfile": "report",
+    "prefect": "flows",
+    "httpx": "flows",
+}
+"""What to install where a package is missing: few need all of them."""
+
 for _name, _command in _COMMANDS.items():
     app.command(name=_name)(_command)
 
@@ -48,6 +62,10 @@ def main() -> None:
         app()
     except PipelineError as err:
         _fail(str(err))
+    except ModuleNotFoundError as err:
+        if (extra := _EXTRAS.get((err.name or "").partition(".")[0])) is None:
+            raise
+        _fail(f"this command needs {err.name}: pip install 'nsynth-flows[{extra}]'")
     except KeyboardInterrupt:
         _fail("stopped; run the same command again to go on where it stopped", code=130)
     except OSError as err:

@@ -14,6 +14,10 @@ class Runner(StrEnum):
     """Engines that convert."""
 
     local = "local"
+    portable = "portable"
+    prism = "prism"
+    flink = "flink"
+    dataflow = "dataflow"
 
 
 class Model(StrEnum):
@@ -45,7 +49,22 @@ class Stage(StrEnum):
 Root = Annotated[
     str, typer.Option(help="Folder or URI (s3://bucket/prefix) for data sets, runs and reports.")
 ]
-RunnerOption = Annotated[Runner, typer.Option(help="Engine of the conversion.")]
+RunnerOption = Annotated[
+    Runner, typer.Option(help="Engine of the conversion; portable is any Beam job server.")
+]
+JobEndpoint = Annotated[
+    str | None, typer.Option(help="HOST:PORT of a Beam job server that runs already.")
+]
+BeamOptions = Annotated[
+    list[str],
+    typer.Option("--beam-option", metavar="KEY=VALUE", help="Option of Beam; may be repeated."),
+]
+EngineSettings = Annotated[
+    str | None,
+    typer.Option(
+        help="File of the engine's settings.", show_default="infra/engines/<runner>.toml"
+    ),
+]
 Quarantined = Annotated[
     float,
     typer.Option(min=0, max=1, help="Share of damaged records above which a conversion fails."),

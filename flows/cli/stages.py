@@ -6,8 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.options import (
+    BeamOptions,
     Dropped,
+    EngineSettings,
     Force,
+    JobEndpoint,
     Json,
     Quarantined,
     Root,
@@ -16,6 +19,7 @@ from flows.cli.options import (
 )
 from flows.cli.output import drops_table, pairs_table, print_result
 from flows.parameters import MIB
+from infra.engines.settings import load_engine
 from pipelines import storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.estimate import estimate
@@ -35,8 +39,18 @@ def convert(
     ],
     root: Root = "data",
     runner: RunnerOption = Runner.local,
+    job_endpoint: JobEndpoint = None,
+    beam_options: BeamOptions = [],  # noqa: B006 - never changed
+    engine_settings: EngineSettings = None,
+    template: Annotated[
+        str | None,
+        typer.Option(help="gs:// location of a Dataflow template to write instead of running."),
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Ranges converted at a time.", show_default="all CPUs")
+        int | None,
+        typer.Option(
+            min=1, help="Ranges converted at a time.", show_default="all CPUs, or the engine's own"
+        ),
     ] = None,
     range_mib: Annotated[
         int, typer.Option(min=1, help="Mebibytes of source that one shard covers.")
@@ -54,6 +68,12 @@ def convert(
     never stop the job, unless there are more of them than --max-quarantined allows.
     """
     parameters = Parameters(range_bytes=range_mib * MIB)
+    engine = load_engine(
+        runner.value,
+        file=engine_settings,
+        options=[*beam_options, *([f"template_location={template}"] if template else [])],
+        job_endpoint=job_endpoint,
+    )
     if dry_run:
         _print_plan(plan(source, root=root, parameters=parameters), as_json=as_json)
         return
@@ -64,7 +84,7 @@ def convert(
             source,
             root=root,
             parameters=parameters,
-            runner=runner.value,
+            engine=engine,
             num_workers=workers,
             max_quarantined=max_quarantined,
             force=force,

@@ -10,10 +10,13 @@ from rich.table import Table
 from flows.cli.options import (
     ALL_MODELS,
     BatchSize,
+    BeamOptions,
     Dropped,
+    EngineSettings,
     Epochs,
     ForceStages,
     Fraction,
+    JobEndpoint,
     Json,
     Margin,
     Models,
@@ -30,6 +33,7 @@ from flows.cli.options import (
 )
 from flows.cli.output import drops_table, models_table, print_result, seeds_table
 from flows.cli.promotion import promotion_fields, promotions_table
+from infra.engines.settings import load_engine
 from pipelines import storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import Parameters, plan
@@ -132,6 +136,9 @@ def retrain(
     train_fraction: TrainFraction = 1.0,
     seeds: Seeds = [0],  # noqa: B006 - never changed
     runner: RunnerOption = Runner.local,
+    job_endpoint: JobEndpoint = None,
+    beam_options: BeamOptions = [],  # noqa: B006 - never changed
+    engine_settings: EngineSettings = None,
     max_quarantined: Quarantined = MAX_QUARANTINED,
     max_dropped: Dropped = MAX_DROPPED,
     promote: Promote = True,
@@ -154,6 +161,8 @@ def retrain(
         validation_fraction=validation_fraction,
         train_fraction=train_fraction,
     )
+    told = [*beam_options, *([f"job_endpoint={job_endpoint}"] if job_endpoint else [])]
+    load_engine(runner.value, file=engine_settings, options=told)
     storage.check_writable(root)
     for source in filter(None, (train, valid, test)):
         # A wrong path is found here at once, not by a task after the server's start.
@@ -174,6 +183,8 @@ def retrain(
         train_fraction=train_fraction,
         seeds=seeds,
         runner=runner.value,
+        beam_options=told,
+        engine_settings=engine_settings,
         max_quarantined=max_quarantined,
         max_dropped=max_dropped,
         promote=promote,

@@ -1,16 +1,21 @@
 """The only Beam: ranges in, nothing but counters out; audio never crosses a shuffle."""
 
 import logging
+import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipelines import errors
+import grpc
+
+from pipelines import errors, storage
 from pipelines.convert.dispatch import convert
 from pipelines.convert.plan import ByteRange
 from pipelines.convert.writebehind import WriteBehind
+from pipelines.engines.engine import LOCAL, Engine
 from pipelines.errors import ConfigError, PipelineError
 
 # Importing Beam warns of Google's client libraries, which only Dataflow needs.
@@ -19,11 +24,20 @@ import apache_beam as beam  # noqa: E402
 from apache_beam.metrics import Metrics, MetricsFilter  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 from apache_beam.pvalue import PCollection  # noqa: E402
+from apache_beam.runners.runner import PipelineState  # noqa: E402
 
 logging.disable(logging.NOTSET)
 
-RUNNERS: Final = ("local",)
-"""Engines by name."""
+_RUNNERS: Final = {
+    # DirectRunner would look for the binary of another engine first.
+    "local": "apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    "portable": "PortableRunner",
+    "prism": "PrismRunner",
+    "flink": "FlinkRunner",
+    "dataflow": "DataflowRunner",
+}
+_NUM_WORKERS: Final = {"flink": "parallelism", "dataflow": "max_num_workers"}
+"""What each engine calls the number of ranges at a time, if it has a word for it."""
 
 _NAMESPACE: Final = "nsynth"
 _RANGE_MSEC: Final = "range_msec"
@@ -33,9 +47,14 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ConvertRanges(beam.PTransform):
-    """Converts each byte range to a shard under `folder`."""
+    """Converts each byte range to a shard under `folder`.
+
+    Attributes:
+      settings: how the storage is reached, for workers that know nothing of it.
+    """
 
     folder: str
+    settings: Mapping[str, str]
 
     def expand(self, ranges: PCollection[ByteRange]) -> PCollection[int]:
         """Ranges in, the number of notes in each out."""
@@ -43,48 +62,97 @@ class ConvertRanges(beam.PTransform):
             ranges
             # A local source is one bundle: without it all ranges would go to one worker.
             | "spread" >> beam.Reshuffle()
-            | "convert" >> beam.ParDo(_Convert(self.folder))
+            | "convert" >> beam.ParDo(_Convert(self.folder, self.settings))
         )
 
 
-def run(ranges: Sequence[ByteRange], *, folder: str, runner: str, num_workers: int) -> None:
-    """Converts ranges on an engine and waits for it.
+def run(
+    ranges: Sequence[ByteRange], *, folder: str, engine: Engine = LOCAL, num_workers: int | None
+) -> None:
+    """Converts ranges on an engine and waits for it; a template is written and not waited for.
+
+    Args:
+      num_workers: ranges converted at a time; what the engine likes by default.
 
     Raises:
       PipelineError: as a worker raised it.
-      ConfigError: the runner is unknown.
+      ConfigError: the engine's own packages are missing, or it does not take an option.
       OSError: the engine failed; a rerun goes on where it stopped.
     """
-    options = _options(runner, num_workers=num_workers)
     # Beam's own lines are of stages and state caches, which tell the user nothing, and the
     # traceback of an error, several times, that is raised below in one sentence.
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    for name in ("apache_beam", "FlinkJarJobServer"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    pipeline = _pipeline(engine, num_workers=num_workers)
+    _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder, storage.carried())
     try:
-        with beam.Pipeline(options=options) as pipeline:
-            _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder)
-        _log_timings(pipeline.result)
+        result = pipeline.run()
     except PipelineError:
         raise
-    except RuntimeError as err:
+    except ImportError as err:
+        raise ConfigError(
+            f"the runner {engine.name} needs more packages: pip install "
+            f"'nsynth-flows[{engine.name}]' ({err})"
+        ) from err
+    except (RuntimeError, ValueError) as err:
         # A worker's error arrives as the text of its traceback.
-        raise _as_raised(str(err)) from err
+        raise _as_raised(str(err), engine) from err
+    except grpc.RpcError as err:
+        raise OSError(f"{engine.name} cannot be reached: {_said(err)}") from err
+    if not engine.template:
+        _wait(result, engine)
+        _log_counts(result)
 
 
-def _log_timings(result: Any) -> None:
-    found = result.metrics().query(MetricsFilter().with_name(_RANGE_MSEC))["distributions"]
-    for timing in (metric.result for metric in found if metric.result):
+def _wait(result: Any, engine: Engine) -> None:
+    """Waits for a job's end, and ends it with this process if that is told to stop."""
+    try:
+        state = result.wait_until_finish()
+    except RuntimeError as err:
+        raise _as_raised(str(err), engine) from err
+    except grpc.RpcError as err:
+        raise OSError(f"{engine.name} was lost while it worked: {_said(err)}") from err
+    except BaseException:
+        # The engine knows nothing of a signal that came here.
+        with suppress(Exception):
+            result.cancel()
+        raise
+    if state not in (None, PipelineState.DONE):
+        raise OSError(f"the job on {engine.name} ended as {state.lower()}")
+
+
+def _log_counts(result: Any) -> None:
+    """What the workers counted, wherever they were."""
+    try:
+        found = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))
+    except (NotImplementedError, grpc.RpcError):
+        return
+    for timing in (m.result for m in found["distributions"] if m.key.metric.name == _RANGE_MSEC):
+        if timing:
+            log.info(
+                "converted %d ranges: %.2f s each, from %.2f to %.2f s",
+                *(timing.count, timing.mean / 1000, timing.min / 1000, timing.max / 1000),
+            )
+    counts = {m.key.metric.name: m.result for m in found["counters"] if m.result}
+    if counts:
         log.info(
-            "converted %d ranges: %.2f s each, from %.2f to %.2f s",
-            *(timing.count, timing.mean / 1000, timing.min / 1000, timing.max / 1000),
+            "counted by the workers: %s",
+            ", ".join(f"{name} {num:,}" for name, num in sorted(counts.items())),
         )
 
 
 class _Convert(beam.DoFn):
     """Owns the thread that stores one shard while the next is made."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, settings: Mapping[str, str]) -> None:
         super().__init__()
         self._folder = folder
+        self._settings = settings
+
+    def setup(self) -> None:
+        """Finds the storage, before a range is begun that could not be stored."""
+        storage.adopt(self._settings)
+        storage.check_visible(self._folder)
 
     def start_bundle(self) -> None:
         """Starts the thread."""
@@ -108,21 +176,34 @@ class _Convert(beam.DoFn):
         self._store.close()
 
 
-def _options(runner: str, *, num_workers: int) -> PipelineOptions:
-    if runner != "local":
-        raise ConfigError(f"there is no runner {runner!r}; choose one of {', '.join(RUNNERS)}")
-    return PipelineOptions(
-        [],
-        # DirectRunner would look for the binary of another engine first.
-        runner="apache_beam.runners.portability.fn_api_runner.FnApiRunner",
-        direct_running_mode="multi_threading",
-        direct_num_workers=num_workers,
-    )
+def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:
+    """An empty pipeline for an engine."""
+    options: dict[str, Any] = {"runner": _RUNNERS[engine.name]}
+    if engine.name == "local":
+        options["direct_num_workers"] = num_workers or os.cpu_count() or 1
+        if not engine.text("direct_running_mode"):
+            options["direct_running_mode"] = "multi_threading"
+    elif num_workers and (option := _NUM_WORKERS.get(engine.name)):
+        options[option] = num_workers
+    try:
+        return beam.Pipeline(options=PipelineOptions(engine.flags(), **options))
+    except ImportError as err:
+        raise ConfigError(
+            f"the runner {engine.name} needs more packages: pip install "
+            f"'nsynth-flows[{engine.name}]' ({err})"
+        ) from err
+    except (SystemExit, ValueError) as err:
+        raise ConfigError(f"Beam does not take these options of {engine.name}: {err}") from err
 
 
-def _as_raised(text: str) -> Exception:
+def _as_raised(text: str, engine: Engine) -> Exception:
     for line in reversed(text.strip().splitlines()):
         match = re.search(r"pipelines\.errors\.(\w+): (.*?)(?: \[while running.*)?$", line)
         if match and issubclass(kind := getattr(errors, match[1], Exception), PipelineError):
             return kind(match[2])
-    return OSError(f"the engine failed: {text.strip().splitlines()[-1]}")
+    return OSError(f"the engine {engine.name} failed: {text.strip().splitlines()[-1]}")
+
+
+def _said(err: Any) -> str:
+    details = err.details() if hasattr(err, "details") else ""
+    return " ".join(str(details or err).split())[:300]

@@ -1,7 +1,6 @@
 """The conversion as one job: plan, convert what is missing, commit."""
 
 import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -16,6 +15,8 @@ from pipelines.convert.shards import check_shard
 from pipelines.convert.streams import rest_of
 from pipelines.convert.watch import watched
 from pipelines.decisions import decided
+from pipelines.engines.checks import check
+from pipelines.engines.engine import LOCAL, Engine
 from pipelines.errors import ConfigError, ShardError
 from pipelines.progress import OnProgress, ignore
 
@@ -29,7 +30,7 @@ def convert(
     *,
     root: str,
     parameters: Parameters | None = None,
-    runner: str = "local",
+    engine: Engine = LOCAL,
     num_workers: int | None = None,
     max_quarantined: float = MAX_QUARANTINED,
     force: bool = False,
@@ -43,7 +44,8 @@ def convert(
     Args:
       sources: URIs of TFRecord files, or of what holds examples.json and wav files.
       root: the location that holds `notes/`.
-      num_workers: ranges converted at a time; all processors by default.
+      engine: who converts.
+      num_workers: ranges converted at a time; all processors by default, or what the engine likes.
       max_quarantined: share of damaged records above which nothing is committed.
       force: convert all ranges again.
 
@@ -55,8 +57,6 @@ def convert(
     """
     if not 0 <= max_quarantined <= 1:
         raise ConfigError(f"max_quarantined must be from 0 to 1, got {max_quarantined}")
-    if runner not in beam.RUNNERS:
-        raise ConfigError(f"there is no runner {runner!r}; choose {' or '.join(beam.RUNNERS)}")
     planned = plan(sources, root=root, parameters=parameters or Parameters())
     name = ", ".join(source.name for source in planned.sources)
     if not force and storage.exists(planned.manifest_uri):
@@ -71,13 +71,14 @@ def convert(
     reason = "; the others are stored" if is_begun else "; asked to do so again" if force else ""
     decided(log, "convert", name, "resumed" if is_begun else "ran", why + reason)
     if missing:
+        check(engine, [source.uri for source in planned.sources] + [planned.folder])
         check_space(planned, sum(byte_range.source_bytes for byte_range in missing))
         with watched(planned, missing, on_progress):
             beam.run(
                 missing,
                 folder=planned.folder,
-                runner=runner,
-                num_workers=num_workers or os.cpu_count() or 1,
+                engine=engine,
+                num_workers=num_workers,
             )
     manifest = commit(planned, max_quarantined=max_quarantined, force=force)
     return planned.manifest_uri, manifest

@@ -4,10 +4,10 @@ import shutil
 import tempfile
 
 from pipelines.errors import ConfigError
-from pipelines.storage.conditional import probe
+from pipelines.storage.conditional import honours_create, probe
 from pipelines.storage.failures import explained
 from pipelines.storage.filesystem import resolve
-from pipelines.storage.location import local_path
+from pipelines.storage.location import join, local_path
 
 
 def check_writable(root: str) -> None:
@@ -30,6 +30,26 @@ def check_writable(root: str) -> None:
             raise ConfigError(f"cannot make the folder {root}: {err.strerror}") from err
         with tempfile.TemporaryFile(dir=local):
             return
+
+
+def check_visible(folder: str) -> None:
+    """Refuses a folder of a job that this process, which was given it by another, cannot use.
+
+    Raises:
+      ConfigError: it is not there, closed to this process, or its store does not answer.
+    """
+    local = local_path(folder)
+    try:
+        if local is None:
+            # It writes, once in a process, and takes away what it wrote.
+            honours_create(join(folder, "manifest.json"))
+        elif not local.is_dir():
+            raise ConfigError("there is no such folder on the machine of the worker")
+    except (ConfigError, OSError) as err:
+        raise ConfigError(
+            f"a worker cannot use {folder}: {err}; what it needs to get there, credentials above "
+            "all, has to be in its own environment"
+        ) from err
 
 
 def free_bytes(root: str) -> int | None:

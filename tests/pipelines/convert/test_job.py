@@ -369,7 +369,7 @@ def test_convert_refuses_an_unknown_bucket(source: Path, root: str, s3_environme
 
 def test_commit_refuses_a_source_that_changed(source: Path, root: str) -> None:
     planned = plan([str(source)], root=root, parameters=RANGES)
-    beam.run(list(planned.ranges()), folder=planned.folder, runner="local", num_workers=2)
+    beam.run(list(planned.ranges()), folder=planned.folder, num_workers=2)
     os.utime(source, (1, 1))
     with pytest.raises(DatasetError, match=r"valid.tfrecord changed while it was converted; conve"):
         commit(planned)
@@ -395,7 +395,7 @@ def test_run_raises_a_workers_error_as_it_was(
     ranges = list(planned.ranges())
     source.unlink()
     with pytest.raises(ConfigError, match=f"^there is no file {source}; check the path$"):
-        beam.run(ranges, folder=planned.folder, runner="local", num_workers=2)
+        beam.run(ranges, folder=planned.folder, num_workers=2)
     assert "Traceback" not in caplog.text
 
 
@@ -404,4 +404,4 @@ def test_run_leaves_input_errors_to_a_retry(source: Path, root: str) -> None:
     ranges = list(planned.ranges())
     source.write_bytes(source.read_bytes()[:500_000])
     with pytest.raises(OSError, match="the source ends at byte 500000 but had"):
-        beam.run(ranges, folder=planned.folder, runner="local", num_workers=2)
+        beam.run(ranges, folder=planned.folder, num_workers=2)

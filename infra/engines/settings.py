@@ -1,0 +1,63 @@
+"""The settings of each engine, from its file here or one of the user's."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from infra.engines import installed
+from pipelines.engines.engine import Engine, options_of
+from pipelines.errors import ConfigError
+
+_FOLDER: Final = Path(__file__).parent
+
+
+def load_engine(
+    name: str,
+    *,
+    file: str | None = None,
+    options: Iterable[str] = (),
+    job_endpoint: str | None = None,
+) -> Engine:
+    """An engine as its settings describe it.
+
+    Args:
+      name: one of `pipelines.engines.engine.RUNNERS`.
+      file: settings to read instead of the file of that name in this folder.
+      options: `KEY=VALUE` of Beam's options; they win over the file.
+      job_endpoint: HOST:PORT of a job server; it wins too.
+
+    Raises:
+      ConfigError: there is no such engine or file, or it holds what is not known.
+    """
+    Engine(name)  # a name that is not known is the first thing to say
+    path = Path(file) if file else _FOLDER / f"{name}.toml"
+    content = _read(path) if file or path.exists() else {}
+    found = content.get("options", {})
+    endpoint = {"job_endpoint": job_endpoint} if job_endpoint else {}
+    given = {**_installed(name), **found, **options_of(options), **endpoint}
+    return Engine(name, given, shares_disk=content.get("shares_disk", False))
+
+
+def _installed(name: str) -> Mapping[str, Any]:
+    """What Beam starts itself, where this checkout has it."""
+    if name == "prism":
+        return {"prism_location": installed.prism()}
+    return {"flink_job_server_jar": str(installed.job_server_jar())} if name == "flink" else {}
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise ConfigError(f"cannot read the settings {path}: {err.strerror}") from err
+    except ValueError as err:
+        raise ConfigError(f"{path} is no TOML: {err}") from err
+    kinds = {"options": dict, "shares_disk": bool}
+    wrong = [key for key, value in content.items() if not isinstance(value, kinds.get(key, ()))]
+    if wrong:
+        raise ConfigError(
+            f"{path} may hold shares_disk = true or false and a table [options] of Beam's options; "
+            f"it has {', '.join(wrong)}"
+        )
+    return content

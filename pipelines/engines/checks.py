@@ -1,0 +1,124 @@
+"""What can be known to be wrong with an engine before anything starts."""
+
+import shutil
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pipelines import storage
+from pipelines.engines.engine import Engine
+from pipelines.errors import ConfigError
+
+_ANSWER_SEC: Final = 5.0
+
+_DATAFLOW_NEEDS: Final = ("project", "region", "temp_location")
+
+_INSTALL: Final = "install it as docs/engines.md says"
+
+
+def check(engine: Engine, locations: Iterable[str]) -> None:
+    """Refuses an engine that cannot do the job.
+
+    Args:
+      locations: what is read and written: the sources and the root.
+
+    Raises:
+      ConfigError: an option is missing, a program is, an endpoint does not answer, or a location is
+        one that workers elsewhere cannot see.
+    """
+    _check_options(engine)
+    _check_programs(engine)
+    if engine.has_remote_workers and not engine.shares_disk:
+        for uri in locations:
+            _check_shared(uri, engine)
+    for option, address in addresses(engine):
+        _check_answers(address, option=option, engine=engine)
+
+
+def addresses(engine: Engine) -> Iterator[tuple[str, tuple[str, int]]]:
+    """The servers that have to be there already: each with the option that names it."""
+    if endpoint := engine.text("job_endpoint"):
+        yield "job_endpoint", _address(endpoint, option="job_endpoint")
+    elif engine.name == "flink" and not engine.is_flink_embedded:
+        yield "flink_master", _address(engine.text("flink_master"), option="flink_master")
+    if engine.text("environment_type").upper() == "EXTERNAL":
+        pool = engine.text("environment_config")
+        yield "environment_config", _address(pool, option="environment_config")
+
+
+def _check_options(engine: Engine) -> None:
+    needed: tuple[str, ...] = ()
+    if engine.name == "portable":
+        needed = ("job_endpoint",)
+    elif engine.name == "dataflow":
+        needed = _DATAFLOW_NEEDS
+    missing = [option for option in needed if not engine.text(option)]
+    if missing:
+        told = " ".join(f"--beam-option {option}=..." for option in missing)
+        raise ConfigError(
+            f"the runner {engine.name} needs {' and '.join(missing)}: add {told}, "
+            "or a file of settings"
+        )
+    if engine.template and engine.name != "dataflow":
+        raise ConfigError(f"only the runner dataflow writes a template, not {engine.name}")
+    for option in ("temp_location", "staging_location", "template_location"):
+        location = engine.text(option)
+        if engine.name == "dataflow" and location and not location.startswith("gs://"):
+            raise ConfigError(f"Dataflow needs a gs:// location as {option}, got {location!r}")
+
+
+def _check_programs(engine: Engine) -> None:
+    """Looks for what Beam would start itself, and would otherwise look for on the network."""
+    if engine.text("job_endpoint"):
+        return
+    if engine.name == "prism":
+        binary = engine.text("prism_location")
+        if "://" not in binary and not shutil.which(binary):
+            raise ConfigError(
+                f"there is no program {binary or 'prism'}: {_INSTALL}, or name it by "
+                "--beam-option prism_location=PATH"
+            )
+    if engine.name == "flink":
+        jar = engine.text("flink_job_server_jar")
+        if not shutil.which(engine.text("job_server_java_launcher") or "java"):
+            raise ConfigError("Flink's job server needs Java, and there is no program java")
+        if "://" not in jar and not Path(jar).is_file():
+            raise ConfigError(
+                f"there is no job server {jar or 'jar'}: {_INSTALL}, name it by --beam-option "
+                "flink_job_server_jar=PATH, or name one that runs by --job-endpoint HOST:PORT"
+            )
+
+
+def _check_shared(uri: str, engine: Engine) -> None:
+    if storage.local_path(uri) is None and not uri.startswith("memory://"):
+        return
+    raise ConfigError(
+        f"the workers of {engine.name} are other processes, which may not see {uri}: name an "
+        "object store (s3://bucket/prefix), or set shares_disk = true in the engine's settings if "
+        "they see the files of this machine"
+    )
+
+
+def _address(text: str, *, option: str) -> tuple[str, int]:
+    found = urlsplit(text if "://" in text else f"//{text}")
+    try:
+        host, port = found.hostname, found.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port:
+        raise ConfigError(f"expected HOST:PORT as {option}, got {text!r}")
+    return host, port
+
+
+def _check_answers(address: tuple[str, int], *, option: str, engine: Engine) -> None:
+    host, port = address
+    try:
+        with socket.create_connection(address, timeout=_ANSWER_SEC):
+            return
+    except OSError as err:
+        raise ConfigError(
+            f"nothing answers at {host}:{port}, the {option} of the runner {engine.name}: start "
+            f"it, or name another one ({err.strerror or err})"
+        ) from err

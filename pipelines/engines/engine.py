@@ -1,0 +1,108 @@
+"""Engines by name, and what Beam is told about each; knows nothing of Beam itself."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from pipelines.errors import ConfigError
+
+RUNNERS: Final = ("local", "portable", "prism", "flink", "dataflow")
+"""`portable` is any server of Beam's job API; the others are what their names say."""
+
+_SECRET: Final = re.compile("access_key|connection_string|password|secret|session_token")
+
+_OWN_PROCESS: Final = "LOOPBACK"
+_EMBEDDED_FLINK: Final = ("[local]", "[auto]")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Who converts.
+
+    Attributes:
+      name: one of `RUNNERS`.
+      options: Beam's pipeline options, by Beam's own names.
+      shares_disk: whether its workers see the files of this machine, under the same paths.
+    """
+
+    name: str = "local"
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    shares_disk: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name not in RUNNERS:
+            raise ConfigError(f"there is no runner {self.name!r}; choose {_either(RUNNERS)}")
+
+    def text(self, option: str) -> str:
+        """An option as text; empty where it is not given."""
+        return str(self.options.get(option) or "")
+
+    @property
+    def is_flink_embedded(self) -> bool:
+        """Whether a Flink of this job's own does it, in the process of its job server."""
+        master = self.text("flink_master") or _EMBEDDED_FLINK[0]
+        return self.name == "flink" and master in _EMBEDDED_FLINK and not self.text("job_endpoint")
+
+    @property
+    def has_remote_workers(self) -> bool:
+        """Whether ranges are converted by other processes than this one."""
+        if self.name in ("local", "dataflow"):
+            return self.name == "dataflow"
+        by_default = _OWN_PROCESS if self.name == "prism" or self.is_flink_embedded else "DOCKER"
+        return (self.text("environment_type") or by_default).upper() != _OWN_PROCESS
+
+    @property
+    def template(self) -> str:
+        """Where the job goes as a template, to be started later; empty where it is to run now."""
+        return self.text("template_location")
+
+    def flags(self) -> list[str]:
+        """The options as Beam's command line has them, in the order of their names."""
+        return [flag for name in sorted(self.options) for flag in _flags(name, self.options[name])]
+
+
+def options_of(pairs: Iterable[str]) -> dict[str, Any]:
+    """Beam options from `KEY=VALUE`, with or without dashes in front.
+
+    `true` and `false` are switches; a key that comes again is a list.
+
+    Raises:
+      ConfigError: one of them has no key or no `=`, or is a secret: options are stored and shown.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        match = re.fullmatch(r"-{0,2}([A-Za-z]\w*)=(.*)", pair, re.DOTALL)
+        if not match:
+            raise ConfigError(f"expected a Beam option as KEY=VALUE, got {pair!r}")
+        if _SECRET.search(match[1]):
+            raise ConfigError(
+                f"the Beam option {match[1]} holds a secret, and options are stored and shown: set "
+                "it in the environment of the workers"
+            )
+        key, value = match[1], _switch(match[2])
+        found[key] = [*_listed(found[key]), value] if key in found else value
+    return found
+
+
+def _flags(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}"] if value else []
+    return [f"--{name}={item}" for item in _listed(value)]
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _switch(text: str) -> str | bool:
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def _either(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
+LOCAL: Final = Engine()
