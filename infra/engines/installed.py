@@ -18,6 +18,11 @@ def program(name: str) -> Path:
     return folder() / "bin" / name
 
 
+def python(environment: str) -> Path:
+    """The interpreter of an environment here."""
+    return folder() / environment / "bin" / "python"
+
+
 def prism() -> str:
     """Prism: ours, or the one that is installed; its name alone where there is neither."""
     ours = program("prism")

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -41,6 +42,7 @@ _NUM_WORKERS: Final = {"flink": "parallelism", "dataflow": "max_num_workers"}
 
 _NAMESPACE: Final = "nsynth"
 _RANGE_MSEC: Final = "range_msec"
+_SAID: Final = "said: "
 
 log = logging.getLogger(__name__)
 
@@ -79,10 +81,7 @@ def run(
       ConfigError: the engine's own packages are missing, or it does not take an option.
       OSError: the engine failed; a rerun goes on where it stopped.
     """
-    # Beam's own lines are of stages and state caches, which tell the user nothing, and the
-    # traceback of an error, several times, that is raised below in one sentence.
-    for name in ("apache_beam", "FlinkJarJobServer"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    _silence()
     pipeline = _pipeline(engine, num_workers=num_workers)
     _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder, storage.carried())
     try:
@@ -121,6 +120,24 @@ def _wait(result: Any, engine: Engine) -> None:
         raise OSError(f"the job on {engine.name} ended as {state.lower()}")
 
 
+def _silence() -> None:
+    """Keeps the engines' own lines from the user.
+
+    They are of stages and state caches, and the traceback of an error, several times, that is
+    raised here in one sentence.
+    """
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    for server in ("FlinkJarJobServer", "PrismJobServer"):
+        logging.getLogger(server).propagate = False
+        logging.getLogger(server).addHandler(logging.NullHandler())
+    # A job's messages go to the root logger.
+    logging.getLogger().addFilter(_is_not_beams)
+
+
+def _is_not_beams(record: logging.LogRecord) -> bool:
+    return "apache_beam" not in record.pathname
+
+
 def _log_counts(result: Any) -> None:
     """What the workers counted, wherever they were."""
     try:
@@ -134,6 +151,9 @@ def _log_counts(result: Any) -> None:
                 *(timing.count, timing.mean / 1000, timing.min / 1000, timing.max / 1000),
             )
     counts = {m.key.metric.name: m.result for m in found["counters"] if m.result}
+    for said in [name for name in counts if name.startswith(_SAID)]:
+        times = counts.pop(said)
+        log.warning("a worker: %s%s", said.removeprefix(_SAID), f" ({times}x)" * (times > 1))
     if counts:
         log.info(
             "counted by the workers: %s",
@@ -148,11 +168,19 @@ class _Convert(beam.DoFn):
         super().__init__()
         self._folder = folder
         self._settings = settings
+        self._submitter = _process()
 
     def setup(self) -> None:
         """Finds the storage, before a range is begun that could not be stored."""
         storage.adopt(self._settings)
         storage.check_visible(self._folder)
+        self._said = _Said()
+        if _process() != self._submitter:
+            logging.getLogger("pipelines").addHandler(self._said)
+
+    def teardown(self) -> None:
+        """Ends the listening."""
+        logging.getLogger("pipelines").removeHandler(self._said)
 
     def start_bundle(self) -> None:
         """Starts the thread."""
@@ -169,11 +197,41 @@ class _Convert(beam.DoFn):
                 Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
         seconds = time.monotonic() - begun
         Metrics.distribution(_NAMESPACE, _RANGE_MSEC).update(round(1000 * seconds))
+        for line in self._said.taken():
+            Metrics.counter(_NAMESPACE, _SAID + line).inc()
         yield num_notes
 
     def finish_bundle(self) -> None:
         """Waits until all is stored."""
         self._store.close()
+
+
+class _Said(logging.Handler):
+    """What a worker warns of, for the submitter: no two engines hand logs on in one way.
+
+    Counters all of them do, so a line is the name of one. There are not many, lest a store that
+    fails all day makes a metric of each attempt.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._lines: list[str] = []
+        self._left = 20
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps a line."""
+        if self._left:
+            self._left -= 1
+            self._lines.append(record.getMessage()[:300])
+
+    def taken(self) -> list[str]:
+        """The lines since the last call."""
+        lines, self._lines = self._lines, []
+        return lines
+
+
+def _process() -> tuple[str, int]:
+    return socket.gethostname(), os.getpid()
 
 
 def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:

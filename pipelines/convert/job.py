@@ -66,12 +66,13 @@ def convert(
     storage.check_writable(planned.folder)
     ranges = list(planned.ranges())
     missing = ranges if force else _without_shard(planned, ranges)
+    if missing:
+        check(engine, [*(source.uri for source in planned.sources), planned.folder])
     why = f"converting {len(missing)} of {len(ranges)} ranges of {name} to {planned.folder}"
     is_begun = len(missing) < len(ranges)
     reason = "; the others are stored" if is_begun else "; asked to do so again" if force else ""
     decided(log, "convert", name, "resumed" if is_begun else "ran", why + reason)
     if missing:
-        check(engine, [source.uri for source in planned.sources] + [planned.folder])
         check_space(planned, sum(byte_range.source_bytes for byte_range in missing))
         with watched(planned, missing, on_progress):
             beam.run(

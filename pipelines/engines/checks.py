@@ -58,7 +58,7 @@ def _check_options(engine: Engine) -> None:
     if missing:
         told = " ".join(f"--beam-option {option}=..." for option in missing)
         raise ConfigError(
-            f"the runner {engine.name} needs {' and '.join(missing)}: add {told}, "
+            f"the runner {engine.name} needs {', '.join(missing)}: add {told}, "
             "or a file of settings"
         )
     if engine.template and engine.name != "dataflow":

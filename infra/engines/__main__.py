@@ -1,0 +1,60 @@
+"""Installs engines into a folder of the checkout, those named or all: `python -m infra.engines`."""
+
+import hashlib
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from infra.engines.installed import folder
+from infra.engines.parts import Part, install_wheel, parts
+
+
+def main(names: Sequence[str]) -> int:
+    """Installs what is not there in this version; says what it did, a line a part.
+
+    Returns:
+      The exit status: 1 where an installation failed, 2 where a name is not known. A part whose
+      tools are absent is left out, and that is no failure.
+    """
+    known = {part.name: part for part in parts()}
+    if unknown := [name for name in names if name not in known]:
+        typer.echo(f"there is no part {unknown[0]!r}; choose among {', '.join(known)}", err=True)
+        return 2
+    failed = False
+    for part in [known[name] for name in names or known]:
+        try:
+            typer.echo(f"{part.name}: {_installed(part)}")
+        except OSError as err:
+            typer.echo(f"{part.name}: failed: {err}", err=True)
+            failed = True
+    return int(failed)
+
+
+def _installed(part: Part) -> str:
+    """Installs a part unless it is there; says which."""
+    if missing := [name for name in part.needs if not shutil.which(name)]:
+        return f"skipped, there is no program {' or '.join(missing)} ({part.what})"
+    stamp = _stamp(part)
+    is_there = stamp.exists()
+    if not is_there:
+        folder().mkdir(parents=True, exist_ok=True)
+        part.install()
+        for old in folder().glob(f".{part.name}@*"):
+            old.unlink()
+    if part.name in ("worker", "dataflow"):
+        # The project itself changes more often than what it needs.
+        install_wheel(part.name)
+    stamp.touch()
+    return "is there" if is_there else f"installed, {part.what}"
+
+
+def _stamp(part: Part) -> Path:
+    digest = hashlib.sha256(part.pins.encode()).hexdigest()[:12]
+    return folder() / f".{part.name}@{digest}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
