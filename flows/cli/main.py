@@ -1,15 +1,31 @@
 """The commands put together, and how they end."""
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Mapping
-from typing import Final
+from functools import wraps
+from typing import Any, Final
 
 import typer
 
 from flows.cli import promotion, scores, stages, stored, training
 from pipelines.errors import PipelineError
 from pipelines.terminal import CONSOLE
+
+
+def _stoppable(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that says how to go on when it is stopped; Typer would end it without a word."""
+
+    @wraps(command)
+    def stoppable(**arguments: Any) -> None:
+        try:
+            command(**arguments)
+        except KeyboardInterrupt:
+            _fail("stopped; run the same command again to go on where it stopped", code=130)
+
+    return stoppable
+
 
 app: Final = typer.Typer(
     help="Classifies the notes of NSynth by instrument family: TFRecord files in, two trained "
@@ -51,13 +67,15 @@ _EXTRAS: Final[Mapping[str, str]] = {
 """What to install where a package is missing: few need all of them."""
 
 for _name, _command in _COMMANDS.items():
-    app.command(name=_name)(_command)
+    app.command(name=_name)(_stoppable(_command))
 
 
 def main() -> None:
     """Runs the command; ends the process with its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Lines()])
     logging.getLogger("pipelines").setLevel(logging.INFO)
+    # Whoever ends it politely wants what Ctrl-C does: jobs elsewhere cancelled, servers stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except PipelineError as err:
@@ -66,8 +84,6 @@ def main() -> None:
         if (extra := _EXTRAS.get((err.name or "").partition(".")[0])) is None:
             raise
         _fail(f"this command needs {err.name}: pip install 'nsynth-flows[{extra}]'")
-    except KeyboardInterrupt:
-        _fail("stopped; run the same command again to go on where it stopped", code=130)
     except OSError as err:
         _fail(f"{err}; run the same command again to go on where it stopped")
 

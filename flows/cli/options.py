@@ -61,9 +61,7 @@ BeamOptions = Annotated[
 ]
 EngineSettings = Annotated[
     str | None,
-    typer.Option(
-        help="File of the engine's settings.", show_default="infra/engines/<runner>.toml"
-    ),
+    typer.Option(help="File of the engine's settings.", show_default="infra/engines/<runner>.toml"),
 ]
 Quarantined = Annotated[
     float,

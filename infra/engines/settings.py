@@ -43,7 +43,12 @@ def _installed(name: str) -> Mapping[str, Any]:
     """What Beam starts itself, where this checkout has it."""
     if name == "prism":
         return {"prism_location": installed.prism()}
-    return {"flink_job_server_jar": str(installed.job_server_jar())} if name == "flink" else {}
+    if name == "flink":
+        return {
+            "flink_job_server_jar": str(installed.job_server_jar()),
+            "flink_conf_dir": str(_FOLDER / "flink-conf"),
+        }
+    return {}
 
 
 def _read(path: Path) -> Mapping[str, Any]:

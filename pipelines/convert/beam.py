@@ -3,10 +3,13 @@
 import logging
 import os
 import re
+import secrets
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +19,7 @@ from pipelines import errors, storage
 from pipelines.convert.dispatch import convert
 from pipelines.convert.plan import ByteRange
 from pipelines.convert.writebehind import WriteBehind
+from pipelines.engines import flink
 from pipelines.engines.engine import LOCAL, Engine
 from pipelines.errors import ConfigError, PipelineError
 
@@ -23,7 +27,7 @@ from pipelines.errors import ConfigError, PipelineError
 logging.disable(logging.WARNING)
 import apache_beam as beam  # noqa: E402
 from apache_beam.metrics import Metrics, MetricsFilter  # noqa: E402
-from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions  # noqa: E402
 from apache_beam.pvalue import PCollection  # noqa: E402
 from apache_beam.runners.runner import PipelineState  # noqa: E402
 
@@ -82,10 +86,10 @@ def run(
       OSError: the engine failed; a rerun goes on where it stopped.
     """
     _silence()
-    pipeline = _pipeline(engine, num_workers=num_workers)
-    _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder, storage.carried())
+    pipeline = build(ranges, folder=folder, engine=engine, num_workers=num_workers)
     try:
-        result = pipeline.run()
+        with _own_interrupts():
+            result = pipeline.run()
     except PipelineError:
         raise
     except ImportError as err:
@@ -99,11 +103,37 @@ def run(
     except grpc.RpcError as err:
         raise OSError(f"{engine.name} cannot be reached: {_said(err)}") from err
     if not engine.template:
-        _wait(result, engine)
+        _wait(result, engine, job_name=_job_name(pipeline))
         _log_counts(result)
 
 
-def _wait(result: Any, engine: Engine) -> None:
+def build(
+    ranges: Sequence[ByteRange],
+    *,
+    folder: str,
+    engine: Engine = LOCAL,
+    num_workers: int | None = None,
+) -> beam.Pipeline:
+    """The pipeline that `run` runs: the same on every engine, but for its options."""
+    pipeline = _pipeline(engine, num_workers=num_workers)
+    _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder, storage.carried())
+    return pipeline
+
+
+@contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Takes Ctrl-C back from Beam, which stops a job server before its job could be cancelled."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _wait(result: Any, engine: Engine, *, job_name: str) -> None:
     """Waits for a job's end, and ends it with this process if that is told to stop."""
     try:
         state = result.wait_until_finish()
@@ -115,6 +145,8 @@ def _wait(result: Any, engine: Engine) -> None:
         # The engine knows nothing of a signal that came here.
         with suppress(Exception):
             result.cancel()
+        if engine.is_on_flink_cluster:
+            flink.cancel_job(engine.text("flink_master"), job_name)
         raise
     if state not in (None, PipelineState.DONE):
         raise OSError(f"the job on {engine.name} ended as {state.lower()}")
@@ -132,6 +164,14 @@ def _silence() -> None:
         logging.getLogger(server).addHandler(logging.NullHandler())
     # A job's messages go to the root logger.
     logging.getLogger().addFilter(_is_not_beams)
+    # What a thread of theirs fails of, the main one raises.
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _of_a_thread
+
+
+def _of_a_thread(args: threading.ExceptHookArgs) -> None:
+    if not isinstance(args.exc_value, grpc.RpcError):
+        threading.__excepthook__(args)
 
 
 def _is_not_beams(record: logging.LogRecord) -> bool:
@@ -241,7 +281,10 @@ def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:
         options["direct_num_workers"] = num_workers or os.cpu_count() or 1
         if not engine.text("direct_running_mode"):
             options["direct_running_mode"] = "multi_threading"
-    elif num_workers and (option := _NUM_WORKERS.get(engine.name)):
+    else:
+        # By which it is found among the others of a cluster.
+        options["job_name"] = f"nsynth-convert-{secrets.token_hex(4)}"
+    if num_workers and (option := _NUM_WORKERS.get(engine.name)):
         options[option] = num_workers
     try:
         return beam.Pipeline(options=PipelineOptions(engine.flags(), **options))
@@ -252,6 +295,10 @@ def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:
         ) from err
     except (SystemExit, ValueError) as err:
         raise ConfigError(f"Beam does not take these options of {engine.name}: {err}") from err
+
+
+def _job_name(pipeline: beam.Pipeline) -> str:
+    return str(pipeline.options.view_as(GoogleCloudOptions).job_name)
 
 
 def _as_raised(text: str, engine: Engine) -> Exception:

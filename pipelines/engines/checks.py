@@ -61,6 +61,12 @@ def _check_options(engine: Engine) -> None:
             f"the runner {engine.name} needs {', '.join(missing)}: add {told}, "
             "or a file of settings"
         )
+    if engine.name == "local" and engine.text("direct_running_mode") == "multi_processing":
+        # With apache-beam 2.77 the job waits for ever for a worker process that was killed.
+        raise ConfigError(
+            "the local runner works in threads, since with processes it never notices that one "
+            "has died: leave direct_running_mode out, or choose the runner prism or flink"
+        )
     if engine.template and engine.name != "dataflow":
         raise ConfigError(f"only the runner dataflow writes a template, not {engine.name}")
     for option in ("temp_location", "staging_location", "template_location"):

@@ -46,6 +46,12 @@ class Engine:
         return self.name == "flink" and master in _EMBEDDED_FLINK and not self.text("job_endpoint")
 
     @property
+    def is_on_flink_cluster(self) -> bool:
+        """Whether it is known which Flink cluster does it."""
+        master = self.text("flink_master")
+        return self.name == "flink" and master not in ("", *_EMBEDDED_FLINK)
+
+    @property
     def has_remote_workers(self) -> bool:
         """Whether ranges are converted by other processes than this one."""
         if self.name in ("local", "dataflow"):

@@ -2,12 +2,13 @@
 
 import json
 import shutil
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from infra.engines.installed import folder
+from infra.engines.installed import CHECKOUT, folder
 from tests.engines.processes import free_port, started, wait_until
 
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
@@ -44,8 +45,8 @@ def flink_cluster(place: Path, env: Mapping[str, str]) -> Iterator[str]:
     """
     java = shutil.which("java") or "java"
     conf = place / "conf"
-    conf.mkdir(parents=True)
-    (conf / "config.yaml").write_text("{}\n")
+    # The strategy of restarts that a job of its own has, a cluster has to have too.
+    shutil.copytree(CHECKOUT / "infra" / "engines" / "flink-conf", conf)
     rpc, rest, blobs = free_port(), free_port(), free_port()
     shared = {
         "jobmanager.rpc.address": "127.0.0.1",
@@ -98,9 +99,12 @@ def jobs(rest: str) -> dict[str, str]:
 
 
 def _num_slots(port: int) -> int:
-    return int(_get(f"127.0.0.1:{port}", "overview")["slots-total"])
+    try:
+        return int(_get(f"127.0.0.1:{port}", "overview")["slots-total"])
+    except urllib.error.HTTPError:
+        return 0  # it answers before it is ready
 
 
 def _get(rest: str, what: str) -> dict:  # type: ignore[type-arg] # JSON
-    with urllib.request.urlopen(f"http://{rest}/{what}", timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"http://{rest}/{what}", timeout=10) as answer:
         return json.loads(answer.read())  # type: ignore[no-any-return] # JSON
