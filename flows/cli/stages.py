@@ -78,7 +78,17 @@ def convert(
         _print_plan(plan(source, root=root, parameters=parameters), as_json=as_json)
         return
     from pipelines.convert.job import convert as run  # noqa: PLC0415 - importing Beam costs seconds
+    from pipelines.convert.job import write_template  # noqa: PLC0415 - as above
 
+    if template:
+        planned, num_ranges = write_template(
+            source, root=root, parameters=parameters, engine=engine, force=force
+        )
+        written = {"template": template, "dataset_id": planned.dataset_id, "num_ranges": num_ranges}
+        tables = [pairs_table("Template; nothing has run", list(written.items()))]
+        after = "when its job is done, the same command without --template writes the manifest"
+        print_result(written, as_json=as_json, tables=tables, last_line=after)
+        return
     with bars() as on_progress:
         manifest_uri, manifest = run(
             source,

@@ -276,7 +276,8 @@ def _process() -> tuple[str, int]:
 
 def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:
     """An empty pipeline for an engine."""
-    options: dict[str, Any] = {"runner": _RUNNERS[engine.name]}
+    # Workers import this package; Dataflow would have them unpickle the submitter's own module.
+    options: dict[str, Any] = {"runner": _RUNNERS[engine.name], "save_main_session": False}
     if engine.name == "local":
         options["direct_num_workers"] = num_workers or os.cpu_count() or 1
         if not engine.text("direct_running_mode"):

@@ -57,6 +57,11 @@ def convert(
     """
     if not 0 <= max_quarantined <= 1:
         raise ConfigError(f"max_quarantined must be from 0 to 1, got {max_quarantined}")
+    if engine.template:
+        raise ConfigError(
+            "a template does not run, and a data set needs what it would make: write it with "
+            "nsynth convert --template, and leave template_location out here"
+        )
     planned = plan(sources, root=root, parameters=parameters or Parameters())
     name = ", ".join(source.name for source in planned.sources)
     if not force and storage.exists(planned.manifest_uri):
@@ -83,6 +88,34 @@ def convert(
             )
     manifest = commit(planned, max_quarantined=max_quarantined, force=force)
     return planned.manifest_uri, manifest
+
+
+def write_template(
+    sources: Sequence[str],
+    *,
+    root: str,
+    engine: Engine,
+    parameters: Parameters | None = None,
+    force: bool = False,
+) -> tuple[Plan, int]:
+    """Writes a conversion as a template, to be started later where the engine runs.
+
+    Once it has run, `convert` finds every shard and has only the manifest left to write.
+
+    Returns:
+      The plan, and how many of its ranges the template converts.
+
+    Raises:
+      PipelineError: see `pipelines.errors`.
+    """
+    planned = plan(sources, root=root, parameters=parameters or Parameters())
+    check(engine, [*(source.uri for source in planned.sources), planned.folder])
+    storage.check_writable(planned.folder)
+    ranges = list(planned.ranges())
+    missing = ranges if force else _without_shard(planned, ranges)
+    if missing:
+        beam.run(missing, folder=planned.folder, engine=engine)
+    return planned, len(missing)
 
 
 def _without_shard(planned: Plan, ranges: Sequence[ByteRange]) -> list[ByteRange]:
