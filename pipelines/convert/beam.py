@@ -73,7 +73,11 @@ class ConvertRanges(beam.PTransform):
 
 
 def run(
-    ranges: Sequence[ByteRange], *, folder: str, engine: Engine = LOCAL, num_workers: int | None
+    ranges: Sequence[ByteRange],
+    *,
+    folder: str,
+    engine: Engine = LOCAL,
+    num_workers: int | None = None,
 ) -> None:
     """Converts ranges on an engine and waits for it; a template is written and not waited for.
 
