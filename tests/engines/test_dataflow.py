@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from apache_beam.coders import FastPrimitivesCoder
 from apache_beam.internal import pickler
@@ -49,14 +49,11 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
         "filesystem-root": str(place / "data"),
         "external-url": endpoint,
     }
-    command = [program("fake-gcs-server"), *(f"-{key}={value}" for key, value in options.items())]
+    server = str(program("fake-gcs-server"))
+    command = [server, *(f"-{key}={value}" for key, value in options.items())]
     with started(command, log=place / "log", cwd=place, env=os.environ, port=port):
-        request = urllib.request.Request(
-            f"{endpoint}/storage/v1/b?project=p",
-            data=json.dumps({"name": BUCKET}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        urllib.request.urlopen(request, timeout=10).close()
+        made = httpx.post(f"{endpoint}/storage/v1/b?project=p", json={"name": BUCKET})
+        assert made.status_code == 200
         yield Bucket(endpoint, place / "data" / BUCKET)
 
 
