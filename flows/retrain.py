@@ -36,7 +36,7 @@ from pipelines.train.plan import RunPlan
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 from tasks.analyse import analyse
 from tasks.promote import promote_model, tell_watchers
-from tasks.report import report
+from tasks.report import log_run, report
 from tasks.summary import summarise_run
 from tasks.train import evaluate, finish, plan_training, train_model
 
@@ -209,6 +209,7 @@ def _retrain(
                 promote_model(run_uri, model, root=root, margin=margin) for model in models
             ]
             tell_watchers(promotions)
+        log_run(run_uri, [*heard, *own])
         report_uri = report(run_uri, force="report" in force)
     gate = promotions_markdown(promotions) if promotions else unjudged
     summarise_run(run_uri, [*heard, *own], report=report_uri, gate=gate)
