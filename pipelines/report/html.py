@@ -19,8 +19,15 @@ from pipelines.evaluate.calibration import NUM_BINS
 from pipelines.evaluate.predictions import Predictions
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES, Scores
 from pipelines.evaluate.slices import Slice, reliability, slices
+from pipelines.registry.log import load_log
 from pipelines.report import captions, charts, comparison, figures, formats, published, verdict
+from pipelines.report.champion import changes
+from pipelines.report.commands import commands
+from pipelines.report.courses import course, loss_limits
+from pipelines.report.losses import NUM_EXAMPLES, load_losses
+from pipelines.report.overlap import find_overlap
 from pipelines.report.palette import family_colour, shade
+from pipelines.report.references import REFERENCES
 from pipelines.report.results import (
     ModelResults,
     RunResults,
@@ -33,7 +40,7 @@ from pipelines.report.sounds import original_sound, originals, stored_sound
 from pipelines.report.tables import count_rows, family_rows, most_confused, parameter_rows
 from pipelines.report.templates import template
 
-REPORT_VERSION: Final = 4
+REPORT_VERSION: Final = 5
 
 CLOSE_UP_SEC: Final = 0.05
 
@@ -128,6 +135,15 @@ def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_or
         published=published,
         counts=count_rows(run.record.datasets),
         kept_by_family=family_rows(run.record.datasets),
+        losses=load_losses(run),
+        num_examples=NUM_EXAMPLES,
+        overlap=find_overlap(run),
+        balance_limit=charts.largest_share(d.families for d in run.record.datasets.values()),
+        courses=[course(run, model) for model in run.models],
+        loss_limits=loss_limits(run),
+        commands=commands(run),
+        flow_runs=load_log(run.uri),
+        references=REFERENCES,
         experiment=parameter_rows(run.record.experiment),
         views={model.name: _score_views(model) for model in run.models},
         classes=classes,
@@ -214,6 +230,8 @@ _TEMPLATE: Final = template(
         "thumbnail": figures.draw_thumbnail,
         "slice_chart": charts.draw_slices,
         "feature_chart": charts.draw_features,
+        "balance_chart": charts.draw_balance,
+        "changes": changes,
         "reliability_chart": charts.draw_reliability,
         "colour": family_colour,
         "shade": shade,

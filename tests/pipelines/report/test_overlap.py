@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.report.overlap import find_overlap
+from pipelines.report.results import load_results
+from pipelines.train.trained import TRAINED, TRAINED_SCHEMA
+from tests.pipelines.report.run_folder import write_run
+
+
+def test_find_overlap_counts_instruments_that_were_trained_on(tmp_path: Path) -> None:
+    found = find_overlap(load_results(write_run(tmp_path, models={"tiny": 1.0})))
+    # 57 kept notes, an instrument each; every third is of one that was not trained on.
+    assert (found.num_instruments, found.num_seen_instruments) == (57, 38)
+    assert found.num_left_out == 1
+    assert found.num_shared_audio is None
+    assert found.num_train_instruments is None
+
+
+def test_find_overlap_counts_again_which_audio_is_shared(tmp_path: Path) -> None:
+    uri = write_run(tmp_path, models={"tiny": 1.0})
+    digests = ["digest-00003", "digest-00004", "elsewhere", "digest-00005"]
+    trained = pa.table(
+        {
+            "dataset": ["train"] * 4,
+            "row": range(4),
+            "part": ["train", "train", "train", "validation"],
+            "instrument_str": ["a", "a", "b", "c"],
+            "audio_digest": digests,
+        },
+        schema=TRAINED_SCHEMA,
+    )
+    pq.write_table(trained, tmp_path / "tiny" / TRAINED)
+    found = find_overlap(load_results(uri))
+    assert (found.num_shared_audio, found.num_train_instruments) == (2, 2)
