@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from flows.cli import app
 from infra.sample.catalogue import draw, features
 from infra.sample.records import example, frame
 from infra.sample.splits import planted
+from pipelines.registry.log import load_log
+from pipelines.report.commands import commands
+from pipelines.report.results import load_results
 from pipelines.train.experiment import MODEL_NAMES
 from tests.flows.command import run, run_json
 from tests.flows.conftest import LENIENT, NUM_NOTES
@@ -58,11 +62,12 @@ def test_retrain_keeps_what_a_run_is(retrained: dict[str, Any], root: Path) -> N
 def test_retrain_again_does_nothing_and_says_why(
     retrained: dict[str, Any], arguments: list[str], prefect_env: dict[str, str], root: Path
 ) -> None:
-    models = list((root / "runs").rglob("*/model.keras"))
-    before = [path.stat().st_mtime_ns for path in models]
+    folder = root / "runs" / retrained["run_id"]
+    kept = [*folder.rglob("*/model.keras"), folder / "report.html", folder / "decisions.json"]
+    before = [path.stat().st_mtime_ns for path in kept]
     done = run("nsynth", "retrain", *arguments, "--json", env=prefect_env)
     assert json.loads(done.stdout) == retrained
-    assert [path.stat().st_mtime_ns for path in models] == before
+    assert [path.stat().st_mtime_ns for path in kept] == before
     assert done.stderr.count("nothing to convert") == 2
     assert done.stderr.count("reusing preliminary of run") == 1
     # `prefect_env` sets PREFECT_API_URL to nothing, as a script may.
@@ -116,6 +121,25 @@ def test_report_is_written_again_from_what_is_stored(retrained: dict[str, Any], 
     found = run_json("nsynth", "report", retrained["run_id"][:8], "--root", str(root))
     assert found == {"report": retrained["report"]}
     assert Path(found["report"]).read_bytes() == before
+
+
+def test_commands_of_the_report_find_its_run(
+    retrained: dict[str, Any], prefect_env: dict[str, str]
+) -> None:
+    run_uri = str(Path(retrained["report"]).parent)
+    found = commands(load_results(run_uri))
+    assert found.from_sources is not None
+    for command in (found.from_sources, found.from_datasets):
+        again = run_json(*shlex.split(command), env=prefect_env)
+        assert again["run_id"] == retrained["run_id"]
+
+
+def test_retrain_keeps_what_it_decided(retrained: dict[str, Any]) -> None:
+    (flow_run,) = load_log(str(Path(retrained["report"]).parent))
+    stages = [decision.stage for decision in flow_run.decisions]
+    assert list(dict.fromkeys(stages)) == [
+        *("convert", "validate", "train", "evaluate", "analyse", "promote"),
+    ]
 
 
 def test_evaluate_redoes_the_metrics_from_the_predictions(

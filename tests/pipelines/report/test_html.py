@@ -91,7 +91,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
         "tiny 4 10 2 32 7 19.5 s 19.5 s to 20.0 s cpu",
         "Curves of one quantity share their axes",
         "Class balance, train",
-        "1 note left out of training, as the very audio",
+        "1 note left out of training: the data that score the models hold the very same audio",
         "dropped: leaked 1",
         "nsynth train gone/manifest.json --test gone/manifest.json",
         "was not made by the main job",
