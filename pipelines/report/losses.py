@@ -134,10 +134,10 @@ def _verdicts(dataset: Validation) -> list[dict[str, Any]]:
 def _kept_out(run_uri: str, name: str, dataset: Validation, reason: str) -> list[dict[str, Any]]:
     with open_parquet(storage.join(run_uri, _OF_RUN[reason])) as file:
         rows = [row for row in file.read().to_pylist() if row["dataset"] == name]
-    rows = rows[:NUM_EXAMPLES]
+    rows = sorted(rows, key=lambda row: row["row"])[:NUM_EXAMPLES]
     opened = open_dataset(dataset.manifest_uri)
     _check_same(dataset, opened.manifest.manifest_digest)
-    places = opened.read(["source_file", "source_offset"]).take([row["row"] for row in rows])
+    places = opened.take(["source_file", "source_offset"], [row["row"] for row in rows])
     return [
         place | {"reason": reason, "what": row["note_str"], "offset": place["source_offset"]}
         for row, place in zip(rows, places.to_pylist(), strict=True)

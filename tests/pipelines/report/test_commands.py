@@ -85,6 +85,14 @@ def test_commands_say(choices: dict[str, Any], part: str, tmp_path: Path) -> Non
     assert part in commands_of(tmp_path, **choices).from_datasets
 
 
+def test_commands_name_the_notes_that_choose_the_epoch(tmp_path: Path) -> None:
+    datasets = dict(load_run(write_run(tmp_path / "other")).datasets)
+    valid = replace(datasets["test"], manifest_uri="v/manifest.json")
+    found = commands_of(tmp_path, datasets | {"valid": valid}, protocol="official").from_datasets
+    assert "train gone/manifest.json --valid v/manifest.json --test gone/manifest.json" in found
+    assert "--validation-fraction" not in found
+
+
 def test_commands_allow_as_many_defects_as_the_run_did(tmp_path: Path) -> None:
     record = load_run(write_run(tmp_path / "other"))
     test = record.datasets["test"]
