@@ -17,7 +17,7 @@ setup: .venv/.complete ## make .venv and install everything, by the hashes of re
 .venv/.complete: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
-	@echo "installing the packages (a few minutes, 3.3 GB)"
+	@echo "installing the packages (a few minutes, 3.5 GB)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

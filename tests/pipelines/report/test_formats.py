@@ -50,7 +50,7 @@ def test_score_has_the_decimals_of_the_published_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "shown"),
+    ("number", "text"),
     [(0, "0"), (1, "< 1"), (5, "< 1"), (500, "50"), (999, "> 99"), (1000, "100")],
 )
 def test_share_shows_some_as_some(number: int, text: str) -> None:
