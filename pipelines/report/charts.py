@@ -4,7 +4,7 @@ They are written here, not by matplotlib, since they are lines and dots whose te
 page into the dark.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from markupsafe import Markup, escape
@@ -78,33 +78,6 @@ def draw_reliability(bins: Sequence[Slice]) -> Markup:
             parts.append(_line(x, _at(0, ends[0])[1], x, _at(0, ends[1])[1], "whisker"))
         parts.append(Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="4"/>').format(x, y))
     return Markup("").join([*parts, Markup("</svg>")])
-
-
-def draw_balance(families: Mapping[str, int], *, limit: float, title: str) -> Markup:
-    """Kept notes of each family as a share of all: a bar, its number and its share beside it.
-
-    Args:
-      limit: the share at the right end, so that the charts of several data sets compare.
-    """
-    total = max(sum(families.values()), 1)
-    parts = [_open(_WIDTH, _ROW * len(families) + 4, f"kept notes by family, {title}")]
-    for number, (family, num) in enumerate(families.items()):
-        y, share = _ROW * number + _ROW / 2, num / total
-        parts.append(_text(_LEFT - 52, y + 4, family, anchor="end"))
-        parts.append(
-            Markup('<rect class="bar" x="{}" y="{:.1f}" width="{:.1f}" height="{}"/>').format(
-                _LEFT - 44, y - 7, share / limit * (_WIDTH - _LEFT - 46), 14
-            )
-        )
-        label = f"{num:,}, {100 * share:.1f} %"
-        parts.append(_text(_WIDTH - 4, y + 4, label, anchor="end", kind="quiet"))
-    return Markup("").join([*parts, Markup("</svg>")])
-
-
-def largest_share(datasets: Iterable[Mapping[str, int]]) -> float:
-    """The largest share that any family has of the notes of its data set."""
-    shares = (max(of.values(), default=0) / max(sum(of.values()), 1) for of in datasets)
-    return max(shares, default=0) or 1.0
 
 
 def _open(width: float, height: float, label: str) -> Markup:

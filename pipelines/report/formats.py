@@ -56,6 +56,13 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def shown(text: str) -> str:
+    """A name out of a record: what cannot be seen is spelled out, and it ends at 120 characters."""
+    cut = text[:MAX_NAME]
+    seen = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    return f"{seen}\N{HORIZONTAL ELLIPSIS}" if len(text) > len(cut) else seen
+
+
 def share(number: int, total: int) -> str:
     """What part of a total a number is, in whole percent; some are never shown as none or all."""
     percent = 100 * number / total
@@ -66,7 +73,7 @@ def share(number: int, total: int) -> str:
     return f"{percent:.0f}"
 
 
-def span(ends: Sequence[float]) -> str:
+def between(ends: Sequence[float]) -> str:
     """Two counts, or one where they are equal."""
     low, high = ends
     return count(low) if low == high else f"{count(low)} to {count(high)}"
@@ -85,10 +92,3 @@ def plain(value: object) -> str:
 def plural(number: int, noun: str) -> str:
     """A count with its noun."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
-
-
-def shown(text: str) -> str:
-    """A name out of a record: what cannot be seen is spelled out, and it ends at 120 characters."""
-    cut = text[:MAX_NAME]
-    seen = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
-    return f"{seen}\N{HORIZONTAL ELLIPSIS}" if len(text) > len(cut) else seen

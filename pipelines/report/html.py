@@ -19,15 +19,8 @@ from pipelines.evaluate.calibration import NUM_BINS
 from pipelines.evaluate.predictions import Predictions
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES, Scores
 from pipelines.evaluate.slices import Slice, reliability, slices
-from pipelines.registry.log import load_log
 from pipelines.report import captions, charts, comparison, figures, formats, published, verdict
-from pipelines.report.champion import changes
-from pipelines.report.commands import commands
-from pipelines.report.courses import course, loss_limits
-from pipelines.report.losses import NUM_EXAMPLES, load_losses
-from pipelines.report.overlap import find_overlap
 from pipelines.report.palette import family_colour, shade
-from pipelines.report.references import REFERENCES
 from pipelines.report.results import (
     ModelResults,
     RunResults,
@@ -35,6 +28,7 @@ from pipelines.report.results import (
     load_results,
 )
 from pipelines.report.samples import Sample, drawn, first_kept
+from pipelines.report.section_values import section_values
 from pipelines.report.selection import Cell, select_cells
 from pipelines.report.sounds import original_sound, originals, stored_sound
 from pipelines.report.tables import count_rows, family_rows, most_confused, parameter_rows
@@ -135,15 +129,6 @@ def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_or
         published=published,
         counts=count_rows(run.record.datasets),
         kept_by_family=family_rows(run.record.datasets),
-        losses=load_losses(run),
-        num_examples=NUM_EXAMPLES,
-        overlap=find_overlap(run),
-        balance_limit=charts.largest_share(d.families for d in run.record.datasets.values()),
-        courses=[course(run, model) for model in run.models],
-        loss_limits=loss_limits(run),
-        commands=commands(run),
-        flow_runs=load_log(run.uri),
-        references=REFERENCES,
         experiment=parameter_rows(run.record.experiment),
         views={model.name: _score_views(model) for model in run.models},
         classes=classes,
@@ -165,6 +150,7 @@ def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_or
         min_notes=MIN_NOTES,
         min_instruments=MIN_INSTRUMENTS,
         num_bins=NUM_BINS,
+        **section_values(run),
     )
 
 
@@ -230,8 +216,6 @@ _TEMPLATE: Final = template(
         "thumbnail": figures.draw_thumbnail,
         "slice_chart": charts.draw_slices,
         "feature_chart": charts.draw_features,
-        "balance_chart": charts.draw_balance,
-        "changes": changes,
         "reliability_chart": charts.draw_reliability,
         "colour": family_colour,
         "shade": shade,

@@ -2,7 +2,7 @@ import re
 import xml.etree.ElementTree as ET
 
 from pipelines.evaluate.slices import Slice
-from pipelines.report.charts import draw_balance, draw_reliability, draw_slices, largest_share
+from pipelines.report.charts import draw_reliability, draw_slices
 
 ENDS = {"accuracy": (0.4, 0.7)}
 SLICES = [
@@ -45,17 +45,3 @@ def test_draw_reliability_puts_a_sound_bin_on_the_diagonal() -> None:
     x, y = (float(dot.get(axis, "")) for axis in ("cx", "cy"))
     size = float(re.findall(r'viewBox="0 0 (\d+)', svg)[0])
     assert abs(x - (size - y)) < 0.1
-
-
-def test_draw_balance_has_a_bar_a_family_by_its_share() -> None:
-    families = {"bass": 30, "<i>organ</i>": 10}
-    svg = draw_balance(families, limit=0.75, title="train")
-    longer, shorter = (float(bar.get("width", "")) for bar in elements(svg, "bar"))
-    assert abs(longer / shorter - 3) < 0.01
-    assert "30, 75.0 %" in svg
-    assert "<i>" not in svg
-
-
-def test_largest_share_is_of_any_data_set() -> None:
-    assert largest_share([{"bass": 1, "organ": 1}, {"bass": 3, "organ": 1}]) == 0.75
-    assert largest_share([{}]) == 1

@@ -14,6 +14,7 @@ from pipelines.convert.job import convert
 from pipelines.convert.manifest import Manifest
 from pipelines.errors import ShardError
 from pipelines.notes import CLASSES, NUM_SOURCE_SAMPLES
+from pipelines.promotion.stored import GateFigures, Promotion, Rival, store_promotion
 from pipelines.report import formats
 from pipelines.report.html import build_report, render
 from pipelines.report.results import load_results
@@ -288,3 +289,29 @@ def test_build_report_says_so_where_the_data_set_is_gone(tmp_path: Path) -> None
     uri = write_run(tmp_path / "run", manifest_uri=str(tmp_path / "gone" / "manifest.json"))
     page = Page(Path(build_report(uri)).read_text("utf-8"))
     assert "shows no waveforms: there is no file" in page.text
+
+
+def test_render_shows_the_change_against_the_champion_in_figures(tmp_path: Path) -> None:
+    uri = write_run(tmp_path, models={"tiny": 1.0})
+    gate = GateFigures("cafe", num_notes=145, num_instruments=40, look=3)
+    accuracy = {"first": 0.5, "second": 0.75, "difference": 0.25, "interval": [0.125, 0.375]}
+    promotion = Promotion(
+        model="tiny",
+        run_id="a1b2c3d4",
+        model_sha256="dd",
+        outcome="promoted",
+        why="it is better",
+        by="flow",
+        reason="",
+        margin=0.0,
+        entry=2,
+        gate=gate,
+        champion=Rival(1, "beef", "ee"),
+        figures={"figures": {"accuracy": accuracy}},
+        quality_drop=False,
+        health=[],
+    )
+    store_promotion(uri, promotion)
+    text = Page(render(load_results(uri), audio_of)).text
+    assert "on the 145 notes of the gate champion, run beef this run change" in text
+    assert "accuracy 0.5000 0.7500 +0.2500 +0.1250 to +0.3750" in text

@@ -3,8 +3,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.registry.runs import load_run, store_run
-from pipelines.report.courses import course, loss_limits
 from pipelines.report.results import load_results
+from pipelines.report.trainings import course, loss_limits
 from tests.pipelines.report.run_folder import write_run
 
 
