@@ -39,7 +39,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     test.write_bytes(b"".join([test.read_bytes(), *records()]))
     done = run_json(
         *("nsynth", "retrain", "--train", str(source / "nsynth-train.tfrecord")),
-        *("--test", str(test), "--root", str(root), "--model", "preliminary", "--epochs", "2"),
+        *("--test", str(test), "--root", str(root), "--epochs", "1"),
         *("--max-quarantined", "0.6", "--max-dropped", "0.6"),
         env={"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": ""},
     )

@@ -27,7 +27,7 @@ PLAY = """async () => {
     const duration = audio.duration;
     await audio.play();
     const begun = performance.now();
-    while (audio.currentTime === 0 && performance.now() - begun < 10000) {
+    while (audio.currentTime < 0.02 && performance.now() - begun < 10000) {
       await new Promise((done) => setTimeout(done, 5));
     }
     played.push([duration, audio.currentTime, audio.error && audio.error.message]);
@@ -61,7 +61,7 @@ def test_every_note_is_four_seconds_long_and_plays(
         for duration, reached, error in played:
             assert error is None
             assert duration == pytest.approx(4, abs=0.1)
-            assert reached > 0
+            assert reached >= 0.02
 
 
 def test_report_plays_originals(browser: Browser, pages: Pages) -> None:
