@@ -149,6 +149,18 @@ def test_compare_is_of_two_runs_or_of_the_models_of_one(
     assert "which treats notes as independent: p = " in shown
 
 
+def test_compare_of_several_runs_has_pairs_and_a_page(
+    retrained: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    given = [retrained["run_id"]] * 3
+    page = tmp_path / "page.html"
+    found = run_json("nsynth", "compare", *given, "--root", str(root), "--output", str(page))
+    assert [pair["second"] for pair in found["pairs"]] == given[1:]
+    assert "comparisons" not in found
+    assert found["page"] == str(page)
+    assert "3 runs compared" in page.read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
