@@ -53,6 +53,23 @@ def test_retrain_keeps_what_a_run_is(retrained: dict[str, Any], root: Path) -> N
         stored = {path.name for path in (run_folder / name).iterdir()}
         assert stored >= {"model.keras", "labels.json", "history.json"}
         assert stored >= {"predictions.parquet", "metrics.json"}
+    assert {"report.md", "metrics.json"} <= {path.name for path in run_folder.iterdir()}
+    assert f'href="runs/{run_folder.name}/report.html"' in (root / "index.html").read_text("utf-8")
+
+
+def test_retrain_does_not_fail_with_the_page_over_all_runs(
+    retrained: dict[str, Any], arguments: list[str], prefect_env: dict[str, str], root: Path
+) -> None:
+    page = root / "index.html"
+    before = page.read_bytes()
+    page.unlink()
+    page.mkdir()
+    done = run("nsynth", "retrain", *arguments, "--json", env=prefect_env)
+    page.rmdir()
+    page.write_bytes(before)
+    assert json.loads(done.stdout) == retrained
+    assert "the page over all runs is not refreshed: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_retrain_again_does_nothing_and_says_why(
