@@ -91,7 +91,9 @@ def compare_models(run_uri: str) -> dict[str, Comparison]:
       DatasetError: the predictions are of another version.
     """
     record = load_run(run_uri)
-    smallest, *others = sorted(record.models, key=lambda name: record.models[name].num_parameters)
+    # By name where they are equally large, as in reports.
+    sizes = {name: (model.num_parameters, name) for name, model in record.models.items()}
+    smallest, *others = sorted(sizes, key=sizes.__getitem__)
     if not others:
         raise ConfigError(
             f"run {record.run_id} has one model only, {smallest}; name a second run to compare with"

@@ -1,11 +1,11 @@
 """Several runs on one page: what they are, how they trained, and each later one minus the first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pipelines import storage
-from pipelines.evaluate.comparison import Comparison
+from pipelines.evaluate.comparison import Comparison, Part
 from pipelines.evaluate.runs import RunPair
 from pipelines.registry.runs import RunRecord, load_run
 from pipelines.report import formats
@@ -124,6 +124,25 @@ def within(found: Mapping[str, Comparison], views: Sequence[RunView]) -> dict[st
     return {
         f"minus {smallest}": [Contrast(None, name, comparison) for name, comparison in compared]
     }
+
+
+def family_sizes(of: Sequence[Contrast]) -> dict[str, list[Part]]:
+    """The notes of each family in the contrasts that have any."""
+    names = dict.fromkeys(name for contrast in of for name in contrast.comparison.families)
+    return {
+        name: [
+            contrast.comparison.families[name]
+            for contrast in of
+            if name in contrast.comparison.families
+        ]
+        for name in names
+    }
+
+
+def span(numbers: Iterable[int]) -> str:
+    """What may be one number for all: the number, or the least and the greatest."""
+    least, greatest = min(found := list(numbers)), max(found)
+    return " to ".join(map(formats.count, dict.fromkeys((least, greatest))))
 
 
 def describe(of: Sequence[Contrast]) -> str:

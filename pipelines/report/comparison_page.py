@@ -16,8 +16,10 @@ from pipelines.report.compared import (
     contrasts,
     courses,
     describe,
+    family_sizes,
     load_views,
     model_names,
+    span,
     within,
 )
 from pipelines.report.courses import draw_courses, draw_key, top_of
@@ -122,9 +124,11 @@ _TEMPLATE: Final = template(
         "curves": draw_courses,
         "dashes": RUN_DASHES,
         "describe": describe,
+        "family_sizes": family_sizes,
         "formats": formats,
         "is_sure": is_sure,
         "key": draw_key,
         "points": points,
+        "span": span,
     },
 )

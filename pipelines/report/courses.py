@@ -10,6 +10,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from pipelines.report.formats import plural
 from pipelines.report.palette import run_style
 from pipelines.report.svg import line, opening, text
 
@@ -54,12 +55,15 @@ def top_of(courses: Sequence[Course]) -> float:
     return max(math.ceil(round(highest / step, 9)), 1) * step
 
 
-def draw_courses(courses: Sequence[Course], quantity: str, *, top: float) -> Markup:
+def draw_courses(
+    courses: Sequence[Course], quantity: str, *, top: float, numbered: bool = True
+) -> Markup:
     """All courses on one pair of axes.
 
     Args:
       quantity: heads the chart.
       top: where the vertical axis ends, which begins at 0.
+      numbered: whether each line ends in the number of its run.
     """
     epochs = [round(epoch) for course in courses for epoch, _ in course.points]
     first, last = min(epochs, default=1), max(epochs, default=1)
@@ -70,7 +74,7 @@ def draw_courses(courses: Sequence[Course], quantity: str, *, top: float) -> Mar
         x = _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
         return x, _TOP + (1 - min(value / top, 1)) * (_HEIGHT - _TOP - _BOTTOM)
 
-    parts = [opening(_WIDTH, _HEIGHT, f"{quantity} by epoch, {len(courses)} runs")]
+    parts = [opening(_WIDTH, _HEIGHT, f"{quantity} by epoch, {plural(len(courses), 'run')}")]
     parts += [text(0, 12, quantity, kind="quiet"), *_axes(place, first, last, top)]
     ends = []
     for course in courses:
@@ -79,7 +83,8 @@ def draw_courses(courses: Sequence[Course], quantity: str, *, top: float) -> Mar
             ends.append((points[-1], course.number))
     heights = _spread([y for (_, y), _ in ends])
     for ((x, _), number), y in zip(ends, heights, strict=True):
-        parts.append(_number(x + 8, y + 4, number))
+        if numbered:
+            parts.append(_number(x + 8, y + 4, number))
     return Markup("").join([*parts, Markup("</svg>")])
 
 

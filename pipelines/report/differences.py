@@ -37,7 +37,7 @@ def draw_differences(rows: Sequence[tuple[str, Difference]], *, reach: float) ->
         parts.append(line(x, 0, x, height - _BOTTOM + 4, "grid zero" if share == 0 else "grid"))
         shown = f"{100 * share * reach:+.3g}" if share else "0"
         parts.append(text(x, height - 20, shown, anchor="middle", kind="quiet"))
-    words = "points of accuracy, this run minus the first"
+    words = "points of accuracy, this minus the first"
     parts.append(text(_x(0, reach), height - 4, words, anchor="middle", kind="quiet"))
     for number, (name, of) in enumerate(rows):
         y = _ROW * (number + 0.5)

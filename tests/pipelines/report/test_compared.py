@@ -11,7 +11,7 @@ from pipelines.errors import DatasetError
 from pipelines.evaluate.comparison import Comparison, Difference, McNemar, Part
 from pipelines.evaluate.runs import compare_models, compare_with_first
 from pipelines.registry.runs import load_run, store_run
-from pipelines.report.compared import Contrast, describe, load_views
+from pipelines.report.compared import Contrast, describe, family_sizes, load_views, span
 from pipelines.report.comparison_page import is_sure, points, write_comparison
 from pipelines.train.experiment import Experiment
 from tests.pipelines.report.run_folder import write_run
@@ -68,6 +68,17 @@ def test_describe_counts_what_is_sure(
     intervals: list[tuple[float, float] | None], sentence: str
 ) -> None:
     assert describe([contrast(interval) for interval in intervals]) == sentence
+
+
+def test_span_is_of_one_number_or_of_two() -> None:
+    assert (span([1_200, 1_200]), span([9, 7, 8])) == ("1,200", "7 to 9")
+
+
+def test_family_sizes_are_of_every_contrast_that_has_the_family() -> None:
+    part = Part(60, 9, too_few=True, figures={})
+    of = [contrast(None), contrast(None)]
+    of[1] = replace(of[1], comparison=replace(of[1].comparison, families={"reed": part}))
+    assert family_sizes(of) == {"reed": [part]}
 
 
 def test_write_comparison_shows_each_later_run_minus_the_first(tmp_path: Path) -> None:

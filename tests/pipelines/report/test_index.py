@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from pipelines import storage
 from pipelines.registry.champions import Entry, crown
 from pipelines.registry.runs import load_run, store_run
 from pipelines.report.index import Crowned, RunRow, build_index, render_index
@@ -77,6 +78,18 @@ def test_build_index_reads_small_files_alone(
     page = Path(build_index(str(tmp_path))).read_text()
     assert page.count("<svg") == 80
     assert f"{tmp_path}/index.html lists 40 runs" in caplog.messages
+
+
+def test_build_index_reads_many_runs_of_a_bucket_at_once(bucket: str, tmp_path: Path) -> None:
+    write_run(tmp_path, models={"tiny": 4.0})
+    names = ("run.json", "tiny/metrics.json", "tiny/history.json")
+    for run_id in (f"{number:04x}" for number in range(20)):
+        for name in names:
+            uri = storage.join(bucket, "root/runs", run_id, name)
+            storage.put(uri, (tmp_path / name).read_bytes())
+    uri = build_index(f"{bucket}/root")
+    assert uri == f"{bucket}/root/index.html"
+    assert storage.read(uri).count(b"<svg") == 40
 
 
 def test_build_index_of_an_empty_root_says_what_to_do(tmp_path: Path) -> None:
