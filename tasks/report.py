@@ -1,4 +1,4 @@
-"""The report, and the log of decisions that it shows, as tasks."""
+"""The report, the page over all runs and the log of decisions, as tasks."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from prefect.runtime import task_run
 from pipelines import storage
 from pipelines.decisions import Decision
 from pipelines.registry.log import log_decisions
+from pipelines.report.index import build_index
 from pipelines.report.reuse import current_report
 from tasks.policy import POLICY
 
@@ -26,3 +27,9 @@ def report(run_uri: str, *, force: bool) -> str:
 def log_run(run_uri: str, decisions: Sequence[Decision]) -> bool:
     """Keeps with the run what this flow run decided, if it did something."""
     return log_decisions(run_uri, decisions)
+
+
+@task(name="index", task_run_name="list all runs under {root}", **POLICY)
+def refresh_index(root: str) -> str:
+    """Writes the page over all runs under the root; returns its URI."""
+    return build_index(root)

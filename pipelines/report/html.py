@@ -16,23 +16,25 @@ from pipelines.analysis.stored import load_features
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.calibration import NUM_BINS
-from pipelines.evaluate.predictions import Predictions
-from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES, Scores
-from pipelines.evaluate.slices import Slice, reliability, slices
+from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES
+from pipelines.evaluate.slices import reliability
 from pipelines.report import captions, charts, comparison, figures, formats, published, verdict
 from pipelines.report.palette import family_colour, shade
+from pipelines.report.report_markdown import REPORT_MARKDOWN, report_markdown
 from pipelines.report.results import (
     ModelResults,
     RunResults,
     load_promotions,
     load_results,
 )
+from pipelines.report.run_metrics import store_run_metrics
 from pipelines.report.samples import Sample, drawn, first_kept
 from pipelines.report.section_values import section_values
 from pipelines.report.selection import Cell, select_cells
 from pipelines.report.sounds import original_sound, originals, stored_sound
 from pipelines.report.tables import count_rows, family_rows, most_confused, parameter_rows
 from pipelines.report.templates import template
+from pipelines.report.views import SHOWN_SLICES, kept, score_views, shown_slices
 
 REPORT_VERSION: Final = 5
 
@@ -43,14 +45,6 @@ AudioOf = Callable[[Sequence[int]], NDArray[np.float32]]
 
 OriginalsOf = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
 """float32 [64000] of these rows, by row; without those whose source is gone."""
-
-SHOWN_SLICES: Final = {
-    "source": "source",
-    "velocity": "velocity",
-    "pitch_octave": "MIDI pitches",
-    "fundamental": "fundamental",
-}
-"""Of `pipelines.evaluate.slices`, what the page draws, and how it is called there."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,7 @@ class ClassView:
 
 
 def build_report(run_uri: str) -> str:
-    """Writes `report.html` beside what the run stored.
+    """Writes `report.html` beside what the run stored, and its story as report.md and metrics.json.
 
     Returns:
       The report's URI.
@@ -95,6 +89,8 @@ def build_report(run_uri: str) -> str:
     def originals_of(rows: Sequence[int]) -> Mapping[int, NDArray[np.float32]]:
         return originals(open_dataset(test.manifest_uri), rows)
 
+    storage.put(storage.join(run_uri, REPORT_MARKDOWN), report_markdown(run).encode())
+    store_run_metrics(run)
     uri = storage.join(run_uri, "report.html")
     storage.put(uri, render(run, audio_of, originals_of).encode())
     return uri
@@ -130,7 +126,7 @@ def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_or
         counts=count_rows(run.record.datasets),
         kept_by_family=family_rows(run.record.datasets),
         experiment=parameter_rows(run.record.experiment),
-        views={model.name: _score_views(model) for model in run.models},
+        views={model.name: score_views(model) for model in run.models},
         classes=classes,
         sample=samples[0],
         samples=[drawn(sample, found, waveforms.audio) for sample in samples],
@@ -143,8 +139,8 @@ def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_or
         instruments=verdict.instruments(run),
         promotions=load_promotions(run),
         slice_titles=SHOWN_SLICES,
-        slices={model.name: _slices(run, model) for model in run.models},
-        reliability={model.name: reliability(_kept(model)) for model in run.models},
+        slices={model.name: shown_slices(run, model) for model in run.models},
+        reliability={model.name: reliability(kept(model)) for model in run.models},
         confused={model.name: most_confused(model.kept, run.families) for model in run.models},
         close_up_sec=CLOSE_UP_SEC,
         min_notes=MIN_NOTES,
@@ -166,15 +162,6 @@ def _class_views(run: RunResults, model: ModelResults) -> list[ClassView]:
     ]
 
 
-def _kept(model: ModelResults) -> Predictions:
-    return model.predictions.take(model.predictions.kept)
-
-
-def _slices(run: RunResults, model: ModelResults) -> dict[str, list[Slice]]:
-    found = slices(_kept(model), run.families)
-    return {name: found[name] for name in SHOWN_SLICES}
-
-
 def _rows(classes: Mapping[str, Sequence[ClassView]], samples: Sequence[Sample]) -> list[int]:
     """The rows whose samples the page shows, ascending."""
     rows = {sample.row for sample in samples}
@@ -190,21 +177,6 @@ def _load_waveforms(audio_of: AudioOf, rows: Sequence[int]) -> Waveforms:
     except (PipelineError, FileNotFoundError) as err:
         # Shards may be deleted to save space; the rest of the report stands without them.
         return Waveforms({}, str(err))
-
-
-def _score_views(model: ModelResults) -> list[tuple[str, Scores | published.PublishedModel]]:
-    """What stands side by side: kept notes, all notes where they are more, published ones."""
-    kept, every = model.kept.num_scored, model.every.num_scored
-    views: list[tuple[str, Scores | published.PublishedModel]] = []
-    if kept == every:
-        views.append((f"all notes ({formats.count(every)}), none dropped", model.every))
-    else:
-        views.append((f"kept notes ({formats.count(kept)})", model.kept))
-        views.append((f"all notes ({formats.count(every)})", model.every))
-    if model.published:
-        title = f"published ({formats.count(published.NUM_TEST_NOTES)})"
-        views.append((title, model.published))
-    return views
 
 
 _TEMPLATE: Final = template(

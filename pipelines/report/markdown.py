@@ -18,7 +18,9 @@ def table(
 
 def plain(text: str) -> str:
     """Text that Markdown cannot take for markup of a page."""
-    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+    # A bracket would make a link or a picture, which a page loads.
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "&#91;")
+    return " ".join(text.split())
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -57,6 +57,23 @@ def test_retrain_keeps_what_a_run_is(retrained: dict[str, Any], root: Path) -> N
         stored = {path.name for path in (run_folder / name).iterdir()}
         assert stored >= {"model.keras", "labels.json", "history.json"}
         assert stored >= {"predictions.parquet", "metrics.json"}
+    assert {"report.md", "metrics.json"} <= {path.name for path in run_folder.iterdir()}
+    assert f'href="runs/{run_folder.name}/report.html"' in (root / "index.html").read_text("utf-8")
+
+
+def test_retrain_does_not_fail_with_the_page_over_all_runs(
+    retrained: dict[str, Any], arguments: list[str], prefect_env: dict[str, str], root: Path
+) -> None:
+    page = root / "index.html"
+    before = page.read_bytes()
+    page.unlink()
+    page.mkdir()
+    done = run("nsynth", "retrain", *arguments, "--json", env=prefect_env)
+    page.rmdir()
+    page.write_bytes(before)
+    assert json.loads(done.stdout) == retrained
+    assert "the page over all runs is not refreshed: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_retrain_again_does_nothing_and_says_why(
@@ -171,6 +188,18 @@ def test_compare_is_of_two_runs_or_of_the_models_of_one(
     shown = run("nsynth", "compare", run_id, "--root", str(root)).stdout
     assert "preliminary, optimised" in shown
     assert "which treats notes as independent: p = " in shown
+
+
+def test_compare_of_several_runs_has_pairs_and_a_page(
+    retrained: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    given = [retrained["run_id"]] * 3
+    page = tmp_path / "page.html"
+    found = run_json("nsynth", "compare", *given, "--root", str(root), "--output", str(page))
+    assert [pair["second"] for pair in found["pairs"]] == given[1:]
+    assert "comparisons" not in found
+    assert found["page"] == str(page)
+    assert "3 runs compared" in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Manifest]:
     )
 
 
-def test_build_report_reads_the_data_set_and_writes_one_file(
+def test_build_report_reads_the_data_set_and_changes_nothing_else(
     tmp_path: Path, dataset: tuple[str, Manifest]
 ) -> None:
     manifest_uri, manifest = dataset
@@ -271,7 +271,8 @@ def test_build_report_reads_the_data_set_and_writes_one_file(
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     report = Path(build_report(uri))
     assert report == tmp_path / "report.html"
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} - set(before) == {report}
+    written = {path for path in tmp_path.rglob("*") if path.is_file()} - set(before)
+    assert written == {report, tmp_path / "report.md", tmp_path / "metrics.json"}
     assert all(path.read_bytes() == data for path, data in before.items())
     assert "waveform of a whole note" in report.read_text("utf-8")
 
