@@ -18,18 +18,15 @@ from pipelines.train.fit import memory_explained, untrained
 
 LENGTHS: Final = (1_000, 2_000, 4_000, NUM_SAMPLES)
 
-NUM_ROUNDS: Final = 5
-MIN_ROUNDS: Final = 3
+NUM_ROUNDS: Final = 8
+MIN_ROUNDS: Final = 4
 """Fewer give no interval worth its name."""
 
-BUDGET_SEC: Final = 4.0
+BUDGET_SEC: Final = 3.0
 """For the rounds of one model, after which no further one begins; a slow machine measures less."""
 
 MAX_BATCH: Final = 64
 """Notes of a step at most: beyond them a step takes longer and says nothing new."""
-
-_NUM_WARM_UP: Final = 2
-"""The first step compiles, the second still allocates."""
 
 
 def step_seconds(
@@ -59,7 +56,10 @@ def step_seconds(
       ConfigError: memory does not suffice.
     """
     with memory_explained(name, len(audio)):
-        steps = [_warm_step(name, experiment, audio, labels, length) for length in lengths]
+        steps = [_step(name, experiment, audio, labels, length) for length in lengths]
+        # A first step compiles, and a second one still allocates what the models before it took.
+        for step in (*steps, *steps):
+            step()
         rounds, begun = list[list[float]](), time.perf_counter()
         while len(rounds) < num_rounds and (
             len(rounds) < MIN_ROUNDS or time.perf_counter() - begun < budget_sec
@@ -68,14 +68,14 @@ def step_seconds(
     return rounds
 
 
-def _warm_step(
+def _step(
     name: str,
     experiment: Experiment,
     audio: NDArray[np.float32],
     labels: NDArray[np.int64],
     num_samples: int,
 ) -> Callable[[], object]:
-    """A step of training on these notes, which has run before."""
+    """A step of training on these notes."""
     model = untrained(name, experiment, num_samples=num_samples)
     # [batch, 8000] -> [batch, num_samples, 1]
     samples = resample(audio, num_samples=num_samples)[:, :, np.newaxis]
@@ -85,8 +85,6 @@ def _warm_step(
         # It gives the loss as a number, so it has waited for the device.
         return model.train_on_batch(*batch)
 
-    for _ in range(_NUM_WARM_UP):
-        step()
     return step
 
 
