@@ -39,7 +39,7 @@ MAX_TRAIN: Final = 3_000
 _NO_FEATURE: Final = "none"
 _SPECTRUM: Final = "spectrum"
 _METADATA: Final = "metadata"
-_BOTH: Final = "spectrum and metadata"
+_BOTH: Final = "spectrum, metadata"
 _ROWS_AT_ONCE: Final = 500
 
 log = logging.getLogger(__name__)

@@ -34,9 +34,26 @@ def load_cost(run_uri: str) -> Content | None:
     """What `measure_cost` stored of a run; None where it stored nothing that this version reads."""
 
     def is_known(content: Content) -> bool:
-        return content["format_version"] == COST_FORMAT and bool(content["models"])
+        num_lengths, models = len(content["lengths"]), content["models"].values()
+        return (
+            content["format_version"] == COST_FORMAT
+            and content["batch_size"] > 0
+            and bool(models)
+            and all(_is_whole(of, num_lengths) for of in models)
+        )
 
     return _load(storage.join(run_uri, COST_FILE), is_known, "the steps are timed again")
+
+
+def _is_whole(times: Content, num_lengths: int) -> bool:
+    """Whether a model's part of cost.json has a time of each length in each of its rounds."""
+    rounds = times["seconds"]
+    has_fit = {"exponent", "interval"} <= times.keys()
+    return (
+        has_fit
+        and bool(rounds)
+        and all(len(steps) == num_lengths and min(steps) > 0 for steps in rounds)
+    )
 
 
 def _load(uri: str, is_known: Callable[[Content], bool], then: str) -> Content | None:

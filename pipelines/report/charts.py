@@ -7,9 +7,13 @@ page into the dark.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pipelines.evaluate.slices import Slice
+from pipelines.report.svg import dot as _dot
+from pipelines.report.svg import line as _line
+from pipelines.report.svg import opened as _open
+from pipelines.report.svg import text as _text
 
 _WIDTH: Final = 420
 _ROW: Final = 22
@@ -38,9 +42,7 @@ def draw_slices(slices: Sequence[Slice], title: str) -> Markup:
             continue
         if ends := (of.intervals or {}).get("accuracy"):
             parts.append(_line(_x(ends[0]), y, _x(ends[1]), y, "whisker"))
-        parts.append(
-            Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="4"/>').format(_x(of.accuracy), y)
-        )
+        parts.append(_dot(_x(of.accuracy), y))
     return Markup("").join([*parts, Markup("</svg>")])
 
 
@@ -76,26 +78,8 @@ def draw_reliability(bins: Sequence[Slice]) -> Markup:
         x, y = _at(of.confidence or 0.0, of.num_correct / of.num_notes)
         if ends := (of.intervals or {}).get("accuracy"):
             parts.append(_line(x, _at(0, ends[0])[1], x, _at(0, ends[1])[1], "whisker"))
-        parts.append(Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="4"/>').format(x, y))
+        parts.append(_dot(x, y))
     return Markup("").join([*parts, Markup("</svg>")])
-
-
-def _open(width: float, height: float, label: str) -> Markup:
-    return Markup('<svg class="chart" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">').format(
-        width, height, label
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(
-        kind, x1, y1, x2, y2
-    )
-
-
-def _text(x: float, y: float, text: str, *, anchor: str = "start", kind: str = "name") -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-        kind, x, y, anchor, escape(text)
-    )
 
 
 def _x(share: float) -> float:

@@ -1,9 +1,9 @@
+import json
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 from pipelines.analysis.cost import measure_cost
-from pipelines.analysis.stored import COST_FILE, load_cost
+from pipelines.analysis.stored import COST_FILE, COST_FORMAT, load_cost
 from pipelines.decisions import heard
 from pipelines.train.plan import RunPlan
 
@@ -30,10 +30,32 @@ def test_measure_cost_is_stored_once_and_reused_until_forced(plan: RunPlan) -> N
     assert [of.action for of in decisions] == ["reused", "ran"]
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"format_version": 1}', '{"format_version": 0}'])
-def test_load_cost_takes_damaged_and_other_times_for_none(tmp_path: Path, damage: str) -> None:
-    (tmp_path / COST_FILE).write_text(damage)
-    assert load_cost(str(tmp_path)) is None
+WHOLE = {
+    "format_version": COST_FORMAT,
+    "of": "a1b2c3d4",
+    "batch_size": 8,
+    "lengths": [1_000, 8_000],
+    "models": {"tiny": {"exponent": 1.0, "interval": None, "seconds": [[0.1, 0.8]]}},
+}
+
+
+def test_load_cost_takes_damaged_and_other_times_for_none(tmp_path: Path) -> None:
+    file = tmp_path / COST_FILE
+    file.write_text(json.dumps(WHOLE))
+    assert load_cost(str(tmp_path)) == WHOLE
+    short = {"tiny": {"exponent": 1.0, "interval": None, "seconds": [[0.1]]}}
+    changes: list[dict[str, Any]] = [
+        {"format_version": 0},
+        {"models": {}},
+        {"models": short},
+        {"lengths": None},
+    ]
+    for change in changes:
+        file.write_text(json.dumps(WHOLE | change))
+        assert load_cost(str(tmp_path)) is None
+    for damage in ("{", "[]", "{}"):
+        file.write_text(damage)
+        assert load_cost(str(tmp_path)) is None
 
 
 def test_load_cost_of_a_run_without_times_is_none(tmp_path: Path) -> None:

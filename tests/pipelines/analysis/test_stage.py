@@ -15,7 +15,7 @@ def test_analyse_scores_each_feature_and_the_model_on_the_kept_notes(plan: RunPl
     scores = {of["feature"]: of for of in analyse(plan, force=True)["scores"]}
     assert list(scores) == [
         *("none", "pitch", "velocity", "source", "qualities", "metadata"),
-        *("spectrum", "spectrum and metadata", "audio, preliminary"),
+        *("spectrum", "spectrum, metadata", "audio, preliminary"),
     ]
     with open_parquet(plan.model_uri("preliminary", "predictions.parquet")) as file:
         predictions = from_table(file.read())
@@ -30,7 +30,7 @@ def test_analyse_scores_each_feature_and_the_model_on_the_kept_notes(plan: RunPl
 def test_analyse_gives_the_gain_of_metadata_as_the_difference_of_two_scores(plan: RunPlan) -> None:
     found = analyse(plan)
     accuracy = {of["feature"]: of["accuracy"] for of in found["scores"]}
-    expected = accuracy["spectrum and metadata"] - accuracy["spectrum"]
+    expected = accuracy["spectrum, metadata"] - accuracy["spectrum"]
     assert found["gain"]["difference"] == pytest.approx(expected)
     # Nine notes are too few.
     assert found["gain"]["interval"] is None
