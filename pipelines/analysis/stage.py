@@ -60,7 +60,8 @@ def analyse(plan: RunPlan, *, force: bool = False) -> dict[str, Any]:
     }
     stamp = _stamp(plan)
     stored = load_features(plan.uri) if storage.exists(uri) and not force else None
-    if stored is not None and stored["of"] == stamp:
+    current = {"analysis_version": ANALYSIS_VERSION, "of": stamp}
+    if stored is not None and stored | current == stored:
         why = f"{uri} has what each feature of run {plan.run_id} says of the family"
         decided(log, "analyse", plan.run_id, "reused", why)
         return stored
@@ -69,8 +70,7 @@ def analyse(plan: RunPlan, *, force: bool = False) -> dict[str, Any]:
     of_features, gain = _score_features(plan, next(iter(models.values())))
     scores = [*of_features, *_score_models(models)]
     content = {
-        "analysis_version": ANALYSIS_VERSION,
-        "of": stamp,
+        **current,
         "method": {
             "num_trees": NUM_TREES,
             "min_leaf": MIN_LEAF,

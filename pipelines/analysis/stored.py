@@ -11,7 +11,10 @@ FEATURES_FILE: Final = "features.json"
 COST_FILE: Final = "cost.json"
 
 ANALYSIS_VERSION: Final = 2
-"""Raised whenever the same run would give other scores."""
+"""Raised whenever the same run would give other scores; 2 adds what metadata gain."""
+
+_READABLE: Final = (1, 2)
+"""Versions whose scores a report can show."""
 
 COST_FORMAT: Final = 1
 """Of cost.json."""
@@ -25,7 +28,7 @@ def load_features(run_uri: str) -> Content | None:
     """What `analyse` stored of a run; None where it stored nothing that this version reads."""
 
     def is_known(content: Content) -> bool:
-        return content["analysis_version"] == ANALYSIS_VERSION and content["of"] is not None
+        return content["analysis_version"] in _READABLE and content["of"] is not None
 
     return _load(storage.join(run_uri, FEATURES_FILE), is_known, "the features are scored again")
 

@@ -36,9 +36,13 @@ def length(cost: Content | None) -> Claim:
         rule="Seconds of a training step are fitted as a power of the samples; 1 is proportion. "
         "Confirmed where each model's interval lies within {} to {}, so that eight times the "
         "samples take eight times as long to within a quarter; contradicted where one lies wholly "
-        "outside. The interval is of repeats on one machine.".format(*rules.IN_PROPORTION),
+        "outside. The interval is of repeats on one machine, one after the other.".format(
+            *rules.IN_PROPORTION
+        ),
         rests_on=(("cost", "what a longer note costs"),),
-        left_open="Another machine may say something else." if models else _NOT_MEASURED,
+        left_open="Another machine, or this one with other work, may say something else."
+        if models
+        else _NOT_MEASURED,
     )
 
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,15 @@ def test_analyse_is_reused_until_forced(plan: RunPlan) -> None:
         assert analyse(plan) == first
         assert analyse(plan, force=True) == first
     assert [of.action for of in decisions] == ["reused", "ran"]
+
+
+def test_analyse_scores_again_what_an_older_version_stored(plan: RunPlan) -> None:
+    found = analyse(plan)
+    older = {key: value for key, value in found.items() if key != "gain"} | {"analysis_version": 1}
+    Path(plan.model_uri(FEATURES_FILE)).write_text(json.dumps(older))
+    # A report can show it.
+    assert load_features(plan.uri) == older
+    assert analyse(plan) == found
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"analysis_version": 1}'])
