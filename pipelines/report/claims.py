@@ -23,7 +23,7 @@ def claims(
     """
     accuracy = of_models.difference(run)
     return [
-        of_models.capacity(run, accuracy),
+        of_models.capacity(run, accuracy, cost),
         of_models.epochs(run, accuracy),
         of_notes.length(cost),
         of_notes.audio(run, features),

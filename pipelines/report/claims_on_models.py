@@ -1,13 +1,14 @@
 """The reference's findings about architectures and epochs, against one run."""
 
 import math
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pipelines.errors import ConfigError
 from pipelines.evaluate.bootstrap import Interval
 from pipelines.evaluate.comparison import Difference, compare
 from pipelines.report import claim_rules as rules
-from pipelines.report.claim import Claim, Effect
+from pipelines.report.claim import Claim, Effect, Place
 from pipelines.report.formats import NOTHING, change, count, factor, points, score, span
 from pipelines.report.results import ModelResults, RunResults
 
@@ -27,15 +28,21 @@ def difference(run: RunResults) -> Difference | None:
         return None
 
 
-def capacity(run: RunResults, accuracy: Difference | None) -> Claim:
+def capacity(run: RunResults, accuracy: Difference | None, cost: Mapping[str, Any] | None) -> Claim:
     """Of the smallest and the largest model.
 
     Args:
       accuracy: of `difference`.
+      cost: the content of cost.json, whose steps ran soon after each other; else epochs count,
+        between which a machine may have got other work.
     """
     small, large = run.models[0], run.models[-1]
     ends = accuracy.interval if accuracy else None
-    times = [seconds_a_note(run, model) for model in (small, large)]
+    timed = {small.name, large.name} <= cost["models"].keys() if cost else False
+    times = [
+        step_seconds(cost, model) if cost and timed else seconds_a_note(run, model)
+        for model in (small, large)
+    ]
     longer = rules.times_longer(*times) if small is not large else None
     effects = list[Effect]()
     if accuracy:
@@ -46,14 +53,18 @@ def capacity(run: RunResults, accuracy: Difference | None) -> Claim:
         ratio = factor(math.sqrt(longer[0] * longer[1]))
         name = f"{large.name} to {small.name}, time a note"
         effects.append(Effect(name, ratio, span(longer, "{:.2f}")))
+    times_place: tuple[Place, str] = (
+        ("cost", "steps at full length") if timed else ("training", "seconds of the epochs")
+    )
     return Claim(
         finding="Deeper and wider is more accurate, and slower to train.",
         verdict=rules.all_of([rules.is_positive(ends), rules.is_above(longer, (1, 1))]),
         effects=effects,
         rule="Confirmed where the larger model surely gains accuracy on the kept test notes, and "
-        "its epochs surely take longer a note, the first one apart, which also compiles; "
-        "contradicted where either is surely the reverse. The interval of times is over epochs.",
-        rests_on=(("result", "accuracy, in pairs"), ("training", "seconds of the epochs")),
+        "surely takes longer to train on a note; contradicted where either is surely the reverse. "
+        "Times are of steps at full length where those were measured, else of epochs but the "
+        "first, which also compiles; their interval is over these repeats.",
+        rests_on=(("result", "accuracy, in pairs"), times_place),
         left_open="It is about these two models as wholes, not about depth or width alone."
         if small is not large
         else "This run has one model only; train both.",
@@ -115,6 +126,11 @@ def dense_layer(run: RunResults) -> Claim:
         left_open="The optimised model without its dense layer of 24, on the same notes and seeds, "
         "would decide it.",
     )
+
+
+def step_seconds(cost: Mapping[str, Any], model: ModelResults) -> list[float]:
+    """Of each timed step on the longest notes, which are those that train."""
+    return [steps[-1] for steps in cost["models"][model.name]["seconds"]]
 
 
 def seconds_a_note(run: RunResults, model: ModelResults) -> list[float]:

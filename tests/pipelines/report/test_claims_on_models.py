@@ -57,14 +57,25 @@ def test_capacity_asks_for_accuracy_and_for_time(
     run: RunResults, seconds: list[float], accuracy: Difference, verdict: Verdict
 ) -> None:
     both = {"one": [30.0, 20.0, 20.1, 20.2], "two": seconds}
-    found = of_models.capacity(with_histories(run, "seconds", both), accuracy)
+    found = of_models.capacity(with_histories(run, "seconds", both), accuracy, None)
     assert found.verdict == verdict
     assert found.effects[0].name == "two minus one, accuracy"
     assert found.effects[0].value == "+40.0 points"
 
 
+def test_capacity_takes_steps_at_full_length_before_epochs(run: RunResults) -> None:
+    steps = {"one": [[0.1, 1.0], [0.1, 1.1], [0.1, 1.2]], "two": [[9, 3.0], [9, 3.1], [9, 3.2]]}
+    cost = {"models": {name: {"seconds": seconds} for name, seconds in steps.items()}}
+    # The epochs of both models took the same time.
+    assert of_models.capacity(run, GAIN, None).verdict == "undecided"
+    found = of_models.capacity(run, GAIN, cost)
+    assert found.verdict == "confirmed"
+    assert found.effects[1].value.startswith("\N{MULTIPLICATION SIGN} 2.8")
+    assert found.rests_on[1][0] == "cost"
+
+
 def test_capacity_is_undecided_of_one_model(run: RunResults) -> None:
-    found = of_models.capacity(replace(run, models=run.models[:1]), None)
+    found = of_models.capacity(replace(run, models=run.models[:1]), None, None)
     assert (found.verdict, found.effects) == ("undecided", [])
     assert "train both" in found.left_open
 
