@@ -92,3 +92,23 @@ def plain(value: object) -> str:
 def plural(number: int, noun: str) -> str:
     """A count with its noun."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def change(number: float) -> str:
+    """A difference of two accuracies in points of a hundred."""
+    return f"{100 * number:+.1f} points"
+
+
+def points(ends: tuple[float, float] | None) -> str:
+    """The interval of such a difference."""
+    return NOTHING if ends is None else f"{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}"
+
+
+def span(ends: tuple[float, float] | None, form: str) -> str:
+    """An interval whose ends have the form of a format string."""
+    return NOTHING if ends is None else f"{form.format(ends[0])} to {form.format(ends[1])}"
+
+
+def factor(number: float) -> str:
+    """How many times as much."""
+    return f"\N{MULTIPLICATION SIGN} {number:.2f}"

@@ -12,13 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.analysis.stored import load_features
+from pipelines.analysis.stored import load_cost, load_features
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.calibration import NUM_BINS
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES
 from pipelines.evaluate.slices import reliability
-from pipelines.report import captions, charts, comparison, figures, formats, published, verdict
+from pipelines.report import (
+    captions,
+    charts,
+    claims,
+    comparison,
+    cost_chart,
+    counterparts,
+    figures,
+    formats,
+    published,
+    setting,
+    verdict,
+)
 from pipelines.report.palette import family_colour, shade
 from pipelines.report.report_markdown import REPORT_MARKDOWN, report_markdown
 from pipelines.report.results import (
@@ -36,7 +48,7 @@ from pipelines.report.tables import count_rows, family_rows, most_confused, para
 from pipelines.report.templates import template
 from pipelines.report.views import SHOWN_SLICES, kept, score_views, shown_slices
 
-REPORT_VERSION: Final = 5
+REPORT_VERSION: Final = 6
 
 CLOSE_UP_SEC: Final = 0.05
 
@@ -117,6 +129,7 @@ def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_or
         row: original_sound(found[row]) if row in found else stored_sound(audio)
         for row, audio in waveforms.audio.items()
     }
+    features, cost = load_features(run.uri), load_cost(run.uri)
     return _TEMPLATE.render(
         run=run,
         record=run.record,
@@ -134,7 +147,11 @@ def render(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf = no_or
         sounds=sounds,
         played=set(),
         verdict=verdict.describe(run),
-        features=load_features(run.uri),
+        features=features,
+        cost=cost,
+        findings=claims.claims(run, features, cost),
+        setting=setting.describe(run),
+        counterparts=counterparts.counterparts(run, has_samples=not waveforms.missing),
         protocol=verdict.PROTOCOLS[run.record.experiment.protocol],
         instruments=verdict.instruments(run),
         promotions=load_promotions(run),
@@ -188,6 +205,9 @@ _TEMPLATE: Final = template(
         "thumbnail": figures.draw_thumbnail,
         "slice_chart": charts.draw_slices,
         "feature_chart": charts.draw_features,
+        "cost_chart": cost_chart.draw_cost,
+        "cost_rows": cost_chart.cost_rows,
+        "claims": claims,
         "reliability_chart": charts.draw_reliability,
         "colour": family_colour,
         "shade": shade,
