@@ -5,19 +5,12 @@ from typing import Final
 
 from markupsafe import Markup
 
+from pipelines.report.svg import bar, opening, text
+
 _WIDTH: Final = 420
 _ROW: Final = 22
 _LEFT: Final = 86
 _RIGHT: Final = 90
-
-_OPENING: Final = Markup(
-    '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="kept notes by family, {}">'
-)
-_BAR: Final = Markup(
-    '<text class="name" x="{}" y="{}" text-anchor="end">{}</text>'
-    '<rect class="bar" x="{}" y="{}" width="{:.1f}" height="14"/>'
-    '<text class="quiet" x="{}" y="{}" text-anchor="end">{:,}, {:.1f} %</text>'
-)
 
 
 def draw_balance(families: Mapping[str, int], *, limit: float, title: str) -> Markup:
@@ -28,12 +21,13 @@ def draw_balance(families: Mapping[str, int], *, limit: float, title: str) -> Ma
       title: which data set it is, for who does not see the chart.
     """
     total = max(sum(families.values()), 1)
-    parts = [_OPENING.format(_WIDTH, _ROW * len(families) + 4, title)]
+    parts = [opening(_WIDTH, _ROW * len(families) + 4, f"kept notes by family, {title}")]
     for number, (family, num) in enumerate(families.items()):
         y, share = _ROW * number + 15, num / total
-        width = share / limit * (_WIDTH - _LEFT - _RIGHT)
-        bar = (_LEFT, y - 11, width)
-        parts.append(_BAR.format(_LEFT - 8, y, family, *bar, _WIDTH - 4, y, num, 100 * share))
+        parts.append(text(_LEFT - 8, y, family, anchor="end"))
+        parts.append(bar(_LEFT, y - 11, share / limit * (_WIDTH - _LEFT - _RIGHT), 14))
+        words = f"{num:,}, {100 * share:.1f} %"
+        parts.append(text(_WIDTH - 4, y, words, anchor="end", kind="quiet"))
     return Markup("").join([*parts, Markup("</svg>")])
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipelines.promotion.stored import Promotion
-from pipelines.report.formats import NOTHING, score
+from pipelines.report.formats import NOTHING, score, span
 
 _TITLES: Final[Mapping[str, str]] = {
     "accuracy": "accuracy",
@@ -29,11 +29,8 @@ def changes(promotion: Promotion) -> list[Change]:
     """What changes from the champion to the model; of a first model, its accuracy alone."""
     figures = promotion.figures
     if "accuracy" in figures:
-        return [
-            Change(
-                "accuracy", NOTHING, score(figures["accuracy"]), NOTHING, _ends(figures["interval"])
-            )
-        ]
+        interval = span(figures["interval"], "{:.4f}")
+        return [Change("accuracy", NOTHING, score(figures["accuracy"]), NOTHING, interval)]
     return [_change(_TITLES[name], of) for name, of in _compared(figures) if name in _TITLES]
 
 
@@ -43,15 +40,10 @@ def _compared(figures: Mapping[str, Any]) -> Sequence[tuple[str, Mapping[str, An
 
 
 def _change(title: str, of: Mapping[str, Any]) -> Change:
-    interval = of["interval"]
     return Change(
         title,
         champion=score(of["first"]),
         challenger=score(of["second"]),
         difference=f"{of['difference']:+.4f}",
-        interval=f"{interval[0]:+.4f} to {interval[1]:+.4f}" if interval else NOTHING,
+        interval=span(of["interval"], "{:+.4f}"),
     )
-
-
-def _ends(interval: Sequence[float] | None) -> str:
-    return f"{score(interval[0])} to {score(interval[1])}" if interval else NOTHING

@@ -15,6 +15,8 @@ from pipelines.report.svg import dot, line, opening, text
 _WIDTH: Final = 420
 _ROW: Final = 22
 _LEFT: Final = 130
+_LETTER: Final = 6.4
+"""Of a name of 12 pixels, about; its longest ones need more room than `_LEFT`."""
 _RIGHT: Final = 70
 _SIDE: Final = 240
 _MARGIN: Final = 34
@@ -23,21 +25,26 @@ _MARGIN: Final = 34
 def draw_slices(slices: Sequence[Slice], title: str) -> Markup:
     """Accuracy of each slice: a dot, a whisker where there is an interval, the notes beside it."""
     height = _ROW * len(slices) + 24
+    left = max([_LEFT, *(_LETTER * len(of.name) + 12 for of in slices)])
+
+    def at(share: float) -> float:
+        return left + share * (_WIDTH - left - _RIGHT)
+
     parts = [opening(_WIDTH, height, f"accuracy by {title}")]
     for share in (0, 0.25, 0.5, 0.75, 1):
-        x = _x(share)
+        x = at(share)
         parts.append(line(x, 0, x, height - 20, "grid"))
         parts.append(text(x, height - 6, f"{share:g}", anchor="middle", kind="quiet"))
     for number, of in enumerate(slices):
         y = _ROW * number + _ROW / 2
-        parts.append(text(_LEFT - 8, y + 4, of.name, anchor="end"))
+        parts.append(text(left - 8, y + 4, of.name, anchor="end"))
         parts.append(text(_WIDTH - 4, y + 4, f"{of.num_notes:,} notes", anchor="end", kind="quiet"))
         if of.accuracy is None:
-            parts.append(text(_x(0) + 4, y + 4, "too few", kind="quiet"))
+            parts.append(text(at(0) + 4, y + 4, "too few", kind="quiet"))
             continue
         if ends := (of.intervals or {}).get("accuracy"):
-            parts.append(line(_x(ends[0]), y, _x(ends[1]), y, "whisker"))
-        parts.append(dot(_x(of.accuracy), y))
+            parts.append(line(at(ends[0]), y, at(ends[1]), y, "whisker"))
+        parts.append(dot(at(of.accuracy), y))
     return Markup("").join([*parts, Markup("</svg>")])
 
 
@@ -75,10 +82,6 @@ def draw_reliability(bins: Sequence[Slice]) -> Markup:
             parts.append(line(x, _at(0, ends[0])[1], x, _at(0, ends[1])[1], "whisker"))
         parts.append(dot(x, y))
     return Markup("").join([*parts, Markup("</svg>")])
-
-
-def _x(share: float) -> float:
-    return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
 
 def _at(confidence: float, accuracy: float) -> tuple[float, float]:

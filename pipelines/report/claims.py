@@ -9,8 +9,6 @@ from pipelines.report import claims_on_notes as of_notes
 from pipelines.report.claim import Claim, Verdict
 from pipelines.report.results import RunResults
 
-HEAD = ("Finding", "Verdict", "Effect", "95 % interval", "Rule", "Rests on", "Left open")
-
 
 def claims(
     run: RunResults, features: Mapping[str, Any] | None, cost: Mapping[str, Any] | None
@@ -31,22 +29,6 @@ def claims(
         of_models.dense_layer(run),
         of_notes.batch_size(run),
         of_notes.invalid_records(run),
-    ]
-
-
-def claim_rows(found: Sequence[Claim]) -> list[tuple[str, ...]]:
-    """A row of plain text a claim, in the columns of `HEAD`."""
-    return [
-        (
-            of.finding,
-            of.verdict,
-            "; ".join(f"{effect.name}: {effect.value}" for effect in of.effects),
-            "; ".join(effect.interval for effect in of.effects),
-            of.rule,
-            "; ".join(f"{place}: {what}" for place, what in of.rests_on),
-            of.left_open,
-        )
-        for of in found
     ]
 
 

@@ -141,8 +141,8 @@ def family_sizes(of: Sequence[Contrast]) -> dict[str, list[Part]]:
 
 def span(numbers: Iterable[int]) -> str:
     """What may be one number for all: the number, or the least and the greatest."""
-    least, greatest = min(found := list(numbers)), max(found)
-    return " to ".join(map(formats.count, dict.fromkeys((least, greatest))))
+    found = list(numbers)
+    return formats.between((min(found), max(found)))
 
 
 def describe(of: Sequence[Contrast]) -> str:

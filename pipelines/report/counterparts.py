@@ -7,8 +7,6 @@ from pipelines.report.claim import Place
 from pipelines.report.published import PUBLISHED
 from pipelines.report.results import RunResults
 
-HEAD: Final = ("The reference's figure", "Here", "Of")
-
 
 @dataclass(frozen=True)
 class Counterpart:
@@ -59,11 +57,6 @@ def counterparts(run: RunResults, *, has_samples: bool) -> list[Counterpart]:
         *(Counterpart(*row, models) for row in _OF_MODELS),
         *(Counterpart(*row, named) for row in _OF_BOTH),
     ]
-
-
-def counterpart_rows(found: list[Counterpart]) -> list[tuple[str, ...]]:
-    """A row of plain text a figure, in the columns of `HEAD`."""
-    return [(of.figure, of.title, of.of) for of in found]
 
 
 def _models(run: RunResults) -> str:

@@ -104,9 +104,9 @@ def points(ends: tuple[float, float] | None) -> str:
     return NOTHING if ends is None else f"{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}"
 
 
-def span(ends: tuple[float, float] | None, form: str) -> str:
+def span(ends: Sequence[float] | None, form: str) -> str:
     """An interval whose ends have the form of a format string."""
-    return NOTHING if ends is None else f"{form.format(ends[0])} to {form.format(ends[1])}"
+    return f"{form.format(ends[0])} to {form.format(ends[1])}" if ends else NOTHING
 
 
 def factor(number: float) -> str:

@@ -23,5 +23,10 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
+def code(text: str) -> str:
+    """A block of code, in which nothing is markup."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(plain(cell).replace('|', chr(92) + '|') for cell in cells)} |"

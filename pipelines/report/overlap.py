@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from pipelines import storage
 from pipelines.errors import PipelineError
+from pipelines.report.formats import count, plural
 from pipelines.report.results import RunResults
 from pipelines.train.trained import load_trained_notes
 from pipelines.validate.rules import LEAKED
@@ -53,3 +54,32 @@ def find_overlap(run: RunResults) -> Overlap:
         num_instruments=len(np.unique(kept.instrument)),
         num_seen_instruments=len(np.unique(kept.instrument[kept.instrument_seen])),
     )
+
+
+def describe(found: Overlap, protocol: str) -> list[str]:
+    """The check in words, a sentence or two each."""
+    left_out = (
+        "No note is scored by a model that trained on its instrument or on its very audio: the "
+        "folds keep both together."
+        if protocol == "grouped"
+        else f"{plural(found.num_left_out, 'note')} left out of training: the data that score the "
+        "models hold the very same audio."
+    )
+    counted = (
+        []
+        if found.num_shared_audio is None
+        else [
+            f"Counted again from what the run stores: {plural(found.num_shared_audio, 'note')} "
+            "that trained with the audio of a scored note."
+        ]
+    )
+    trained = (
+        ""
+        if found.num_train_instruments is None
+        else f"{plural(found.num_train_instruments, 'instrument')} trained. "
+    )
+    scored = (
+        f"{trained}The kept scored notes are of {plural(found.num_instruments, 'instrument')}, "
+        f"{count(found.num_seen_instruments)} of which were trained on."
+    )
+    return [left_out, *counted, scored]

@@ -1,34 +1,73 @@
-"""What single sections show beside the results: read where the run stored it, by template name."""
+"""What each section of the page shows, under the names by which its template calls it."""
 
 from typing import Any
 
-from pipelines.registry.log import load_log
-from pipelines.report.balance import draw_balance, largest_share
-from pipelines.report.champion import changes
-from pipelines.report.commands import commands
-from pipelines.report.losses import NUM_EXAMPLES, load_losses
-from pipelines.report.overlap import find_overlap
-from pipelines.report.references import REFERENCES
-from pipelines.report.results import RunResults
+from pipelines.evaluate.slices import reliability
+from pipelines.report.balance import largest_share
+from pipelines.report.claims import tally
+from pipelines.report.counterparts import counterparts
+from pipelines.report.story import Story
+from pipelines.report.tables import count_rows, most_confused, parameter_rows
 from pipelines.report.trainings import course, loss_limits
+from pipelines.report.views import accuracies, kept, note_choices, score_views, shown_slices
 
 
-def section_values(run: RunResults) -> dict[str, Any]:
-    """The values that the templates of these sections call by name."""
+def section_values(story: Story, *, has_samples: bool) -> dict[str, Any]:
+    """The values of all sections but those of notes to hear.
+
+    Args:
+      has_samples: whether the page could read the samples of the test notes.
+    """
     return {
-        # result
-        "changes": changes,
-        # data
-        "losses": load_losses(run),
-        "num_examples": NUM_EXAMPLES,
-        "overlap": find_overlap(run),
-        "balance_chart": draw_balance,
-        "balance_limit": largest_share(of.families for of in run.record.datasets.values()),
-        # training
+        "story": story,
+        "run": story.run,
+        "record": story.run.record,
+        **_result(story),
+        **_data(story),
+        **_training(story),
+        **_evaluation(story),
+        **_claims(story, has_samples=has_samples),
+        **_provenance(story),
+    }
+
+
+def _result(story: Story) -> dict[str, Any]:
+    return {"accuracies": accuracies(story.run)}
+
+
+def _data(story: Story) -> dict[str, Any]:
+    datasets = story.run.record.datasets
+    return {
+        "counts": count_rows(datasets),
+        "balance_limit": largest_share(of.families for of in datasets.values()),
+    }
+
+
+def _training(story: Story) -> dict[str, Any]:
+    run = story.run
+    return {
         "courses": [course(run, model) for model in run.models],
         "loss_limits": loss_limits(run),
-        # provenance
-        "commands": commands(run),
-        "flow_runs": load_log(run.uri),
-        "references": REFERENCES,
     }
+
+
+def _evaluation(story: Story) -> dict[str, Any]:
+    run = story.run
+    return {
+        "choices": note_choices(run),
+        "views": {model.name: score_views(model) for model in run.models},
+        "slices": {model.name: shown_slices(run, model) for model in run.models},
+        "reliability": {model.name: reliability(kept(model)) for model in run.models},
+        "confused": {model.name: most_confused(model.kept, run.families) for model in run.models},
+    }
+
+
+def _claims(story: Story, *, has_samples: bool) -> dict[str, Any]:
+    return {
+        "tally": tally(story.findings),
+        "counterparts": counterparts(story.run, has_samples=has_samples),
+    }
+
+
+def _provenance(story: Story) -> dict[str, Any]:
+    return {"experiment": parameter_rows(story.run.record.experiment)}

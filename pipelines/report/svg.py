@@ -27,3 +27,10 @@ def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "
 def dot(x: float, y: float, kind: str = "dot") -> Markup:
     """A value."""
     return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="4"/>').format(kind, x, y)
+
+
+def bar(x: float, y: float, width: float, height: float) -> Markup:
+    """A share, as long as it is large; `x` and `y` are of its upper left corner."""
+    return Markup('<rect class="bar" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:g}"/>').format(
+        x, y, width, height
+    )

@@ -16,6 +16,39 @@ SHOWN_SLICES: Final = {
 }
 """Of `pipelines.evaluate.slices`, what the page draws, and how it is called there."""
 
+FIGURES: Final = (
+    ("macro F1", "macro_f1"),
+    ("weighted F1", "weighted_f1"),
+    ("negative log-likelihood", "nll"),
+    ("Brier score", "brier"),
+    ("calibration error", "ece"),
+)
+"""Beside accuracy: what a figure is called, and its field of `Scores`."""
+
+
+Choice = tuple[str, str]
+"""What some notes are called, and the field of `ModelResults` that has their scores."""
+
+
+def note_choices(run: RunResults) -> list[Choice]:
+    """Kept notes, and their two parts where some are of seen instruments and others are not."""
+    model = run.models[0]
+    choices = [("kept notes", "kept")]
+    if model.seen and model.unseen:
+        choices += [("seen instruments", "seen"), ("unseen instruments", "unseen")]
+    return choices
+
+
+def accuracies(run: RunResults) -> list[tuple[str, str, str]]:
+    """The accuracies of a run: what each is called, of which notes it is, and its figure."""
+    (kept_notes, *parts) = note_choices(run)
+    return [
+        (f"accuracy, {kept_notes[0]}", kept_notes[1], "accuracy"),
+        ("accuracy, mean of instruments", "kept", "instrument_accuracy"),
+        *((f"accuracy, {title}", of, "accuracy") for title, of in parts),
+        ("accuracy, all notes", "every", "accuracy"),
+    ]
+
 
 def kept(model: ModelResults) -> Predictions:
     """The predictions of the notes that validation kept."""

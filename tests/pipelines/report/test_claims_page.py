@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.analysis.stored import COST_FILE, COST_FORMAT
 from pipelines.report.html import render
-from pipelines.report.results import load_results
+from pipelines.report.story import load_story
 from tests.pipelines.report.run_folder import audio_of, write_run
 from tests.pipelines.report.test_html import Page
 
@@ -24,7 +24,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("run")
     uri = write_run(folder)
     (folder / COST_FILE).write_text(json.dumps(COST))
-    return render(load_results(uri), audio_of)
+    return render(load_story(uri), audio_of)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,6 @@ def test_render_shows_names_in_times_as_text(source: str) -> None:
 
 
 def test_render_says_where_times_are_missing(tmp_path: Path) -> None:
-    text = Page(render(load_results(write_run(tmp_path)), audio_of)).text
+    text = Page(render(load_story(write_run(tmp_path)), audio_of)).text
     assert "What a longer note costs Not measured: this run was not made by the main job" in text
     assert "undecided Training time is in proportion" in text

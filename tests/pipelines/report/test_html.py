@@ -19,6 +19,7 @@ from pipelines.report import formats
 from pipelines.report.html import build_report, render
 from pipelines.report.results import load_results
 from pipelines.report.selection import NUM_PICKS
+from pipelines.report.story import load_story, tell
 from tests.pipelines.report.run_folder import audio_of, write_run
 
 VOID = {"meta", "br", "img"}
@@ -59,7 +60,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return render(load_results(write_run(tmp_path_factory.mktemp("run"))), audio_of)
+    return render(load_story(write_run(tmp_path_factory.mktemp("run"))), audio_of)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
         "batch size 32 32 steps an epoch 7 7 time an epoch, median 19.5 s 19.5 s",
         "19.5 s to 20.0 s device cpu (tensorflow 2.21.0)",
         "Curves of one quantity share their axes",
-        "Class balance, train",
+        "Kept notes by family, train",
         "1 note left out of training: the data that score the models hold the very same audio",
         "dropped: leaked 1",
         "nsynth train gone/manifest.json --test gone/manifest.json",
@@ -118,7 +119,7 @@ def test_render_holds(part: str, source: str) -> None:
 
 def test_render_shows_intervals_and_says_where_notes_are_too_few(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path))
-    text = Page(render(run, audio_of)).text
+    text = Page(render(tell(run), audio_of)).text
     for model in run.models:
         assert model.seen is not None
         assert model.unseen is not None
@@ -127,7 +128,7 @@ def test_render_shows_intervals_and_says_where_notes_are_too_few(tmp_path: Path)
             assert formats.interval(scores, "accuracy") in text
     # 38 notes are of seen instruments, 19 of unseen ones.
     assert "accuracy, unseen instruments" in text
-    assert text.count("95 % interval too few too few notes scored 19 19") == 1
+    assert text.count("95 % interval too few too few notes, instruments 19, 19 19, 19") == 1
 
 
 def test_render_has_one_player_for_each_note_that_it_shows(source: str) -> None:
@@ -141,17 +142,17 @@ def test_render_has_one_player_for_each_note_that_it_shows(source: str) -> None:
 def test_render_plays_originals_where_they_are_found(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path))
     original = np.zeros(NUM_SOURCE_SAMPLES, np.float32)
-    text = render(run, audio_of, lambda rows: dict.fromkeys(rows, original))
+    text = render(tell(run), audio_of, lambda rows: dict.fromkeys(rows, original))
     assert "stored signal</p>" not in text
     assert "% of energy above" in text
-    assert "stored signal</p>" in render(run, audio_of)
+    assert "stored signal</p>" in render(tell(run), audio_of)
 
 
 def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
     uri = write_run(tmp_path)
     assert (
         "Not measured: this run was not made by the main job"
-        in Page(render(load_results(uri), audio_of)).text
+        in Page(render(load_story(uri), audio_of)).text
     )
     score = {"num_notes": 57, "num_instruments": 57, "is_constant": False, "interval": [0.1, 0.4]}
     content = {
@@ -161,7 +162,7 @@ def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
         "scores": [score | {"feature": "pitch", "accuracy": 0.25}],
     }
     (tmp_path / FEATURES_FILE).write_text(json.dumps(content))
-    page = Page(render(load_results(uri), audio_of))
+    page = Page(render(load_story(uri), audio_of))
     assert "pitch 0.2500 0.1000 to 0.4000" in page.text
     assert "accuracy by feature" in [value for _, value in page.attributes]
 
@@ -190,13 +191,13 @@ def test_render_needs_no_script_and_no_other_file(source: str) -> None:
 
 
 def test_render_is_the_same_each_time(tmp_path: Path, source: str) -> None:
-    assert render(load_results(write_run(tmp_path)), audio_of) == source
+    assert render(load_story(write_run(tmp_path)), audio_of) == source
 
 
 def test_render_escapes_what_records_hold(tmp_path: Path) -> None:
     hostile = "{family}<script>alert('{i}')</script>&\"\N{SNOWMAN}"
     uri = write_run(tmp_path, note_str=hostile, models={"<b>bold</b>": 1.0, "preliminary": 1.0})
-    page = Page(render(load_results(uri), audio_of))
+    page = Page(render(load_story(uri), audio_of))
     assert "script" not in page.tags
     assert "<script>alert('0')</script>&\"\N{SNOWMAN}" in page.text
     assert "<b>bold</b>" in page.text
@@ -205,7 +206,7 @@ def test_render_escapes_what_records_hold(tmp_path: Path) -> None:
 def test_render_takes_families_and_models_from_the_run(tmp_path: Path) -> None:
     families = ("theremin", "kazoo", "bass")
     uri = write_run(tmp_path, families=families, models={"huge": 2.0, "mini": 1.0, "odd": 3.0})
-    page = Page(render(load_results(uri), audio_of))
+    page = Page(render(load_story(uri), audio_of))
     assert page.text.count("theremin") > 30
     assert "vocal" not in page.text
     assert "published (4,096)" not in page.text
@@ -213,14 +214,14 @@ def test_render_takes_families_and_models_from_the_run(tmp_path: Path) -> None:
 
 
 def test_render_shows_all_notes_once_where_none_was_dropped(tmp_path: Path) -> None:
-    page = Page(render(load_results(write_run(tmp_path, num_dropped=0)), audio_of))
+    page = Page(render(load_story(write_run(tmp_path, num_dropped=0)), audio_of))
     assert "all notes (60), none dropped" in page.text
     assert "kept notes (" not in page.text
 
 
 def test_render_survives_a_family_of_which_nothing_was_kept(tmp_path: Path) -> None:
     uri = write_run(tmp_path, num_notes=20, num_dropped=11)
-    page = Page(render(load_results(uri), audio_of))
+    page = Page(render(load_story(uri), audio_of))
     assert "vocal 0 notes p above 0.9 no kept note of this family" in page.text
 
 
@@ -232,7 +233,7 @@ def test_render_asks_for_samples_once_and_of_shown_notes_only(tmp_path: Path) ->
         return audio_of(rows)
 
     note_str = "{family}_acoustic_000-{i:03d}-100"
-    render(load_results(write_run(tmp_path, num_notes=600, note_str=note_str)), listening)
+    render(load_story(write_run(tmp_path, num_notes=600, note_str=note_str)), listening)
     (rows,) = asked
     assert list(rows) == sorted(set(rows))
     assert len(rows) <= 2 * len(CLASSES) * 4 * NUM_PICKS + len(CLASSES)
@@ -242,7 +243,7 @@ def test_render_says_so_where_samples_are_gone(tmp_path: Path) -> None:
     def gone(rows: Sequence[int]) -> NDArray[np.float32]:
         raise ShardError(f"part-00000.parquet is missing ({len(rows)} rows)")
 
-    page = Page(render(load_results(write_run(tmp_path)), gone))
+    page = Page(render(load_story(write_run(tmp_path)), gone))
     assert "shows no waveforms: part-00000.parquet is missing" in page.text
     assert "bass_acoustic_000-060-100" in page.text
     assert "confusion matrix, kept notes (57)" in [value for _, value in page.attributes]
@@ -313,6 +314,6 @@ def test_render_shows_the_change_against_the_champion_in_figures(tmp_path: Path)
         health=[],
     )
     store_promotion(uri, promotion)
-    text = Page(render(load_results(uri), audio_of)).text
+    text = Page(render(load_story(uri), audio_of)).text
     assert "on the 145 notes of the gate champion, run beef this run change" in text
     assert "accuracy 0.5000 0.7500 +0.2500 +0.1250 to +0.3750" in text
