@@ -42,7 +42,7 @@ test: setup lint types layers unit ## everything that must hold
 test-e2e: setup ## the deployments on a real server and worker (minutes)
 	$(BIN)/pytest --timeout 900 tests/e2e
 
-test-browser: setup ## the report and the index in the Chromium that is installed, if one is
+test-browser: setup ## reports and the pages over runs in the Chromium that is installed, if one is
 	$(BIN)/pytest tests/browser
 
 lint: setup ## style and format

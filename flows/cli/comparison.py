@@ -34,7 +34,8 @@ def compare(
 
     Runs: each model that both have. One run: its models, each other one minus the smallest. The
     intervals are of 95 % and resample instruments, then their notes, with both predictions of a
-    note. Runs with other test notes than the first are named, and not subtracted.
+    note. Runs with other test notes than the first are named, and not subtracted. Of three runs or
+    more accuracy alone is printed; --json and --output have all.
     """
     from pipelines.evaluate.runs import compare_models, compare_with_first  # noqa: PLC0415
 
@@ -48,11 +49,14 @@ def compare(
         from pipelines.report.comparison_page import write_comparison  # noqa: PLC0415
 
         result["page"] = write_comparison(output, uris, pairs, models)
-    named = _named(result, several=len(pairs) > 1)
-    lines = [f"{name}: {_mcnemar(**of['mcnemar'])}" for name, of in named.items()]
+    if len(pairs) > 1:
+        lines, tables = [], _short_tables(result["pairs"])
+    else:
+        named = result["comparisons"]
+        lines = [f"{name}: {_mcnemar(**of['mcnemar'])}" for name, of in named.items()]
+        tables = [_comparison_table(name, of) for name, of in named.items()]
     lines += [f"{pair.second} is not subtracted: {pair.note}" for pair in pairs if pair.note]
     lines += [result["page"]] if output else []
-    tables = [_comparison_table(name, of) for name, of in named.items()]
     print_result(result, as_json=as_json, tables=tables, last_line="\n".join(lines))
 
 
@@ -73,15 +77,22 @@ def _content(pairs: Sequence["RunPair"], models: Mapping[str, Mapping[str, Any]]
     return {**head, "pairs": found}
 
 
-def _named(result: Mapping[str, Any], *, several: bool) -> dict[str, Mapping[str, Any]]:
-    """All comparisons by what heads their tables; with a run_id where there are several runs."""
-    if not several:
-        return dict(result["comparisons"])
-    return {
-        f"{name}, {pair['second']}": of
-        for pair in result["pairs"]
-        for name, of in pair["comparisons"].items()
-    }
+def _short_tables(pairs: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """A table a model with a row a later run: accuracy alone, since many figures hide it."""
+    models = dict.fromkeys(model for pair in pairs for model in pair["comparisons"])
+    return [
+        rows_table(
+            f"{model}, accuracy; the first is {pairs[0]['first']}",
+            ("run", "notes", "first", "second", "second - first"),
+            [
+                (pair["second"], num_notes, *rest)
+                for pair in pairs
+                if model in pair["comparisons"]
+                for num_notes, _, *rest in [_difference(pair["comparisons"][model])]
+            ],
+        )
+        for model in models
+    ]
 
 
 def _comparison_table(name: str, of: Mapping[str, Any]) -> Table:

@@ -15,8 +15,8 @@ from pipelines.report.svg import dot, line, opening, text
 _WIDTH: Final = 420
 _ROW: Final = 22
 _LEFT: Final = 130
-_LETTER: Final = 6.4
-"""Of a name of 12 pixels, about; its longest ones need more room than `_LEFT`."""
+_LETTER: Final = 7.2
+"""Pixels of a letter of a wide font; long names need more room than `_LEFT`."""
 _RIGHT: Final = 70
 _SIDE: Final = 240
 _MARGIN: Final = 34

@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from infra.sample.splits import write_splits
+from pipelines.evaluate.runs import compare_models, compare_with_first
+from pipelines.report.comparison_page import write_comparison
 from pipelines.report.html import build_report
 from pipelines.report.index import build_index
 from tests.browser.chromium import FLAGS, find_chromium
@@ -31,7 +33,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The report of a run, the same with hostile names everywhere, and the index of both."""
+    """The report of a run, the same with hostile names everywhere, and the pages over both."""
     folder = tmp_path_factory.mktemp("browser")
     source, root = folder / "<b>source & co", folder / "root"
     write_splits(str(source), NUM_NOTES)
@@ -48,8 +50,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     shutil.copytree(run, hostile)
     rename_notes(hostile)
     build_report(str(hostile))
+    # Beside itself the run has differences; the notes of the other are not its own.
+    runs = [str(run), str(run), str(hostile)]
+    compared, models = str(root / "compared.html"), str(root / "models.html")
     return {
         "report": run / "report.html",
         "hostile": hostile / "report.html",
         "index": Path(build_index(str(root))),
+        "runs": Path(write_comparison(compared, runs, compare_with_first(runs), {})),
+        "models": Path(write_comparison(models, runs[:1], [], compare_models(runs[0]))),
     }

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 from tests.browser.chromium import Scheme, visit
 from tests.browser.hostile import NAMES
 
-PAGES = ("report", "hostile", "index")
+PAGES = ("report", "hostile", "index", "runs", "models")
 REPORTS = ("report", "hostile")
 
 Pages = dict[str, Path]
@@ -86,10 +86,12 @@ def test_hostile_names_are_text(browser: Browser, pages: Pages) -> None:
         assert not set(text) & {"\x1b", "\x07", "\u202e", "\u200b"}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_no_violation(browser: Browser, pages: Pages, name: str, scheme: Scheme) -> None:
-    with visit(browser, pages[name].as_uri(), scheme=scheme) as opened:
+def test_axe_finds_no_violation(
+    browser: Browser, pages: Pages, name: str, scheme: Scheme, width: int
+) -> None:
+    with visit(browser, pages[name].as_uri(), scheme=scheme, width=width) as opened:
         found = Axe().run(opened.page).response["violations"]
         assert [(of["id"], of["nodes"][0]["target"]) for of in found] == []
 
@@ -111,13 +113,24 @@ def test_page_prints_without_players(browser: Browser, pages: Pages, name: str) 
         assert opened.evaluate(shown) == 0
 
 
+@pytest.mark.parametrize("name", ["runs", "models"])
+def test_comparison_draws_each_course_and_each_difference(
+    browser: Browser, pages: Pages, name: str
+) -> None:
+    with visit(browser, pages[name].as_uri()) as opened:
+        # Accuracy and loss of two models, and the differences.
+        assert opened.evaluate("document.querySelectorAll('#training svg.chart').length") == 4
+        assert opened.evaluate("document.querySelectorAll('#differences svg.chart').length") >= 1
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_report_stays_small(pages: Pages, name: str) -> None:
     assert pages[name].stat().st_size < 8_000_000
 
 
-def test_index_leads_to_the_reports(browser: Browser, pages: Pages) -> None:
-    with visit(browser, pages["index"].as_uri()) as opened:
+@pytest.mark.parametrize("name", ["index", "runs", "models"])
+def test_pages_over_runs_lead_to_the_reports(browser: Browser, pages: Pages, name: str) -> None:
+    with visit(browser, pages[name].as_uri()) as opened:
         opened.page.click("tbody a")
         assert opened.page.url in {pages[name].as_uri() for name in REPORTS}
         assert opened.page.inner_text("h1")

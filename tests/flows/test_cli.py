@@ -202,6 +202,17 @@ def test_compare_of_several_runs_has_pairs_and_a_page(
     assert "3 runs compared" in page.read_text("utf-8")
 
 
+def test_compare_of_several_runs_prints_accuracy_alone(
+    retrained: dict[str, Any], root: Path
+) -> None:
+    run_id = retrained["run_id"]
+    shown = run("nsynth", "compare", *[run_id] * 3, "--root", str(root)).stdout
+    for model in MODEL_NAMES:
+        assert shown.count(f"{model}, accuracy; the first is {run_id}") == 1
+    assert shown.count(run_id) == 2 + 2 * len(MODEL_NAMES)
+    assert "macro F1" not in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
