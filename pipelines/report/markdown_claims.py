@@ -51,7 +51,7 @@ def claims_markdown(story: Story) -> list[str]:
 
 def _claim(number: int, of: Claim) -> list[str]:
     rows = [(effect.name, effect.value, effect.interval) for effect in of.effects]
-    places = ", ".join(f"{what} ({place})" for place, what in of.rests_on)
+    places = "; ".join(f"{what} ({place})" for place, what in of.rests_on)
     terms = [
         f"- Rule: {plain(of.rule)}",
         f"- Left open: {plain(of.left_open)}" if of.left_open else "",

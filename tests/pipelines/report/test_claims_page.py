@@ -6,8 +6,8 @@ import pytest
 from pipelines.analysis.stored import COST_FILE, COST_FORMAT
 from pipelines.report.html import render
 from pipelines.report.story import load_story
+from tests.pipelines.report.page import Page
 from tests.pipelines.report.run_folder import audio_of, write_run
-from tests.pipelines.report.test_html import Page
 
 COST = {
     "format_version": COST_FORMAT,

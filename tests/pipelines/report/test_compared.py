@@ -14,8 +14,8 @@ from pipelines.registry.runs import load_run, store_run
 from pipelines.report.compared import Contrast, describe, family_sizes, load_views, span
 from pipelines.report.comparison_page import is_sure, points, write_comparison
 from pipelines.train.experiment import Experiment
+from tests.pipelines.report.page import Page
 from tests.pipelines.report.run_folder import write_run
-from tests.pipelines.report.test_html import Page
 
 
 def stored(folder: Path, run_id: str, *, seed: int = 0, strength: float = 4.0) -> str:

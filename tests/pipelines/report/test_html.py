@@ -1,61 +1,23 @@
 import json
 import re
 from collections.abc import Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from infra.sample.splits import write_splits
 from pipelines.analysis.stored import ANALYSIS_VERSION, FEATURES_FILE
-from pipelines.convert.job import convert
-from pipelines.convert.manifest import Manifest
 from pipelines.errors import ShardError
 from pipelines.notes import CLASSES, NUM_SOURCE_SAMPLES
 from pipelines.promotion.stored import GateFigures, Promotion, Rival, store_promotion
 from pipelines.report import formats
-from pipelines.report.html import build_report, render
+from pipelines.report.html import render
 from pipelines.report.results import load_results
 from pipelines.report.selection import NUM_PICKS
 from pipelines.report.story import load_story, tell
+from tests.pipelines.report.page import Page
 from tests.pipelines.report.run_folder import audio_of, write_run
-
-VOID = {"meta", "br", "img"}
-
-
-class Page(HTMLParser):
-    """The elements of a page and its text; refuses tags that are not closed."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(source)
-        assert not self._open
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -247,50 +209,6 @@ def test_render_says_so_where_samples_are_gone(tmp_path: Path) -> None:
     assert "shows no waveforms: part-00000.parquet is missing" in page.text
     assert "bass_acoustic_000-060-100" in page.text
     assert "confusion matrix, kept notes (57)" in [value for _, value in page.attributes]
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Manifest]:
-    folder = tmp_path_factory.mktemp("sample")
-    write_splits(str(folder), {"train": 40, "valid": 40, "test": 40})
-    # So small a file is mostly planted defects.
-    return convert(
-        [str(folder / "nsynth-test.tfrecord")], root=str(folder), num_workers=1, max_quarantined=1.0
-    )
-
-
-def test_build_report_reads_the_data_set_and_changes_nothing_else(
-    tmp_path: Path, dataset: tuple[str, Manifest]
-) -> None:
-    manifest_uri, manifest = dataset
-    uri = write_run(
-        tmp_path,
-        num_notes=20,
-        manifest_uri=manifest_uri,
-        manifest_digest=manifest.manifest_digest,
-    )
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    report = Path(build_report(uri))
-    assert report == tmp_path / "report.html"
-    written = {path for path in tmp_path.rglob("*") if path.is_file()} - set(before)
-    assert written == {report, tmp_path / "report.md", tmp_path / "metrics.json"}
-    assert all(path.read_bytes() == data for path, data in before.items())
-    assert "waveform of a whole note" in report.read_text("utf-8")
-
-
-def test_build_report_shows_no_samples_of_another_data_set(
-    tmp_path: Path, dataset: tuple[str, Manifest]
-) -> None:
-    uri = write_run(tmp_path, num_notes=20, manifest_uri=dataset[0])
-    page = Page(Path(build_report(uri)).read_text("utf-8"))
-    assert "expected the data set c0ffee" in page.text
-    assert "waveform of a whole note" not in [value for _, value in page.attributes]
-
-
-def test_build_report_says_so_where_the_data_set_is_gone(tmp_path: Path) -> None:
-    uri = write_run(tmp_path / "run", manifest_uri=str(tmp_path / "gone" / "manifest.json"))
-    page = Page(Path(build_report(uri)).read_text("utf-8"))
-    assert "shows no waveforms: there is no file" in page.text
 
 
 def test_render_shows_the_change_against_the_champion_in_figures(tmp_path: Path) -> None:

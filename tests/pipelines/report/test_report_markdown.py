@@ -42,7 +42,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
         "| dropped: leaked | 1 | ",
         "The verdicts are about this run alone",
         "### 8. One invalid record stopped training",
-        "- Rests on: accuracy, in pairs (result), seconds of the epochs (training).",
+        "- Rests on: accuracy, in pairs (result); seconds of the epochs (training).",
         "    nsynth train gone/manifest.json --test gone/manifest.json",
     ],
 )
