@@ -7,7 +7,7 @@ CASES ?= 10000
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test test-e2e engines test-engines lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration lock clean
+.PHONY: help setup demo up down status test test-e2e test-browser engines test-engines lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ setup: .venv/.complete ## make .venv and install everything, by the hashes of re
 .venv/.complete: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
-	@echo "installing the packages (a few minutes, 3.3 GB)"
+	@echo "installing the packages (a few minutes, 3.5 GB)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -41,6 +41,9 @@ test: setup lint types layers unit ## everything that must hold
 
 test-e2e: setup ## the deployments on a real server and worker (minutes)
 	$(BIN)/pytest --timeout 900 tests/e2e
+
+test-browser: setup ## reports and the pages over runs in the Chromium that is installed, if one is
+	$(BIN)/pytest tests/browser
 
 engines: setup ## install Prism, Flink, MinIO and what tests them into .engines (minutes, 2.4 GB)
 	@$(BIN)/python -m infra.engines
@@ -92,6 +95,10 @@ bench-orchestration: setup ## the main job through Prefect against its stages ca
 lock: ## pin the newest packages that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements-dev.txt
+	uv pip compile pyproject.toml --extra beam --constraint requirements-dev.txt --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements-beam.txt
+	uv pip compile pyproject.toml --extra dataflow --constraint requirements-beam.txt --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements-dataflow.txt
 	uv pip compile requirements-jax.in --constraint requirements-dev.txt --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements-jax.txt
 

@@ -1,5 +1,6 @@
 """The main job: data sets, both models, evaluation, promotion, report."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,9 +38,11 @@ from pipelines.train.plan import RunPlan
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 from tasks.analyse import analyse
 from tasks.promote import promote_model, tell_watchers
-from tasks.report import report
+from tasks.report import log_run, refresh_index, report
 from tasks.summary import summarise_run
 from tasks.train import evaluate, finish, plan_training, train_model
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,11 @@ def retrain(
         )
         for experiment in experiments
     ]
+    # As a state, which raises nothing: what is wrong with that page or with another run is seen at
+    # its task, and the runs of this flow are done and reported.
+    listed = refresh_index(root, return_state=True)
+    if not listed.is_completed():
+        log.warning("the page over all runs is not refreshed: %s", listed.message)
     if alarms := [alarm for of in retrained for alarm in of.alarms]:
         # The work is done, so the run is no failure; its name and its message are seen first.
         message = "; ".join(alarms)
@@ -218,6 +226,7 @@ def _retrain(
                 promote_model(run_uri, model, root=root, margin=margin) for model in models
             ]
             tell_watchers(promotions)
+        log_run(run_uri, [*heard, *own])
         report_uri = report(run_uri, force="report" in force)
     gate = promotions_markdown(promotions) if promotions else unjudged
     summarise_run(run_uri, [*heard, *own], report=report_uri, gate=gate)

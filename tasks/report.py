@@ -1,9 +1,14 @@
-"""The report as a task."""
+"""The report, the page over all runs and the log of decisions, as tasks."""
+
+from collections.abc import Sequence
 
 from prefect import task
 from prefect.runtime import task_run
 
 from pipelines import storage
+from pipelines.decisions import Decision
+from pipelines.registry.log import log_decisions
+from pipelines.report.index import build_index
 from pipelines.report.reuse import current_report
 from tasks.policy import POLICY
 
@@ -16,3 +21,15 @@ def _name() -> str:
 def report(run_uri: str, *, force: bool) -> str:
     """Writes the run's report, unless it shows what the run stores; returns its URI."""
     return current_report(run_uri, force=force)
+
+
+@task(name="log-decisions", task_run_name="keep what was decided, and why", **POLICY)
+def log_run(run_uri: str, decisions: Sequence[Decision]) -> bool:
+    """Keeps with the run what this flow run decided, if it did something."""
+    return log_decisions(run_uri, decisions)
+
+
+@task(name="index", task_run_name="list all runs under {root}", **POLICY)
+def refresh_index(root: str) -> str:
+    """Writes the page over all runs under the root; returns its URI."""
+    return build_index(root)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import typer
 
-from flows.cli import promotion, scores, stages, stored, training
+from flows.cli import comparison, promotion, scores, stages, stored, training
 from pipelines.errors import PipelineError
 from pipelines.terminal import CONSOLE
 
@@ -44,7 +44,7 @@ _COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "report": training.report,
     "index": training.index,
     "evaluate": scores.evaluate,
-    "compare": scores.compare,
+    "compare": comparison.compare,
     "promote": promotion.promote,
     "rollback": promotion.rollback,
     "list": stored.list_stored,

@@ -1,4 +1,4 @@
-"""How models scored, as commands: redone from stored predictions, and compared."""
+"""How the models of a run scored, as a command: redone from stored predictions."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -12,7 +12,7 @@ from pipelines.registry.runs import find_run
 
 RunArgument = Annotated[str, typer.Argument(help="A run's id, the beginning of it, or its URI.")]
 
-_FIGURES: Final = {
+FIGURES: Final = {
     "accuracy": "accuracy",
     "instrument_accuracy": "accuracy, mean of instruments",
     "macro_f1": "macro F1",
@@ -21,6 +21,8 @@ _FIGURES: Final = {
     "brier": "Brier score",
     "ece": "calibration error",
 }
+"""How the figures of metrics.json are called."""
+
 _SLICES: Final = {
     "source": "",
     "velocity": "velocity",
@@ -43,32 +45,6 @@ def evaluate(*, run: RunArgument, root: Root = "data", as_json: Json = False) ->
     print_result({"models": models}, as_json=as_json, tables=tables)
 
 
-def compare(
-    *,
-    run: RunArgument,
-    other: Annotated[
-        str | None,
-        typer.Argument(help="The run to compare with; left out, the models of RUN are compared."),
-    ] = None,
-    root: Root = "data",
-    as_json: Json = False,
-) -> None:
-    """Compare models on the same test notes: the second minus the first, note by note.
-
-    Two runs: each model that both have. One run: its models. The intervals are of 95 % and resample
-    instruments, then their notes, with both predictions of a note.
-    """
-    from pipelines.evaluate.runs import compare_models, compare_runs  # noqa: PLC0415
-
-    first = find_run(root, run)
-    found = compare_runs(first, find_run(root, other)) if other else compare_models(first)
-    comparisons = {name: of.to_dict() for name, of in found.items()}
-    tables = [_comparison_table(name, of) for name, of in comparisons.items()]
-    lines = [f"{name}: {_mcnemar(**of['mcnemar'])}" for name, of in comparisons.items()]
-    result = {"comparisons": comparisons}
-    print_result(result, as_json=as_json, tables=tables, last_line="\n".join(lines))
-
-
 def _metrics_tables(model: str, metrics: Mapping[str, Any]) -> list[Table]:
     choices = {
         "kept": metrics,
@@ -79,7 +55,7 @@ def _metrics_tables(model: str, metrics: Mapping[str, Any]) -> list[Table]:
     some = {name: of for name, of in choices.items() if of}
     rows: list[tuple[str, ...]] = [
         (shown, *(_with_interval(of, name) for of in some.values()))
-        for name, shown in _FIGURES.items()
+        for name, shown in FIGURES.items()
     ]
     for key, shown in (("num_scored", "notes"), ("num_instruments", "instruments")):
         rows.append((shown, *(f"{of[key]:,}" for of in some.values())))
@@ -106,31 +82,3 @@ def _with_interval(of: Mapping[str, Any], figure: str) -> str:
     if ends := of["intervals"].get(figure):
         return f"{of[figure]:.3f} ({ends[0]:.3f} to {ends[1]:.3f})"
     return f"{of[figure]:.3f}" + (" (too few)" if of["too_few"] else "")
-
-
-def _comparison_table(name: str, of: Mapping[str, Any]) -> Table:
-    rows = [(_FIGURES[figure], *_difference(of, figure)) for figure in of["figures"]]
-    rows += [(f"accuracy, {family}", *_difference(part)) for family, part in of["families"].items()]
-    heading = ("", "notes", "instruments", "first", "second", "difference, second - first")
-    return rows_table(name, heading, rows)
-
-
-def _difference(
-    part: Mapping[str, Any], figure: str = "accuracy"
-) -> tuple[int, int, str, str, str]:
-    size = (part["num_notes"], part["num_instruments"])
-    if not (found := part["figures"].get(figure)):
-        return (*size, "", "", "too few")
-    ends = found["interval"]
-    interval = f"{ends[0]:+.3f} to {ends[1]:+.3f}" if ends else ""
-    if part["too_few"]:
-        interval = "too few"
-    shown = f"{found['difference']:+.3f}" + (f" ({interval})" if interval else "")
-    return (*size, f"{found['first']:.3f}", f"{found['second']:.3f}", shown)
-
-
-def _mcnemar(*, only_first: int, only_second: int, p_value: float, caveat: str) -> str:
-    return (
-        f"only the first is right on {only_first:,} notes, only the second on {only_second:,}; "
-        f"McNemar's exact test, which {caveat}: p = {p_value:.2g}"
-    )

@@ -45,6 +45,26 @@ class FeatureScore:
         return asdict(self) | {"interval": list(self.interval) if self.interval else None}
 
 
+@dataclass(frozen=True)
+class Gain:
+    """How much more often a classifier is right once it has other features as well.
+
+    Attributes:
+      beside: the feature that it has in any case, as `FeatureScore` names them.
+      added: what it has more.
+      interval: of 95 %, paired, with instruments resampled; None as for a score.
+    """
+
+    beside: str
+    added: str
+    difference: float
+    interval: Interval | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON knows them."""
+        return asdict(self) | {"interval": list(self.interval) if self.interval else None}
+
+
 def predict(train: Floats, labels: Ints, test: Floats) -> Ints:
     """The family that a classifier of the training notes gives each test note.
 
@@ -88,3 +108,26 @@ def feature_score(
     return FeatureScore(
         feature, float(correct.mean()), ends, len(correct), num_instruments, constant
     )
+
+
+def feature_gain(
+    beside: str,
+    added: str,
+    before: NDArray[np.bool_],
+    after: NDArray[np.bool_],
+    instrument: Ints,
+) -> Gain:
+    """What an added feature gains.
+
+    Args:
+      before: bool [num_notes], whether each answer without it is right.
+      after: the same with it.
+      instrument: int64 [num_notes], from 0 and without gaps.
+    """
+    num_instruments, ends = int(instrument.max()) + 1, None
+    if not is_too_few(len(before), num_instruments):
+        # Kinds of note: the difference that it makes, -1 to 1, from 0.
+        kind = after.astype(np.int64) - before + 1
+        totals = resample_kinds(instrument, kind, 3).totals
+        ends = interval((totals[:, 2] - totals[:, 0]) / totals.sum(axis=1), num_instruments)
+    return Gain(beside, added, float(after.mean() - before.mean()), ends)

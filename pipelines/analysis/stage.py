@@ -15,7 +15,9 @@ from pipelines.analysis.predict import (
     NUM_TREES,
     SEED,
     FeatureScore,
+    Gain,
     Ints,
+    feature_gain,
     feature_score,
     is_constant,
     predict,
@@ -36,6 +38,8 @@ MAX_TRAIN: Final = 3_000
 
 _NO_FEATURE: Final = "none"
 _SPECTRUM: Final = "spectrum"
+_METADATA: Final = "metadata"
+_BOTH: Final = "spectrum, metadata"
 _ROWS_AT_ONCE: Final = 500
 
 log = logging.getLogger(__name__)
@@ -56,16 +60,17 @@ def analyse(plan: RunPlan, *, force: bool = False) -> dict[str, Any]:
     }
     stamp = _stamp(plan)
     stored = load_features(plan.uri) if storage.exists(uri) and not force else None
-    if stored is not None and stored["of"] == stamp:
+    current = {"analysis_version": ANALYSIS_VERSION, "of": stamp}
+    if stored is not None and stored | current == stored:
         why = f"{uri} has what each feature of run {plan.run_id} says of the family"
         decided(log, "analyse", plan.run_id, "reused", why)
         return stored
     why = f"scoring the features of run {plan.run_id} without the models"
     decided(log, "analyse", plan.run_id, "ran", why)
-    scores = [*_score_features(plan, next(iter(models.values()))), *_score_models(models)]
+    of_features, gain = _score_features(plan, next(iter(models.values())))
+    scores = [*of_features, *_score_models(models)]
     content = {
-        "analysis_version": ANALYSIS_VERSION,
-        "of": stamp,
+        **current,
         "method": {
             "num_trees": NUM_TREES,
             "min_leaf": MIN_LEAF,
@@ -73,6 +78,7 @@ def analyse(plan: RunPlan, *, force: bool = False) -> dict[str, Any]:
             "max_train": MAX_TRAIN,
         },
         "scores": [of.to_dict() for of in scores],
+        "gain": gain.to_dict(),
     }
     storage.put(uri, (json.dumps(content, indent=1) + "\n").encode())
     return content
@@ -89,10 +95,14 @@ def _score_models(models: dict[str, Predictions]) -> list[FeatureScore]:
     return [feature_score(f"audio, {name}", of.correct, of.instrument) for name, of in kept.items()]
 
 
-def _score_features(plan: RunPlan, scored: Predictions) -> list[FeatureScore]:
-    """The scores of no feature, of each alone and of all metadata, on the kept test notes."""
+def _score_features(plan: RunPlan, scored: Predictions) -> tuple[list[FeatureScore], Gain]:
+    """The scores of no feature, of each alone and of all, on the kept test notes.
+
+    Returns:
+      The scores, and what the metadata gain beside the spectrum.
+    """
     kept = scored.take(scored.kept)
-    names = [_NO_FEATURE, *FEATURES, _SPECTRUM]
+    names = [_NO_FEATURE, *FEATURES, _SPECTRUM, _BOTH]
     answers = {name: np.full(len(kept), -1) for name in names}
     constant = dict.fromkeys(names, True)
     for fold in plan.folds:
@@ -105,10 +115,13 @@ def _score_features(plan: RunPlan, scored: Predictions) -> list[FeatureScore]:
             )
             answers[name][here] = predict(before, labels, after)
             constant[name] &= is_constant(before)
-    return [
-        feature_score(name, answers[name] == kept.label, kept.instrument, constant=constant[name])
+    correct = {name: found == kept.label for name, found in answers.items()}
+    scores = [
+        feature_score(name, correct[name], kept.instrument, constant=constant[name])
         for name in names
     ]
+    gain = feature_gain(_SPECTRUM, _METADATA, correct[_SPECTRUM], correct[_BOTH], kept.instrument)
+    return scores, gain
 
 
 def _sampled(plan: RunPlan, fold: int | None) -> tuple[Ints, Ints]:
@@ -127,6 +140,9 @@ def _values(side: Validation, rows: Ints, feature: str) -> Floats:
         return np.zeros((len(rows), 1))
     if feature == _SPECTRUM:
         return _spectra(side, rows)
+    if feature == _BOTH:
+        parts = [_values(side, rows, part) for part in (_SPECTRUM, _METADATA)]
+        return np.concatenate(parts, axis=1)
     return metadata(_opened(side).read(list(COLUMNS)).take(rows), feature)
 
 

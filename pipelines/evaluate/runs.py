@@ -1,5 +1,7 @@
 """Evaluation and comparison of whole runs, from what they stored."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pipelines import storage
@@ -8,6 +10,22 @@ from pipelines.evaluate.comparison import Comparison, compare
 from pipelines.evaluate.predictions import load_predictions
 from pipelines.evaluate.stored import PREDICTIONS, evaluate_again
 from pipelines.registry.runs import RunRecord, load_run
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """A later run set against the first.
+
+    Attributes:
+      first: its run_id, as is `second`.
+      comparisons: second minus first, by model; empty where there is nothing to subtract.
+      note: why nothing was subtracted; empty where it was.
+    """
+
+    first: str
+    second: str
+    comparisons: Mapping[str, Comparison]
+    note: str
 
 
 def evaluate_run(run_uri: str) -> dict[str, dict[str, Any]]:
@@ -46,6 +64,25 @@ def compare_runs(first_uri: str, second_uri: str) -> dict[str, Comparison]:
     return {name: _compare(first, (first_uri, name), (second_uri, name)) for name in names}
 
 
+def compare_with_first(run_uris: Sequence[str]) -> list[RunPair]:
+    """Compares each later run with the first, as far as they have models and test notes in common.
+
+    Raises:
+      ConfigError: one of them is no complete run.
+      DatasetError: its record or its predictions are of another version, or damaged.
+    """
+    ids = [load_run(uri).run_id for uri in run_uris]
+    pairs = []
+    for uri, run_id in zip(run_uris[1:], ids[1:], strict=True):
+        try:
+            found, note = compare_runs(run_uris[0], uri), ""
+        except ConfigError as err:
+            # Runs that cannot be subtracted still stand beside each other.
+            found, note = {}, str(err)
+        pairs.append(RunPair(ids[0], run_id, found, note))
+    return pairs
+
+
 def compare_models(run_uri: str) -> dict[str, Comparison]:
     """Compares the smallest model of a run with each other one; named by the two.
 
@@ -54,7 +91,9 @@ def compare_models(run_uri: str) -> dict[str, Comparison]:
       DatasetError: the predictions are of another version.
     """
     record = load_run(run_uri)
-    smallest, *others = sorted(record.models, key=lambda name: record.models[name].num_parameters)
+    # By name where they are equally large, as in reports.
+    sizes = {name: (model.num_parameters, name) for name, model in record.models.items()}
+    smallest, *others = sorted(sizes, key=sizes.__getitem__)
     if not others:
         raise ConfigError(
             f"run {record.run_id} has one model only, {smallest}; name a second run to compare with"

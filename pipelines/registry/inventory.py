@@ -45,7 +45,17 @@ def list_datasets(root: str) -> Sequence[StoredDataset]:
 def list_runs(root: str) -> Sequence[StoredRun]:
     """The runs under a root, by name of their folder."""
     runs = storage.join(storage.absolute(root), "runs")
-    return [_run(storage.join(runs, name)) for name in storage.list_folders(runs)]
+    return [stored_run(storage.join(runs, name)) for name in storage.list_folders(runs)]
+
+
+def stored_run(uri: str) -> StoredRun:
+    """The run in a folder under `runs/`."""
+    if RECORD not in storage.sizes(uri):
+        return StoredRun(uri, None, "not complete: run the same training again to finish it")
+    try:
+        return StoredRun(uri, load_run(uri), "")
+    except PipelineError as err:
+        return StoredRun(uri, None, str(err))
 
 
 def manifests_under(uri: str) -> list[str]:
@@ -71,12 +81,3 @@ def _dataset(uri: str) -> StoredDataset:
         except PipelineError as err:
             note = str(err)
     return StoredDataset(uri, manifest, note, len(shards), sum(shards.values()))
-
-
-def _run(uri: str) -> StoredRun:
-    if RECORD not in storage.sizes(uri):
-        return StoredRun(uri, None, "not complete: run the same training again to finish it")
-    try:
-        return StoredRun(uri, load_run(uri), "")
-    except PipelineError as err:
-        return StoredRun(uri, None, str(err))

@@ -7,13 +7,16 @@ page into the dark.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pipelines.evaluate.slices import Slice
+from pipelines.report.svg import dot, line, opening, text
 
 _WIDTH: Final = 420
 _ROW: Final = 22
 _LEFT: Final = 130
+_LETTER: Final = 7.2
+"""Pixels of a letter of a wide font; long names need more room than `_LEFT`."""
 _RIGHT: Final = 70
 _SIDE: Final = 240
 _MARGIN: Final = 34
@@ -22,25 +25,26 @@ _MARGIN: Final = 34
 def draw_slices(slices: Sequence[Slice], title: str) -> Markup:
     """Accuracy of each slice: a dot, a whisker where there is an interval, the notes beside it."""
     height = _ROW * len(slices) + 24
-    parts = [_open(_WIDTH, height, f"accuracy by {title}")]
+    left = max([_LEFT, *(_LETTER * len(of.name) + 12 for of in slices)])
+
+    def at(share: float) -> float:
+        return left + share * (_WIDTH - left - _RIGHT)
+
+    parts = [opening(_WIDTH, height, f"accuracy by {title}")]
     for share in (0, 0.25, 0.5, 0.75, 1):
-        x = _x(share)
-        parts.append(_line(x, 0, x, height - 20, "grid"))
-        parts.append(_text(x, height - 6, f"{share:g}", anchor="middle", kind="quiet"))
+        x = at(share)
+        parts.append(line(x, 0, x, height - 20, "grid"))
+        parts.append(text(x, height - 6, f"{share:g}", anchor="middle", kind="quiet"))
     for number, of in enumerate(slices):
         y = _ROW * number + _ROW / 2
-        parts.append(_text(_LEFT - 8, y + 4, of.name, anchor="end"))
-        parts.append(
-            _text(_WIDTH - 4, y + 4, f"{of.num_notes:,} notes", anchor="end", kind="quiet")
-        )
+        parts.append(text(left - 8, y + 4, of.name, anchor="end"))
+        parts.append(text(_WIDTH - 4, y + 4, f"{of.num_notes:,} notes", anchor="end", kind="quiet"))
         if of.accuracy is None:
-            parts.append(_text(_x(0) + 4, y + 4, "too few", kind="quiet"))
+            parts.append(text(at(0) + 4, y + 4, "too few", kind="quiet"))
             continue
         if ends := (of.intervals or {}).get("accuracy"):
-            parts.append(_line(_x(ends[0]), y, _x(ends[1]), y, "whisker"))
-        parts.append(
-            Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="4"/>').format(_x(of.accuracy), y)
-        )
+            parts.append(line(at(ends[0]), y, at(ends[1]), y, "whisker"))
+        parts.append(dot(at(of.accuracy), y))
     return Markup("").join([*parts, Markup("</svg>")])
 
 
@@ -64,42 +68,20 @@ def draw_features(scores: Sequence[Mapping[str, Any]]) -> Markup:
 def draw_reliability(bins: Sequence[Slice]) -> Markup:
     """Accuracy against confidence, a dot a bin of equally many notes; equal on the diagonal."""
     size = _SIDE + 2 * _MARGIN
-    parts = [_open(size, size, "accuracy by confidence"), _line(*_at(0, 0), *_at(1, 1), "grid")]
+    parts = [opening(size, size, "accuracy by confidence"), line(*_at(0, 0), *_at(1, 1), "grid")]
     for share in (0, 0.5, 1):
         (x, bottom), (left, y) = _at(share, 0), _at(0, share)
-        parts.append(_text(x, bottom + 16, f"{share:g}", anchor="middle", kind="quiet"))
-        parts.append(_text(left - 6, y + 4, f"{share:g}", anchor="end", kind="quiet"))
+        parts.append(text(x, bottom + 16, f"{share:g}", anchor="middle", kind="quiet"))
+        parts.append(text(left - 6, y + 4, f"{share:g}", anchor="end", kind="quiet"))
     middle = _at(0.5, 0)
-    parts.append(_text(middle[0], middle[1] + 30, "confidence", anchor="middle", kind="quiet"))
-    parts.append(_text(_at(0, 1)[0], _at(0, 1)[1] - 10, "accuracy", kind="quiet"))
+    parts.append(text(middle[0], middle[1] + 30, "confidence", anchor="middle", kind="quiet"))
+    parts.append(text(_at(0, 1)[0], _at(0, 1)[1] - 10, "accuracy", kind="quiet"))
     for of in bins:
         x, y = _at(of.confidence or 0.0, of.num_correct / of.num_notes)
         if ends := (of.intervals or {}).get("accuracy"):
-            parts.append(_line(x, _at(0, ends[0])[1], x, _at(0, ends[1])[1], "whisker"))
-        parts.append(Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="4"/>').format(x, y))
+            parts.append(line(x, _at(0, ends[0])[1], x, _at(0, ends[1])[1], "whisker"))
+        parts.append(dot(x, y))
     return Markup("").join([*parts, Markup("</svg>")])
-
-
-def _open(width: float, height: float, label: str) -> Markup:
-    return Markup('<svg class="chart" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">').format(
-        width, height, label
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(
-        kind, x1, y1, x2, y2
-    )
-
-
-def _text(x: float, y: float, text: str, *, anchor: str = "start", kind: str = "name") -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-        kind, x, y, anchor, escape(text)
-    )
-
-
-def _x(share: float) -> float:
-    return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
 
 def _at(confidence: float, accuracy: float) -> tuple[float, float]:

@@ -47,12 +47,18 @@ _NUM_COLUMNS: Final = 160
 _HALF_HEIGHT: Final = 100
 
 
-def draw_curves(history: Mapping[str, Sequence[float]], quantity: str) -> Markup:
+def draw_curves(
+    history: Mapping[str, Sequence[float]],
+    quantity: str,
+    *,
+    limits: tuple[float, float] | None = None,
+) -> Markup:
     """One quantity of training and validation by epoch.
 
     Args:
       history: "epoch", and by the same length `quantity` and "val_" + `quantity`.
       quantity: "loss" or "accuracy".
+      limits: of its axis, the same for all models; of the data by default.
     """
 
     def draw(axes: Axes) -> None:
@@ -72,6 +78,8 @@ def draw_curves(history: Mapping[str, Sequence[float]], quantity: str) -> Markup
         axes.set_ylabel(quantity)
         if quantity == "accuracy":
             axes.set_ylim(0, 1)  # one scale for all models
+        elif limits:
+            axes.set_ylim(*limits)
         axes.legend(frameon=False)
 
     return _draw(draw, f"{quantity} of training and validation by epoch")

@@ -8,6 +8,9 @@ from pipelines.evaluate.scores import Scores
 NOTHING: Final = "\N{EN DASH}"
 """Stands where there is nothing to say."""
 
+MAX_NAME: Final = 120
+"""Characters of a name that a page shows; NSynth's have some 35."""
+
 
 def count(number: float) -> str:
     """A whole number with thousands apart."""
@@ -53,6 +56,29 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def shown(text: str) -> str:
+    """A name out of a record: what cannot be seen is spelled out, and it ends at 120 characters."""
+    cut = text[:MAX_NAME]
+    seen = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    return f"{seen}\N{HORIZONTAL ELLIPSIS}" if len(text) > len(cut) else seen
+
+
+def share(number: int, total: int) -> str:
+    """What part of a total a number is, in whole percent; some are never shown as none or all."""
+    percent = 100 * number / total
+    if 0 < percent <= 0.5:
+        return "< 1"
+    if 99.5 <= percent < 100:
+        return "> 99"
+    return f"{percent:.0f}"
+
+
+def between(ends: Sequence[float]) -> str:
+    """Two counts, or one where they are equal."""
+    low, high = ends
+    return count(low) if low == high else f"{count(low)} to {count(high)}"
+
+
 def shape(sizes: Sequence[int]) -> str:
     """An output shape without the batch."""
     return " \N{MULTIPLICATION SIGN} ".join(count(size) for size in sizes)
@@ -66,3 +92,23 @@ def plain(value: object) -> str:
 def plural(number: int, noun: str) -> str:
     """A count with its noun."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def change(number: float) -> str:
+    """A difference of two accuracies in points of a hundred."""
+    return f"{100 * number:+.1f} points"
+
+
+def points(ends: tuple[float, float] | None) -> str:
+    """The interval of such a difference."""
+    return NOTHING if ends is None else f"{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}"
+
+
+def span(ends: Sequence[float] | None, form: str) -> str:
+    """An interval whose ends have the form of a format string."""
+    return f"{form.format(ends[0])} to {form.format(ends[1])}" if ends else NOTHING
+
+
+def factor(number: float) -> str:
+    """How many times as much."""
+    return f"\N{MULTIPLICATION SIGN} {number:.2f}"

@@ -1,33 +1,26 @@
 """One page over all runs under a root: what each is, how it scored, and where its report is."""
 
-import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 from pipelines import storage
 from pipelines.errors import PipelineError
-from pipelines.evaluate.scores import Scores
-from pipelines.evaluate.stored import load_metrics
-from pipelines.registry.inventory import StoredRun, list_runs
+from pipelines.registry.champions import champions
+from pipelines.registry.inventory import stored_run
 from pipelines.report import formats
+from pipelines.report.brief import BriefModel, load_brief
 from pipelines.report.sparkline import draw_sparkline
 from pipelines.report.templates import template
 
 INDEX: Final = "index.html"
 
+_READERS: Final = 16
+"""Runs read at once: each is a few small files, which take their time on object storage only."""
 
-@dataclass(frozen=True)
-class ModelRow:
-    """One model of a run.
-
-    Attributes:
-      history: `val_loss` and `val_accuracy` by epoch; empty where the run keeps none.
-    """
-
-    name: str
-    kept: Scores
-    history: Mapping[str, Sequence[float]]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,46 +35,75 @@ class RunRow:
     run_id: str
     created: str
     protocol: str
-    models: Sequence[ModelRow]
+    models: Sequence[BriefModel]
     link: str
     note: str
 
 
+@dataclass(frozen=True)
+class Crowned:
+    """The present champion of a model name, by the number of its entry in the registry."""
+
+    model: str
+    run_id: str
+    number: int
+
+
 def build_index(root: str) -> str:
-    """Writes `index.html` in the root, newest run first; returns its URI."""
-    rows = [_row(run) for run in list_runs(root)]
+    """Writes `index.html` in the root, newest run first; returns its URI.
+
+    Of two that do so at once the later one stays, which may not know the other's run: the next run
+    puts that right.
+    """
+    runs = storage.join(storage.absolute(root), "runs")
+    with ThreadPoolExecutor(_READERS) as pool:
+        uris = [storage.join(runs, name) for name in storage.list_folders(runs)]
+        rows = list(pool.map(_row, uris))
     rows.sort(key=lambda row: (row.created, row.run_id), reverse=True)
+    crowned, trouble = _crowned(root)
     uri = storage.join(storage.absolute(root), INDEX)
-    storage.put(uri, render_index(rows).encode())
+    storage.put(uri, render_index(rows, crowned, trouble).encode())
+    log.info("%s lists %s", uri, formats.plural(len(rows), "run"))
     return uri
 
 
-def render_index(rows: Sequence[RunRow]) -> str:
-    """The page, the same for the same rows."""
-    return _TEMPLATE.render(rows=rows)
+def render_index(rows: Sequence[RunRow], crowned: Sequence[Crowned] = (), trouble: str = "") -> str:
+    """The page, the same for the same rows.
+
+    Args:
+      crowned: the champions.
+      trouble: why they are not known; empty where they are.
+    """
+    return _TEMPLATE.render(
+        rows=rows,
+        crowned=crowned,
+        champions={(of.run_id, of.model) for of in crowned},
+        links={row.run_id: row.link for row in rows},
+        trouble=trouble,
+    )
 
 
-def _row(run: StoredRun) -> RunRow:
-    run_id = storage.name(run.uri)
-    report = storage.join(run.uri, "report.html")
+def _crowned(root: str) -> tuple[list[Crowned], str]:
+    try:
+        found = champions(root)
+    except PipelineError as err:
+        # The runs can be listed whatever became of the registry.
+        return [], str(err)
+    return [Crowned(name, entry.run_id, entry.number) for name, entry in found.items()], ""
+
+
+def _row(run_uri: str) -> RunRow:
+    run, run_id = stored_run(run_uri), storage.name(run_uri)
+    report = storage.join(run_uri, "report.html")
     link = f"runs/{run_id}/report.html" if storage.exists(report) else ""
     if run.record is None:
         return RunRow(run_id, "", "", (), link, run.note)
     record = run.record
     try:
-        models = tuple(_model(run.uri, name) for name in record.models)
-    except (PipelineError, ValueError, KeyError, TypeError) as err:
+        models = tuple(load_brief(run_uri, name) for name in record.models)
+    except PipelineError as err:
         return RunRow(run_id, record.created, record.experiment.protocol, (), link, str(err))
     return RunRow(run_id, record.created, record.experiment.protocol, models, link, "")
-
-
-def _model(run_uri: str, name: str) -> ModelRow:
-    uri = storage.join(run_uri, name)
-    place = storage.join(uri, "history.json")
-    # A grouped run has a history a fold, and none of the model.
-    history = json.loads(storage.read(place)) if storage.exists(place) else {}
-    courses = {key: history[key] for key in ("val_loss", "val_accuracy") if history.get(key)}
-    return ModelRow(name, Scores.from_dict(load_metrics(uri)), courses)
 
 
 _TEMPLATE: Final = template("index.html.j2", {"formats": formats, "spark": draw_sparkline})

@@ -18,7 +18,14 @@ def table(
 
 def plain(text: str) -> str:
     """Text that Markdown cannot take for markup of a page."""
-    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+    # A bracket would make a link or a picture, which a page loads.
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "&#91;")
+    return " ".join(text.split())
+
+
+def code(text: str) -> str:
+    """A block of code, in which nothing is markup."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def _row(cells: Iterable[str]) -> str:

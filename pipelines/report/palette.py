@@ -26,12 +26,32 @@ UNKNOWN_COLOUR: Final = "#444444"
 TRAINING_COLOUR: Final = "#0072B2"
 VALIDATION_COLOUR: Final = "#D55E00"
 
+RUN_COLOURS: Final = ("#4477AA", "#CC6677", "#8C6D00", "#332288", "#661100", "#000000")
+RUN_COLOURS_IN_THE_DARK: Final = (
+    "#88CCEE",
+    "#EE6677",
+    "#DDCC77",
+    "#4477AA",
+    "#E69F00",
+    "#FFFFFF",
+)
+"""One a run, on a light page and on a dark one: of the palettes above, the six that stay farthest
+apart for every kind of colour vision. From the seventh run on they begin anew, in other dashes."""
+
+RUN_DASHES: Final = ("none", "7 3", "2 3", "9 3 2 3")
+
 _DARKEST: Final = (8, 64, 129)
 
 
 def family_colour(family: str) -> str:
     """The colour of a family, the same everywhere; grey for a name that NSynth does not have."""
     return FAMILY_COLOURS.get(family, UNKNOWN_COLOUR)
+
+
+def run_style(number: int) -> tuple[int, int]:
+    """Which colour and which dashes the run of a number has, from 1; 24 are told apart."""
+    place = number - 1
+    return place % len(RUN_COLOURS), (place + place // 12) % len(RUN_DASHES)
 
 
 def shade(share: float) -> tuple[str, str]:

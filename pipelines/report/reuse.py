@@ -11,9 +11,12 @@ from typing import Final
 
 from pipelines import storage
 from pipelines.decisions import decided
+from pipelines.evaluate.stored import METRICS
 from pipelines.report.html import REPORT_VERSION, build_report
+from pipelines.report.report_markdown import REPORT_MARKDOWN
 
 _STAMP: Final = "report.json"
+_WRITTEN: Final = ("report.html", REPORT_MARKDOWN, METRICS)
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ def current_report(run_uri: str, *, force: bool = False) -> str:
     run_id, uri = storage.name(run_uri), storage.join(run_uri, "report.html")
     stamp = storage.join(run_uri, _STAMP)
     content = _content(run_uri)
-    is_there = storage.exists(uri) and storage.exists(stamp)
+    is_there = {*_WRITTEN, _STAMP} <= storage.sizes(run_uri).keys()
     if not force and is_there and storage.read(stamp) == content:
         decided(log, "report", run_id, "reused", f"{uri} shows what run {run_id} stores")
         return uri
@@ -49,6 +52,8 @@ def _content(run_uri: str) -> bytes:
         for folder in folders
         for name, identity in storage.identities(storage.join(run_uri, folder)).items()
         if not name.startswith(("report.", "."))
+        # That of the run follows from the report; that of a model is what it follows from.
+        and (folder or name != METRICS)
     }
     text = json.dumps([REPORT_VERSION, sorted(objects.items())])
     stamp = {"report_version": REPORT_VERSION, "objects": hashlib.sha256(text.encode()).hexdigest()}

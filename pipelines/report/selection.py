@@ -22,7 +22,7 @@ from pipelines.evaluate.predictions import Predictions
 SURE: Final = 0.9
 MISSED: Final = 0.1
 SLIGHT: Final = 0.1
-NUM_PICKS: Final = 2
+NUM_PICKS: Final = 3
 
 
 @dataclass(frozen=True)

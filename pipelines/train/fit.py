@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.notes import NUM_SAMPLES
 from pipelines.train.backend import device, jit_compile, keras
 from pipelines.train.batches import Batches, Notes
 from pipelines.train.checkpoint import Best, History
@@ -97,10 +98,10 @@ def fit(
     )
 
 
-def untrained(name: str, experiment: Experiment) -> keras.Model:
+def untrained(name: str, experiment: Experiment, *, num_samples: int = NUM_SAMPLES) -> keras.Model:
     """A compiled model whose weights follow from the seed, which this whole process takes."""
     keras.utils.set_random_seed(experiment.seed)
-    model = build(name, experiment)
+    model = build(name, experiment, num_samples=num_samples)
     model.compile(
         optimizer=keras.optimizers.Adam(experiment.learning_rate),
         loss="sparse_categorical_crossentropy",

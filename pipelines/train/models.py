@@ -21,12 +21,12 @@ layers: Final[Any] = keras.layers
 KERNEL_SIZE: Final = 2
 
 
-def preliminary(experiment: Experiment) -> keras.Model:
+def preliminary(experiment: Experiment, num_samples: int) -> keras.Model:
     """Two convolutions, averaged over time: 9,098 parameters. Takes nothing from the experiment."""
     del experiment
     return keras.Sequential(
         [
-            keras.Input((NUM_SAMPLES, 1)),
+            keras.Input((num_samples, 1)),
             layers.Conv1D(64, KERNEL_SIZE, activation="relu"),
             layers.Conv1D(64, KERNEL_SIZE, activation="relu"),
             layers.GlobalAveragePooling1D(),
@@ -36,7 +36,7 @@ def preliminary(experiment: Experiment) -> keras.Model:
     )
 
 
-def optimised(experiment: Experiment) -> keras.Model:
+def optimised(experiment: Experiment, num_samples: int) -> keras.Model:
     """Three convolutions, pooled, and a dense layer over all of them: 8,838,158 parameters."""
 
     def leaky_relu() -> Any:
@@ -46,7 +46,7 @@ def optimised(experiment: Experiment) -> keras.Model:
     dense = leaky_relu() if (name := experiment.dense_activation) == "leaky_relu" else name
     return keras.Sequential(
         [
-            keras.Input((NUM_SAMPLES, 1)),
+            keras.Input((num_samples, 1)),
             layers.Conv1D(64, KERNEL_SIZE, activation=leaky_relu()),
             layers.Conv1D(32, KERNEL_SIZE, activation=leaky_relu()),
             layers.Conv1D(92, KERNEL_SIZE, activation=leaky_relu()),
@@ -60,23 +60,27 @@ def optimised(experiment: Experiment) -> keras.Model:
     )
 
 
-MODELS: Final[Mapping[str, Callable[[Experiment], keras.Model]]] = MappingProxyType(
+MODELS: Final[Mapping[str, Callable[[Experiment, int], keras.Model]]] = MappingProxyType(
     {"preliminary": preliminary, "optimised": optimised}
 )
 
 
-def build(name: str, experiment: Experiment) -> keras.Model:
+def build(name: str, experiment: Experiment, *, num_samples: int = NUM_SAMPLES) -> keras.Model:
     """A new, untrained model.
 
+    Args:
+      num_samples: of a note; the parameter counts above are those of what notes keep.
+
     Returns:
-      A model from float32 [batch, 8000, 1] to float32 [batch, 10], the classes' probabilities.
+      A model from float32 [batch, num_samples, 1] to float32 [batch, 10], the classes'
+      probabilities.
 
     Raises:
       ConfigError: there is no architecture of that name.
     """
     if name not in MODELS:
         raise ConfigError(f"there is no model {name!r}; expected one of {', '.join(MODELS)}")
-    return MODELS[name](experiment)
+    return MODELS[name](experiment, num_samples)
 
 
 def layer_table(model: keras.Model) -> list[list[Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from flows.cli import app
 from infra.sample.catalogue import draw, features
 from infra.sample.records import example, frame
 from infra.sample.splits import planted
+from pipelines.registry.log import load_log
+from pipelines.report.commands import commands
+from pipelines.report.results import load_results
 from pipelines.train.experiment import MODEL_NAMES
 from tests.flows.command import run, run_json
 from tests.flows.conftest import LENIENT, NUM_NOTES
@@ -53,16 +57,34 @@ def test_retrain_keeps_what_a_run_is(retrained: dict[str, Any], root: Path) -> N
         stored = {path.name for path in (run_folder / name).iterdir()}
         assert stored >= {"model.keras", "labels.json", "history.json"}
         assert stored >= {"predictions.parquet", "metrics.json"}
+    assert {"report.md", "metrics.json"} <= {path.name for path in run_folder.iterdir()}
+    assert f'href="runs/{run_folder.name}/report.html"' in (root / "index.html").read_text("utf-8")
+
+
+def test_retrain_does_not_fail_with_the_page_over_all_runs(
+    retrained: dict[str, Any], arguments: list[str], prefect_env: dict[str, str], root: Path
+) -> None:
+    page = root / "index.html"
+    before = page.read_bytes()
+    page.unlink()
+    page.mkdir()
+    done = run("nsynth", "retrain", *arguments, "--json", env=prefect_env)
+    page.rmdir()
+    page.write_bytes(before)
+    assert json.loads(done.stdout) == retrained
+    assert "the page over all runs is not refreshed: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_retrain_again_does_nothing_and_says_why(
     retrained: dict[str, Any], arguments: list[str], prefect_env: dict[str, str], root: Path
 ) -> None:
-    models = list((root / "runs").rglob("*/model.keras"))
-    before = [path.stat().st_mtime_ns for path in models]
+    folder = root / "runs" / retrained["run_id"]
+    kept = [*folder.rglob("*/model.keras"), folder / "report.html", folder / "decisions.json"]
+    before = [path.stat().st_mtime_ns for path in kept]
     done = run("nsynth", "retrain", *arguments, "--json", env=prefect_env)
     assert json.loads(done.stdout) == retrained
-    assert [path.stat().st_mtime_ns for path in models] == before
+    assert [path.stat().st_mtime_ns for path in kept] == before
     assert done.stderr.count("nothing to convert") == 2
     assert done.stderr.count("reusing preliminary of run") == 1
     # `prefect_env` sets PREFECT_API_URL to nothing, as a script may.
@@ -118,35 +140,23 @@ def test_report_is_written_again_from_what_is_stored(retrained: dict[str, Any], 
     assert Path(found["report"]).read_bytes() == before
 
 
-def test_evaluate_redoes_the_metrics_from_the_predictions(
-    retrained: dict[str, Any], root: Path
+def test_commands_of_the_report_find_its_run(
+    retrained: dict[str, Any], prefect_env: dict[str, str]
 ) -> None:
-    run_id = retrained["run_id"]
-    paths = [root / "runs" / run_id / name / "metrics.json" for name in MODEL_NAMES]
-    before = [path.read_bytes() for path in paths]
-    for path in paths:
-        path.unlink()
-    found = run_json("nsynth", "evaluate", run_id[:8], "--root", str(root))["models"]
-    assert [path.read_bytes() for path in paths] == before
-    assert [found[name] for name in MODEL_NAMES] == [json.loads(data) for data in before]
-    shown = run("nsynth", "evaluate", run_id, "--root", str(root)).stdout
-    assert "optimised, parts of the kept notes" in shown
-    assert "too few" in shown
+    run_uri = str(Path(retrained["report"]).parent)
+    found = commands(load_results(run_uri))
+    assert found.from_sources is not None
+    for command in (found.from_sources, found.from_datasets):
+        again = run_json(*shlex.split(command), env=prefect_env)
+        assert again["run_id"] == retrained["run_id"]
 
 
-def test_compare_is_of_two_runs_or_of_the_models_of_one(
-    retrained: dict[str, Any], root: Path
-) -> None:
-    run_id = retrained["run_id"]
-    itself = run_json("nsynth", "compare", run_id, run_id, "--root", str(root))["comparisons"]
-    assert set(itself) == set(MODEL_NAMES)
-    assert itself["optimised"]["figures"]["accuracy"]["difference"] == 0
-    (found,) = run_json("nsynth", "compare", run_id, "--root", str(root))["comparisons"].values()
-    accuracies = [found["figures"]["accuracy"][which] for which in ("first", "second")]
-    assert accuracies == [retrained["models"][name]["accuracy"] for name in MODEL_NAMES]
-    shown = run("nsynth", "compare", run_id, "--root", str(root)).stdout
-    assert "preliminary, optimised" in shown
-    assert "which treats notes as independent: p = " in shown
+def test_retrain_keeps_what_it_decided(retrained: dict[str, Any]) -> None:
+    (flow_run,) = load_log(str(Path(retrained["report"]).parent))
+    stages = [decision.stage for decision in flow_run.decisions]
+    assert list(dict.fromkeys(stages)) == [
+        *("convert", "validate", "train", "evaluate", "analyse", "promote"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,16 @@ def test_read_gives_the_columns_as_asked(stored: str, columns: list[str]) -> Non
     assert table.slice(5, 1).to_pylist() == [{name: row(5)[name] for name in columns}]
 
 
+def test_take_opens_only_the_shards_that_hold_the_notes(spoilt: Path) -> None:
+    second_shard(spoilt).unlink()
+    dataset = open_dataset(str(spoilt))
+    found = dataset.take(["note", "pitch"], [3, 449])
+    assert found.column_names == ["note", "pitch"]
+    assert found.column("note").to_pylist() == [3, 449]
+    with pytest.raises(ShardError, match="is missing"):
+        dataset.take(["note"], [3, 450])
+
+
 def test_iter_audio_gives_all_notes_in_order(stored: str) -> None:
     blocks = list(open_dataset(stored).iter_audio())
     assert [len(block) for block in blocks] == [256, 194, 150]

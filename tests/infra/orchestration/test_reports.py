@@ -48,12 +48,44 @@ def test_link_leads_to_a_report_of_a_bucket(bucket: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "kind"),
+    [("report.md", "text/plain; charset=utf-8"), ("metrics.json", "application/json")],
+)
+def test_other_forms_of_a_report_are_served(
+    name: str, kind: str, served: str, tmp_path: Path
+) -> None:
+    uri = str(tmp_path / RUN / name)
+    storage.put(uri, b"<b>94 %</b>")
+    answer = httpx.get(f"{served}{uri}")
+    assert (answer.status_code, answer.content) == (200, b"<b>94 %</b>")
+    assert answer.headers["content-type"] == kind
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_index_is_served_where_it_is_of_runs(
+    is_remote: bool, served: str, bucket: str, tmp_path: Path
+) -> None:
+    root = f"{bucket}/root" if is_remote else str(tmp_path)
+    index = f"{served}/{root.lstrip('/')}/index.html"
+    storage.put(storage.join(root, "index.html"), b"<h1>runs</h1>")
+    assert httpx.get(index).status_code == 404
+    storage.put(storage.join(root, RUN, "report.html"), b"<h1>report</h1>")
+    assert httpx.get(index).text == "<h1>runs</h1>"
+    # As a browser joins them; Python's own takes `//` for a slip.
+    assert httpx.get(index.replace("index.html", f"{RUN}/report.html")).text == "<h1>report</h1>"
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/etc/passwd",
         f"/{RUN}/report.html/../../../etc/passwd",
         f"/nowhere/{RUN}/report.html",
         f"/nowhere/{RUN}/run.json",
+        f"/nowhere/{RUN}/preliminary/metrics.json",
+        "/nowhere/index.html",
+        "/etc/passwd/../index.html",
         "",
     ],
 )

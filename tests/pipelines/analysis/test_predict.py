@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.analysis.predict import feature_score, is_constant, predict
+from pipelines.analysis.predict import feature_gain, feature_score, is_constant, predict
 
 
 def test_predict_learns_a_feature_that_tells_the_family() -> None:
@@ -40,3 +40,22 @@ def test_feature_score_has_an_interval_around_the_accuracy() -> None:
 def test_feature_score_claims_nothing_of_few_notes(num_notes: int, num_instruments: int) -> None:
     right = np.arange(num_notes) % 2 == 0
     assert feature_score("pitch", right, np.arange(num_notes) % num_instruments).interval is None
+
+
+def test_feature_gain_is_surer_of_paired_answers_than_their_own_scores_are() -> None:
+    rng = np.random.default_rng(1)
+    instrument = np.arange(600) % 30
+    before = rng.random(30)[instrument] < 0.5
+    after = before | (rng.random(600) < 0.1)
+    gain = feature_gain("spectrum", "metadata", before, after, instrument)
+    alone = feature_score("spectrum", before, instrument)
+    assert gain.interval is not None
+    assert alone.interval is not None
+    assert 0 < gain.interval[0] < gain.difference < gain.interval[1]
+    assert np.ptp(gain.interval) < np.ptp(alone.interval) / 3
+
+
+def test_feature_gain_of_equal_answers_has_no_spread() -> None:
+    right = np.arange(100) % 3 > 0
+    found = feature_gain("spectrum", "metadata", right, right, np.arange(100) % 10)
+    assert (found.difference, found.interval) == (0, None)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,40 +9,14 @@ from pipelines.analysis.stored import FEATURES_FILE, load_features
 from pipelines.decisions import heard
 from pipelines.evaluate.predictions import from_table
 from pipelines.parquet import open_parquet
-from pipelines.train.experiment import Experiment
-from pipelines.train.plan import RunPlan, plan_run
-from pipelines.train.run import evaluate_model, train_model
-from pipelines.validate.verdicts import validate
-from tests.pipelines.train.tiny import commit_notes
-
-FAMILIES = ("bass", "brass", "flute")
-
-
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> RunPlan:
-    """A run that trained and was scored."""
-    root = tmp_path_factory.mktemp("root")
-    sides = {
-        name: validate(commit_notes(root, name, [(first + i, FAMILIES[i % 3]) for i in range(num)]))
-        for name, first, num in (("train", 0, 24), ("test", 100, 9))
-    }
-    plan = plan_run(
-        train=sides["train"],
-        test=sides["test"],
-        experiment=Experiment(models=("preliminary",), epochs=1, batch_size=8),
-        root=str(root),
-        backend="tensorflow",
-    )
-    train_model(plan, "preliminary", cache_dir=root / "cache")
-    evaluate_model(plan, "preliminary", cache_dir=root / "cache")
-    return plan
+from pipelines.train.plan import RunPlan
 
 
 def test_analyse_scores_each_feature_and_the_model_on_the_kept_notes(plan: RunPlan) -> None:
     scores = {of["feature"]: of for of in analyse(plan, force=True)["scores"]}
     assert list(scores) == [
         *("none", "pitch", "velocity", "source", "qualities", "metadata"),
-        *("spectrum", "audio, preliminary"),
+        *("spectrum", "spectrum, metadata", "audio, preliminary"),
     ]
     with open_parquet(plan.model_uri("preliminary", "predictions.parquet")) as file:
         predictions = from_table(file.read())
@@ -53,12 +28,30 @@ def test_analyse_scores_each_feature_and_the_model_on_the_kept_notes(plan: RunPl
     assert scores["none"]["is_constant"]
 
 
+def test_analyse_gives_the_gain_of_metadata_as_the_difference_of_two_scores(plan: RunPlan) -> None:
+    found = analyse(plan)
+    accuracy = {of["feature"]: of["accuracy"] for of in found["scores"]}
+    expected = accuracy["spectrum, metadata"] - accuracy["spectrum"]
+    assert found["gain"]["difference"] == pytest.approx(expected)
+    # Nine notes are too few.
+    assert found["gain"]["interval"] is None
+
+
 def test_analyse_is_reused_until_forced(plan: RunPlan) -> None:
     first = analyse(plan, force=True)
     with heard() as decisions:
         assert analyse(plan) == first
         assert analyse(plan, force=True) == first
     assert [of.action for of in decisions] == ["reused", "ran"]
+
+
+def test_analyse_scores_again_what_an_older_version_stored(plan: RunPlan) -> None:
+    found = analyse(plan)
+    older = {key: value for key, value in found.items() if key != "gain"} | {"analysis_version": 1}
+    Path(plan.model_uri(FEATURES_FILE)).write_text(json.dumps(older))
+    # A report can show it.
+    assert load_features(plan.uri) == older
+    assert analyse(plan) == found
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"analysis_version": 1}'])

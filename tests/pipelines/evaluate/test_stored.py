@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.evaluate.predictions import from_table
-from pipelines.evaluate.runs import compare_models, compare_runs, evaluate_run
+from pipelines.evaluate.runs import compare_models, compare_runs, compare_with_first, evaluate_run
 from pipelines.evaluate.stored import evaluate_again, load_metrics, store_metrics
 from pipelines.evaluate.summary import summarise
 from tests.pipelines.evaluate.tables import drawn_table
@@ -66,6 +66,17 @@ def test_compare_runs_pairs_models_by_name(tmp_path: Path) -> None:
     third = write_run(tmp_path / "c", models={"other": 1.0})
     with pytest.raises(ConfigError, match="compare runs that have a model in common"):
         compare_runs(first, third)
+
+
+def test_compare_with_first_says_what_it_cannot_subtract(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "a")
+    others = [write_run(tmp_path / "b", num_notes=50), write_run(tmp_path / "c")]
+    others.append(write_run(tmp_path / "d", models={"other": 1.0}))
+    different, same, apart = compare_with_first([first, *others])
+    assert not different.comparisons
+    assert "not scored on the same notes" in different.note
+    assert (set(same.comparisons), same.note) == ({"preliminary", "tiny"}, "")
+    assert "a model in common" in apart.note
 
 
 def test_compare_models_pairs_those_of_a_run(tmp_path: Path) -> None:

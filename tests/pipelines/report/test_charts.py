@@ -1,5 +1,6 @@
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 from pipelines.evaluate.slices import Slice
 from pipelines.report.charts import draw_reliability, draw_slices
@@ -45,3 +46,9 @@ def test_draw_reliability_puts_a_sound_bin_on_the_diagonal() -> None:
     x, y = (float(dot.get(axis, "")) for axis in ("cx", "cy"))
     size = float(re.findall(r'viewBox="0 0 (\d+)', svg)[0])
     assert abs(x - (size - y)) < 0.1
+
+
+def test_draw_slices_makes_room_for_the_longest_name() -> None:
+    (long,) = elements(draw_slices([replace(SLICES[1], name="spectrum and metadata")], "x"), "name")
+    # It ends at x, and a letter takes six pixels or a little more.
+    assert float(long.get("x", "")) > 6 * len("spectrum and metadata")

@@ -47,3 +47,24 @@ def test_count_and_shape_set_thousands_apart() -> None:
 
 def test_score_has_the_decimals_of_the_published_ones() -> None:
     assert formats.score(0.410400390625) == "0.4104"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (1, "< 1"), (5, "< 1"), (500, "50"), (999, "> 99"), (1000, "100")],
+)
+def test_share_shows_some_as_some(number: int, text: str) -> None:
+    assert formats.share(number, 1000) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("bass_acoustic_000-060-100", "bass_acoustic_000-060-100"),
+        ("<b>\N{SNOWMAN}", "<b>\N{SNOWMAN}"),
+        ("a\x00b\n\u202ec", "a\\x00b\\n\\u202ec"),
+        ("x" * 121, "x" * 120 + "\N{HORIZONTAL ELLIPSIS}"),
+    ],
+)
+def test_shown_spells_out_what_cannot_be_seen(text: str, seen: str) -> None:
+    assert formats.shown(text) == seen

@@ -1,63 +1,28 @@
 import json
 import re
 from collections.abc import Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from infra.sample.splits import write_splits
 from pipelines.analysis.stored import ANALYSIS_VERSION, FEATURES_FILE
-from pipelines.convert.job import convert
-from pipelines.convert.manifest import Manifest
 from pipelines.errors import ShardError
 from pipelines.notes import CLASSES, NUM_SOURCE_SAMPLES
+from pipelines.promotion.stored import GateFigures, Promotion, Rival, store_promotion
 from pipelines.report import formats
-from pipelines.report.html import build_report, render
+from pipelines.report.html import render
 from pipelines.report.results import load_results
+from pipelines.report.selection import NUM_PICKS
+from pipelines.report.story import load_story, tell
+from tests.pipelines.report.page import Page
 from tests.pipelines.report.run_folder import audio_of, write_run
-
-VOID = {"meta", "br", "img"}
-
-
-class Page(HTMLParser):
-    """The elements of a page and its text; refuses tags that are not closed."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(source)
-        assert not self._open
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return render(load_results(write_run(tmp_path_factory.mktemp("run"))), audio_of)
+    return render(load_story(write_run(tmp_path_factory.mktemp("run"))), audio_of)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +52,15 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
         "published (4,096)",
         "weighted avg 0.41 0.41 0.36 4,096",
         "The validation score is seen",
-        "tiny: epoch ",
-        "batches of 32, 19.6 s an epoch",
+        "batch size 32 32 steps an epoch 7 7 time an epoch, median 19.5 s 19.5 s",
+        "19.5 s to 20.0 s device cpu (tensorflow 2.21.0)",
+        "Curves of one quantity share their axes",
+        "Kept notes by family, train",
+        "1 note left out of training: the data that score the models hold the very same audio",
+        "dropped: leaked 1",
+        "nsynth train gone/manifest.json --test gone/manifest.json",
+        "was not made by the main job",
+        "arXiv:1704.01279",
         "p above 0.9",
         "p below 0.1",
         "ahead by less than 0.1",
@@ -109,7 +81,7 @@ def test_render_holds(part: str, source: str) -> None:
 
 def test_render_shows_intervals_and_says_where_notes_are_too_few(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path))
-    text = Page(render(run, audio_of)).text
+    text = Page(render(tell(run), audio_of)).text
     for model in run.models:
         assert model.seen is not None
         assert model.unseen is not None
@@ -118,7 +90,7 @@ def test_render_shows_intervals_and_says_where_notes_are_too_few(tmp_path: Path)
             assert formats.interval(scores, "accuracy") in text
     # 38 notes are of seen instruments, 19 of unseen ones.
     assert "accuracy, unseen instruments" in text
-    assert text.count("95 % interval too few too few notes scored 19 19") == 1
+    assert text.count("95 % interval too few too few notes, instruments 19, 19 19, 19") == 1
 
 
 def test_render_has_one_player_for_each_note_that_it_shows(source: str) -> None:
@@ -132,17 +104,17 @@ def test_render_has_one_player_for_each_note_that_it_shows(source: str) -> None:
 def test_render_plays_originals_where_they_are_found(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path))
     original = np.zeros(NUM_SOURCE_SAMPLES, np.float32)
-    text = render(run, audio_of, lambda rows: dict.fromkeys(rows, original))
+    text = render(tell(run), audio_of, lambda rows: dict.fromkeys(rows, original))
     assert "stored signal</p>" not in text
     assert "% of energy above" in text
-    assert "stored signal</p>" in render(run, audio_of)
+    assert "stored signal</p>" in render(tell(run), audio_of)
 
 
 def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
     uri = write_run(tmp_path)
     assert (
         "Not measured: this run was not made by the main job"
-        in Page(render(load_results(uri), audio_of)).text
+        in Page(render(load_story(uri), audio_of)).text
     )
     score = {"num_notes": 57, "num_instruments": 57, "is_constant": False, "interval": [0.1, 0.4]}
     content = {
@@ -152,7 +124,7 @@ def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
         "scores": [score | {"feature": "pitch", "accuracy": 0.25}],
     }
     (tmp_path / FEATURES_FILE).write_text(json.dumps(content))
-    page = Page(render(load_results(uri), audio_of))
+    page = Page(render(load_story(uri), audio_of))
     assert "pitch 0.2500 0.1000 to 0.4000" in page.text
     assert "accuracy by feature" in [value for _, value in page.attributes]
 
@@ -181,13 +153,13 @@ def test_render_needs_no_script_and_no_other_file(source: str) -> None:
 
 
 def test_render_is_the_same_each_time(tmp_path: Path, source: str) -> None:
-    assert render(load_results(write_run(tmp_path)), audio_of) == source
+    assert render(load_story(write_run(tmp_path)), audio_of) == source
 
 
 def test_render_escapes_what_records_hold(tmp_path: Path) -> None:
     hostile = "{family}<script>alert('{i}')</script>&\"\N{SNOWMAN}"
     uri = write_run(tmp_path, note_str=hostile, models={"<b>bold</b>": 1.0, "preliminary": 1.0})
-    page = Page(render(load_results(uri), audio_of))
+    page = Page(render(load_story(uri), audio_of))
     assert "script" not in page.tags
     assert "<script>alert('0')</script>&\"\N{SNOWMAN}" in page.text
     assert "<b>bold</b>" in page.text
@@ -196,7 +168,7 @@ def test_render_escapes_what_records_hold(tmp_path: Path) -> None:
 def test_render_takes_families_and_models_from_the_run(tmp_path: Path) -> None:
     families = ("theremin", "kazoo", "bass")
     uri = write_run(tmp_path, families=families, models={"huge": 2.0, "mini": 1.0, "odd": 3.0})
-    page = Page(render(load_results(uri), audio_of))
+    page = Page(render(load_story(uri), audio_of))
     assert page.text.count("theremin") > 30
     assert "vocal" not in page.text
     assert "published (4,096)" not in page.text
@@ -204,14 +176,14 @@ def test_render_takes_families_and_models_from_the_run(tmp_path: Path) -> None:
 
 
 def test_render_shows_all_notes_once_where_none_was_dropped(tmp_path: Path) -> None:
-    page = Page(render(load_results(write_run(tmp_path, num_dropped=0)), audio_of))
+    page = Page(render(load_story(write_run(tmp_path, num_dropped=0)), audio_of))
     assert "all notes (60), none dropped" in page.text
     assert "kept notes (" not in page.text
 
 
 def test_render_survives_a_family_of_which_nothing_was_kept(tmp_path: Path) -> None:
     uri = write_run(tmp_path, num_notes=20, num_dropped=11)
-    page = Page(render(load_results(uri), audio_of))
+    page = Page(render(load_story(uri), audio_of))
     assert "vocal 0 notes p above 0.9 no kept note of this family" in page.text
 
 
@@ -223,60 +195,43 @@ def test_render_asks_for_samples_once_and_of_shown_notes_only(tmp_path: Path) ->
         return audio_of(rows)
 
     note_str = "{family}_acoustic_000-{i:03d}-100"
-    render(load_results(write_run(tmp_path, num_notes=600, note_str=note_str)), listening)
+    render(load_story(write_run(tmp_path, num_notes=600, note_str=note_str)), listening)
     (rows,) = asked
     assert list(rows) == sorted(set(rows))
-    assert len(rows) <= 2 * len(CLASSES) * 4 * 2 + len(CLASSES)
+    assert len(rows) <= 2 * len(CLASSES) * 4 * NUM_PICKS + len(CLASSES)
 
 
 def test_render_says_so_where_samples_are_gone(tmp_path: Path) -> None:
     def gone(rows: Sequence[int]) -> NDArray[np.float32]:
         raise ShardError(f"part-00000.parquet is missing ({len(rows)} rows)")
 
-    page = Page(render(load_results(write_run(tmp_path)), gone))
+    page = Page(render(load_story(write_run(tmp_path)), gone))
     assert "shows no waveforms: part-00000.parquet is missing" in page.text
     assert "bass_acoustic_000-060-100" in page.text
     assert "confusion matrix, kept notes (57)" in [value for _, value in page.attributes]
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Manifest]:
-    folder = tmp_path_factory.mktemp("sample")
-    write_splits(str(folder), {"train": 40, "valid": 40, "test": 40})
-    # So small a file is mostly planted defects.
-    return convert(
-        [str(folder / "nsynth-test.tfrecord")], root=str(folder), num_workers=1, max_quarantined=1.0
+def test_render_shows_the_change_against_the_champion_in_figures(tmp_path: Path) -> None:
+    uri = write_run(tmp_path, models={"tiny": 1.0})
+    gate = GateFigures("cafe", num_notes=145, num_instruments=40, look=3)
+    accuracy = {"first": 0.5, "second": 0.75, "difference": 0.25, "interval": [0.125, 0.375]}
+    promotion = Promotion(
+        model="tiny",
+        run_id="a1b2c3d4",
+        model_sha256="dd",
+        outcome="promoted",
+        why="it is better",
+        by="flow",
+        reason="",
+        margin=0.0,
+        entry=2,
+        gate=gate,
+        champion=Rival(1, "beef", "ee"),
+        figures={"figures": {"accuracy": accuracy}},
+        quality_drop=False,
+        health=[],
     )
-
-
-def test_build_report_reads_the_data_set_and_writes_one_file(
-    tmp_path: Path, dataset: tuple[str, Manifest]
-) -> None:
-    manifest_uri, manifest = dataset
-    uri = write_run(
-        tmp_path,
-        num_notes=20,
-        manifest_uri=manifest_uri,
-        manifest_digest=manifest.manifest_digest,
-    )
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    report = Path(build_report(uri))
-    assert report == tmp_path / "report.html"
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} - set(before) == {report}
-    assert all(path.read_bytes() == data for path, data in before.items())
-    assert "waveform of a whole note" in report.read_text("utf-8")
-
-
-def test_build_report_shows_no_samples_of_another_data_set(
-    tmp_path: Path, dataset: tuple[str, Manifest]
-) -> None:
-    uri = write_run(tmp_path, num_notes=20, manifest_uri=dataset[0])
-    page = Page(Path(build_report(uri)).read_text("utf-8"))
-    assert "expected the data set c0ffee" in page.text
-    assert "waveform of a whole note" not in [value for _, value in page.attributes]
-
-
-def test_build_report_says_so_where_the_data_set_is_gone(tmp_path: Path) -> None:
-    uri = write_run(tmp_path / "run", manifest_uri=str(tmp_path / "gone" / "manifest.json"))
-    page = Page(Path(build_report(uri)).read_text("utf-8"))
-    assert "shows no waveforms: there is no file" in page.text
+    store_promotion(uri, promotion)
+    text = Page(render(load_story(uri), audio_of)).text
+    assert "on the 145 notes of the gate champion, run beef this run change" in text
+    assert "accuracy 0.5000 0.7500 +0.2500 +0.1250 to +0.3750" in text

@@ -1,4 +1,4 @@
-from pipelines.report.markdown import plain, table
+from pipelines.report.markdown import code, plain, table
 
 
 def test_table_has_as_many_cells_in_each_row() -> None:
@@ -8,3 +8,8 @@ def test_table_has_as_many_cells_in_each_row() -> None:
 
 def test_plain_leaves_nothing_that_a_page_takes_for_markup() -> None:
     assert plain("<b>a &\n b</b>") == "&lt;b>a &amp; b&lt;/b>"
+    assert plain("![a](http://b)") == "!&#91;a](http://b)"
+
+
+def test_code_is_a_block_whatever_its_lines_hold() -> None:
+    assert code("a [b]\n```\nc") == "    a [b]\n    ```\n    c"

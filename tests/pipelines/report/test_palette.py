@@ -5,7 +5,14 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.notes import CLASSES, FAMILIES
-from pipelines.report.palette import FAMILY_COLOURS, UNKNOWN_COLOUR, family_colour, shade
+from pipelines.report.palette import (
+    FAMILY_COLOURS,
+    RUN_COLOURS,
+    RUN_COLOURS_IN_THE_DARK,
+    UNKNOWN_COLOUR,
+    family_colour,
+    shade,
+)
 
 # How a dichromat sees linear RGB. Source: Machado, Oliveira, Fernandes, "A Physiologically-based
 # Model for Simulation of Color Vision Deficiency", 2009, severity 1.
@@ -61,6 +68,21 @@ def test_family_colours_stay_apart_for_every_vision(matrix: NDArray[np.float64])
         if (distance := float(np.linalg.norm(seen[a] - seen[b]))) < 18
     }
     assert not near
+
+
+@pytest.mark.parametrize(
+    ("colours", "page"), [(RUN_COLOURS, "#ffffff"), (RUN_COLOURS_IN_THE_DARK, "#161616")]
+)
+def test_run_colours_stay_apart_for_every_vision_and_stand_out(
+    colours: tuple[str, ...], page: str
+) -> None:
+    for matrix in VISION.values():
+        seen = [lab(matrix @ linear(colour)) for colour in colours]
+        assert min(float(np.linalg.norm(a - b)) for a, b in combinations(seen, 2)) > 25
+    for colour in colours:
+        light, dark = sorted(map(luminance, (colour, page)), reverse=True)
+        # The least that WCAG 2 asks of lines.
+        assert (light + 0.05) / (dark + 0.05) >= 3
 
 
 def test_family_colour_is_set_for_each_family_and_no_other() -> None:

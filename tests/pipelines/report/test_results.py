@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,17 @@ def test_load_results_reads_what_was_stored(tmp_path: Path) -> None:
     assert (predictions.predicted == predictions.probabilities.argmax(axis=1)).all()
     assert predictions.kept.sum() == 57
     assert predictions.row[:3].tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize("module", ["html", "index", "comparison_page"])
+def test_pages_are_built_without_any_framework(module: str) -> None:
+    code = (
+        f"import sys, pipelines.report.{module}\n"
+        "print([m for m in ('keras', 'tensorflow', 'jax', 'torch', 'prefect', 'apache_beam') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_load_results_puts_small_models_first(tmp_path: Path) -> None:

@@ -43,10 +43,20 @@ def test_current_report_follows_what_the_run_stores(run_uri: str) -> None:
     assert did(run_uri) == "reused"
 
 
-@pytest.mark.parametrize("name", ["report.html", "report.json"])
+@pytest.mark.parametrize("name", ["report.html", "report.json", "report.md", "metrics.json"])
 def test_current_report_is_written_where_a_part_is_gone(run_uri: str, name: str) -> None:
     did(run_uri)
     Path(run_uri, name).unlink()
+    assert did(run_uri) == "ran"
+
+
+def test_current_report_tells_the_figures_of_a_model_from_those_of_the_run(run_uri: str) -> None:
+    did(run_uri)
+    of_run = Path(run_uri, "metrics.json")
+    of_run.write_text(of_run.read_text() + " ")
+    assert did(run_uri) == "reused"
+    of_model = Path(run_uri, "tiny", "metrics.json")
+    of_model.write_text(of_model.read_text() + " ")
     assert did(run_uri) == "ran"
 
 

@@ -37,10 +37,10 @@ def cell_of(rule: str, predictions: Predictions) -> Cell:
 @pytest.mark.parametrize(
     ("rule", "num_notes", "shown"),
     [
-        ("sure", 3, ["note-1", "note-0"]),
+        ("sure", 4, ["note-1", "note-10", "note-0"]),
         ("missed", 2, ["note-4", "note-3"]),
         ("ahead", 2, ["note-6", "note-5"]),
-        ("behind", 3, ["note-9", "note-8"]),
+        ("behind", 3, ["note-9", "note-8", "note-7"]),
     ],
 )
 def test_select_cells_shows_the_most_telling_first(
@@ -58,6 +58,7 @@ def test_select_cells_shows_the_most_telling_first(
             [0.42, 0.50, 0.08],
             [0.44, 0.10, 0.46],
             [0.45, 0.46, 0.09],
+            [0.98, 0.01, 0.01],
         ]
     )
     found = cell_of(rule, predictions)
@@ -122,7 +123,7 @@ def test_select_cells_puts_a_tie_on_the_side_of_the_stored_prediction() -> None:
 
 def test_select_cells_keeps_equals_in_the_order_of_the_data_set() -> None:
     found = cell_of("sure", predictions_of([[1.0, 0.0, 0.0]] * 5))
-    assert [pick.note_str for pick in found.picks] == ["note-0", "note-1"]
+    assert [pick.note_str for pick in found.picks] == ["note-0", "note-1", "note-2"]
 
 
 def test_select_cells_considers_kept_notes_only() -> None:

@@ -1,0 +1,123 @@
+"""Runs compared, as a command: tables, and a page of them if asked for."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from flows.cli.options import Json, Root
+from flows.cli.output import print_result, rows_table
+from flows.cli.scores import FIGURES
+from pipelines.errors import ConfigError
+from pipelines.registry.runs import find_run
+
+if TYPE_CHECKING:
+    from pipelines.evaluate.runs import RunPair
+
+
+def compare(
+    *,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...", help="Ids of runs, their beginnings, or URIs; of one, its models."
+        ),
+    ],
+    output: Annotated[
+        str | None, typer.Option(help="File or URI of a page, with courses of training.")
+    ] = None,
+    root: Root = "data",
+    as_json: Json = False,
+) -> None:
+    """Compare models on the same test notes, note by note: each later run minus the first.
+
+    Runs: each model that both have. One run: its models, each other one minus the smallest. The
+    intervals are of 95 % and resample instruments, then their notes, with both predictions of a
+    note. Runs with other test notes than the first are named, and not subtracted. Of three runs or
+    more accuracy alone is printed; --json and --output have all.
+    """
+    from pipelines.evaluate.runs import compare_models, compare_with_first  # noqa: PLC0415
+
+    uris = [find_run(root, run) for run in runs]
+    pairs = compare_with_first(uris) if len(uris) > 1 else []
+    models = compare_models(uris[0]) if len(uris) == 1 else {}
+    if pairs and not output and not any(pair.comparisons for pair in pairs):
+        raise ConfigError("; ".join(dict.fromkeys(pair.note for pair in pairs)))
+    result = _content(pairs, {name: of.to_dict() for name, of in models.items()})
+    if output:
+        from pipelines.report.comparison_page import write_comparison  # noqa: PLC0415
+
+        result["page"] = write_comparison(output, uris, pairs, models)
+    if len(pairs) > 1:
+        lines, tables = [], _short_tables(result["pairs"])
+    else:
+        named = result["comparisons"]
+        lines = [f"{name}: {_mcnemar(**of['mcnemar'])}" for name, of in named.items()]
+        tables = [_comparison_table(name, of) for name, of in named.items()]
+    lines += [f"{pair.second} is not subtracted: {pair.note}" for pair in pairs if pair.note]
+    lines += [result["page"]] if output else []
+    print_result(result, as_json=as_json, tables=tables, last_line="\n".join(lines))
+
+
+def _content(pairs: Sequence["RunPair"], models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What scripts read: `comparisons` of one run or two, and of several runs `pairs` alone."""
+    if not pairs:
+        return {"comparisons": dict(models)}
+    found = [
+        {
+            "first": pair.first,
+            "second": pair.second,
+            "comparisons": {name: of.to_dict() for name, of in pair.comparisons.items()},
+            "note": pair.note,
+        }
+        for pair in pairs
+    ]
+    head = {"comparisons": found[0]["comparisons"]} if len(found) == 1 else {}
+    return {**head, "pairs": found}
+
+
+def _short_tables(pairs: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """A table a model with a row a later run: accuracy alone, since many figures hide it."""
+    models = dict.fromkeys(model for pair in pairs for model in pair["comparisons"])
+    return [
+        rows_table(
+            f"{model}, accuracy; the first is {pairs[0]['first']}",
+            ("run", "notes", "first", "second", "second - first"),
+            [
+                (pair["second"], num_notes, *rest)
+                for pair in pairs
+                if model in pair["comparisons"]
+                for num_notes, _, *rest in [_difference(pair["comparisons"][model])]
+            ],
+        )
+        for model in models
+    ]
+
+
+def _comparison_table(name: str, of: Mapping[str, Any]) -> Table:
+    rows = [(FIGURES[figure], *_difference(of, figure)) for figure in of["figures"]]
+    rows += [(f"accuracy, {family}", *_difference(part)) for family, part in of["families"].items()]
+    heading = ("", "notes", "instruments", "first", "second", "difference, second - first")
+    return rows_table(name, heading, rows)
+
+
+def _difference(
+    part: Mapping[str, Any], figure: str = "accuracy"
+) -> tuple[int, int, str, str, str]:
+    size = (part["num_notes"], part["num_instruments"])
+    if not (found := part["figures"].get(figure)):
+        return (*size, "", "", "too few")
+    ends = found["interval"]
+    interval = f"{ends[0]:+.3f} to {ends[1]:+.3f}" if ends else ""
+    if part["too_few"]:
+        interval = "too few"
+    shown = f"{found['difference']:+.3f}" + (f" ({interval})" if interval else "")
+    return (*size, f"{found['first']:.3f}", f"{found['second']:.3f}", shown)
+
+
+def _mcnemar(*, only_first: int, only_second: int, p_value: float, caveat: str) -> str:
+    return (
+        f"only the first is right on {only_first:,} notes, only the second on {only_second:,}; "
+        f"McNemar's exact test, which {caveat}: p = {p_value:.2g}"
+    )

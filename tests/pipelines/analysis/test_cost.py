@@ -1,0 +1,62 @@
+import json
+from pathlib import Path
+from typing import Any
+
+from pipelines.analysis.cost import measure_cost
+from pipelines.analysis.stored import COST_FILE, COST_FORMAT, load_cost
+from pipelines.decisions import heard
+from pipelines.train.plan import RunPlan
+
+
+def test_measure_cost_times_each_model_at_each_length(plan: RunPlan) -> None:
+    found = measure_cost(plan, force=True)
+    assert list(found["models"]) == ["preliminary"]
+    assert found["lengths"] == [1_000, 2_000, 4_000, 8_000]
+    assert found["batch_size"] == 8
+    assert found["device"].startswith("cpu (tensorflow")
+    seconds = found["models"]["preliminary"]["seconds"]
+    assert len(seconds) >= 3
+    assert {len(times) for times in seconds} == {4}
+    assert all(time > 0 for times in seconds for time in times)
+    low, high = found["models"]["preliminary"]["interval"]
+    assert low <= found["models"]["preliminary"]["exponent"] <= high
+
+
+def test_measure_cost_is_stored_once_and_reused_until_forced(plan: RunPlan) -> None:
+    first = measure_cost(plan)
+    with heard() as decisions:
+        assert measure_cost(plan) == first == load_cost(plan.uri)
+        measure_cost(plan, force=True)
+    assert [of.action for of in decisions] == ["reused", "ran"]
+
+
+WHOLE = {
+    "format_version": COST_FORMAT,
+    "of": "a1b2c3d4",
+    "batch_size": 8,
+    "lengths": [1_000, 8_000],
+    "models": {"tiny": {"exponent": 1.0, "interval": None, "seconds": [[0.1, 0.8]]}},
+}
+
+
+def test_load_cost_takes_damaged_and_other_times_for_none(tmp_path: Path) -> None:
+    file = tmp_path / COST_FILE
+    file.write_text(json.dumps(WHOLE))
+    assert load_cost(str(tmp_path)) == WHOLE
+    short = {"tiny": {"exponent": 1.0, "interval": None, "seconds": [[0.1]]}}
+    changes: list[dict[str, Any]] = [
+        {"format_version": 0},
+        {"models": {}},
+        {"models": short},
+        {"lengths": None},
+    ]
+    for change in changes:
+        file.write_text(json.dumps(WHOLE | change))
+        assert load_cost(str(tmp_path)) is None
+    for damage in ("{", "[]", "{}"):
+        file.write_text(damage)
+        assert load_cost(str(tmp_path)) is None
+
+
+def test_load_cost_of_a_run_without_times_is_none(tmp_path: Path) -> None:
+    assert load_cost(str(tmp_path)) is None
