@@ -7,7 +7,7 @@ from typing import Any, Final
 from pipelines import storage
 from pipelines.evaluate.stored import METRICS, load_metrics
 from pipelines.promotion.stored import Promotion
-from pipelines.report.comparison import counts_as_official
+from pipelines.report.comparison import counts_as_official, difference
 from pipelines.report.published import NUM_TEST_NOTES
 from pipelines.report.results import ModelResults, RunResults, load_promotions
 from pipelines.validate.verdicts import Validation
@@ -79,11 +79,15 @@ def _promotion(of: Promotion | None) -> Mapping[str, Any] | None:
 
 
 def _published(run: RunResults, model: ModelResults) -> Mapping[str, Any] | None:
-    """The published figures; whether of the same notes, by the number of each family's."""
+    """The published figures, and whether they are of the same notes: by number of each family's.
+
+    The difference from them is given where the same notes trained, too.
+    """
     if model.published is None:
         return None
     return {
         "same_notes": counts_as_official(run, model),
+        "difference": difference(run, model),
         "num_scored": NUM_TEST_NOTES,
         "accuracy": model.published.accuracy,
         "num_parameters": model.published.num_parameters,

@@ -2,24 +2,25 @@
 
 from typing import Final
 
-from pipelines.notes import OFFICIAL_SPLITS
 from pipelines.report import published
-from pipelines.report.comparison import counts_as_official
+from pipelines.report.comparison import (
+    NUM_VALID_NOTES,
+    counts_as_official,
+    num_training_records,
+)
 from pipelines.report.formats import count
 from pipelines.report.results import RunResults
 
-_NUM_VALID_NOTES: Final = next(of.num_notes for of in OFFICIAL_SPLITS if of.name == "valid")
 _VALIDATION_FRACTION: Final = 0.33
 
 
 def departures(run: RunResults) -> list[str]:
     """What a run has otherwise than the reference, by count of its notes; empty where nothing."""
-    experiment, train = run.record.experiment, run.record.datasets["train"]
-    num_train = train.num_seen + train.num_quarantined
+    experiment, num_train = run.record.experiment, num_training_records(run)
     found = []
     if not all(counts_as_official(run, model) for model in run.models):
         found.append(f"its test notes are not the official {count(published.NUM_TEST_NOTES)}")
-    if num_train != _NUM_VALID_NOTES:
+    if num_train != NUM_VALID_NOTES:
         found.append(f"its {count(num_train)} training records are not the valid split")
     if experiment.protocol != "reference":
         found.append(f"its protocol is {experiment.protocol}")
