@@ -113,8 +113,8 @@ def invalid_records(run: RunResults) -> Claim:
     train = run.record.datasets["train"]
     is_whole = train.num_seen + train.num_quarantined == official
     return Claim(
-        finding="One invalid record stopped training, and the 70 GB of the train split did not fit "
-        "on the disk.",
+        finding="One invalid record stopped training, and the 70\N{NO-BREAK SPACE}GB of the "
+        "train split did not fit on the disk.",
         verdict=rules.stops_training(unreadable),
         effects=[
             Effect("unreadable records, set aside", count(unreadable), NOTHING),
