@@ -7,7 +7,7 @@ CASES ?= 10000
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test test-e2e lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration lock clean
+.PHONY: help setup demo up down status test test-e2e engines test-engines lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ test: setup lint types layers unit ## everything that must hold
 
 test-e2e: setup ## the deployments on a real server and worker (minutes)
 	$(BIN)/pytest --timeout 900 tests/e2e
+
+engines: setup ## install Prism, Flink, MinIO and what tests them into .engines (minutes, 2.4 GB)
+	@$(BIN)/python -m infra.engines
+
+test-engines: engines ## the same conversion on each engine, on a real S3 server (minutes)
+	$(BIN)/pytest --timeout 900 tests/engines
 
 lint: setup ## style and format
 	$(BIN)/ruff check --quiet .

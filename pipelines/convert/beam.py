@@ -2,10 +2,8 @@
 
 import logging
 import os
-import re
 import secrets
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +13,14 @@ from typing import Any, Final
 
 import grpc
 
-from pipelines import errors, storage
+from pipelines import storage
 from pipelines.convert.dispatch import convert
 from pipelines.convert.plan import ByteRange
 from pipelines.convert.writebehind import WriteBehind
 from pipelines.engines import flink
 from pipelines.engines.engine import LOCAL, Engine
+from pipelines.engines.failure import as_raised, of_grpc
+from pipelines.engines.strangers import LISTENER, SAID, this_process
 from pipelines.errors import ConfigError, PipelineError
 
 # Importing Beam warns of Google's client libraries, which only Dataflow needs.
@@ -46,7 +46,6 @@ _NUM_WORKERS: Final = {"flink": "parallelism", "dataflow": "max_num_workers"}
 
 _NAMESPACE: Final = "nsynth"
 _RANGE_MSEC: Final = "range_msec"
-_SAID: Final = "said: "
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +71,29 @@ class ConvertRanges(beam.PTransform):
         )
 
 
+def check_options(engine: Engine) -> None:
+    """Refuses an option that nobody would read; a job server has some that are not known here.
+
+    Raises:
+      ConfigError: Beam does not know an option.
+    """
+    if engine.name in ("flink", "portable"):
+        return
+    given = PipelineOptions(engine.flags())
+    unknown = given.get_all_options(retain_unknown_options=True).keys() - given.get_all_options()
+    if unknown:
+        raise ConfigError(
+            f"Beam has no option {', '.join(sorted(unknown))}; the runner {engine.name} takes "
+            "those of apache_beam.options.pipeline_options"
+        )
+
+
 def run(
-    ranges: Sequence[ByteRange], *, folder: str, engine: Engine = LOCAL, num_workers: int | None
+    ranges: Sequence[ByteRange],
+    *,
+    folder: str,
+    engine: Engine = LOCAL,
+    num_workers: int | None = None,
 ) -> None:
     """Converts ranges on an engine and waits for it; a template is written and not waited for.
 
@@ -99,9 +119,9 @@ def run(
         ) from err
     except (RuntimeError, ValueError) as err:
         # A worker's error arrives as the text of its traceback.
-        raise _as_raised(str(err), engine) from err
+        raise as_raised(str(err), engine) from err
     except grpc.RpcError as err:
-        raise OSError(f"{engine.name} cannot be reached: {_said(err)}") from err
+        raise OSError(f"{engine.name} cannot be reached: {of_grpc(err)}") from err
     if not engine.template:
         _wait(result, engine, job_name=_job_name(pipeline))
         _log_counts(result)
@@ -138,9 +158,9 @@ def _wait(result: Any, engine: Engine, *, job_name: str) -> None:
     try:
         state = result.wait_until_finish()
     except RuntimeError as err:
-        raise _as_raised(str(err), engine) from err
+        raise as_raised(str(err), engine) from err
     except grpc.RpcError as err:
-        raise OSError(f"{engine.name} was lost while it worked: {_said(err)}") from err
+        raise OSError(f"{engine.name} was lost while it worked: {of_grpc(err)}") from err
     except BaseException:
         # The engine knows nothing of a signal that came here.
         with suppress(Exception):
@@ -191,9 +211,9 @@ def _log_counts(result: Any) -> None:
                 *(timing.count, timing.mean / 1000, timing.min / 1000, timing.max / 1000),
             )
     counts = {m.key.metric.name: m.result for m in found["counters"] if m.result}
-    for said in [name for name in counts if name.startswith(_SAID)]:
+    for said in [name for name in counts if name.startswith(SAID)]:
         times = counts.pop(said)
-        log.warning("a worker: %s%s", said.removeprefix(_SAID), f" ({times}x)" * (times > 1))
+        log.warning("a worker: %s%s", said.removeprefix(SAID), f" ({times}x)" * (times > 1))
     if counts:
         log.info(
             "counted by the workers: %s",
@@ -208,19 +228,18 @@ class _Convert(beam.DoFn):
         super().__init__()
         self._folder = folder
         self._settings = settings
-        self._submitter = _process()
+        self._submitter = this_process()
 
     def setup(self) -> None:
-        """Finds the storage, before a range is begun that could not be stored."""
+        """In a process other than the submitter's, makes up for what that one knows.
+
+        Finds the storage, before a range is begun that could not be stored.
+        """
+        if this_process() == self._submitter:
+            return
         storage.adopt(self._settings)
         storage.check_visible(self._folder)
-        self._said = _Said()
-        if _process() != self._submitter:
-            logging.getLogger("pipelines").addHandler(self._said)
-
-    def teardown(self) -> None:
-        """Ends the listening."""
-        logging.getLogger("pipelines").removeHandler(self._said)
+        logging.getLogger("pipelines").addHandler(LISTENER)
 
     def start_bundle(self) -> None:
         """Starts the thread."""
@@ -237,41 +256,13 @@ class _Convert(beam.DoFn):
                 Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
         seconds = time.monotonic() - begun
         Metrics.distribution(_NAMESPACE, _RANGE_MSEC).update(round(1000 * seconds))
-        for line in self._said.taken():
-            Metrics.counter(_NAMESPACE, _SAID + line).inc()
+        for line in LISTENER.taken():
+            Metrics.counter(_NAMESPACE, line).inc()
         yield num_notes
 
     def finish_bundle(self) -> None:
         """Waits until all is stored."""
         self._store.close()
-
-
-class _Said(logging.Handler):
-    """What a worker warns of, for the submitter: no two engines hand logs on in one way.
-
-    Counters all of them do, so a line is the name of one. There are not many, lest a store that
-    fails all day makes a metric of each attempt.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._lines: list[str] = []
-        self._left = 20
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a line."""
-        if self._left:
-            self._left -= 1
-            self._lines.append(record.getMessage()[:300])
-
-    def taken(self) -> list[str]:
-        """The lines since the last call."""
-        lines, self._lines = self._lines, []
-        return lines
-
-
-def _process() -> tuple[str, int]:
-    return socket.gethostname(), os.getpid()
 
 
 def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:
@@ -300,16 +291,3 @@ def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:
 
 def _job_name(pipeline: beam.Pipeline) -> str:
     return str(pipeline.options.view_as(GoogleCloudOptions).job_name)
-
-
-def _as_raised(text: str, engine: Engine) -> Exception:
-    for line in reversed(text.strip().splitlines()):
-        match = re.search(r"pipelines\.errors\.(\w+): (.*?)(?: \[while running.*)?$", line)
-        if match and issubclass(kind := getattr(errors, match[1], Exception), PipelineError):
-            return kind(match[2])
-    return OSError(f"the engine {engine.name} failed: {text.strip().splitlines()[-1]}")
-
-
-def _said(err: Any) -> str:
-    details = err.details() if hasattr(err, "details") else ""
-    return " ".join(str(details or err).split())[:300]

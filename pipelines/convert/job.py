@@ -68,11 +68,10 @@ def convert(
         why = f"the source is unchanged: {planned.manifest_uri} is committed; nothing to convert"
         decided(log, "convert", name, "reused", why)
         return planned.manifest_uri, load_manifest(planned.manifest_uri)
+    _check_engine(engine, planned)
     storage.check_writable(planned.folder)
     ranges = list(planned.ranges())
     missing = ranges if force else _without_shard(planned, ranges)
-    if missing:
-        check(engine, [*(source.uri for source in planned.sources), planned.folder])
     why = f"converting {len(missing)} of {len(ranges)} ranges of {name} to {planned.folder}"
     is_begun = len(missing) < len(ranges)
     reason = "; the others are stored" if is_begun else "; asked to do so again" if force else ""
@@ -109,13 +108,18 @@ def write_template(
       PipelineError: see `pipelines.errors`.
     """
     planned = plan(sources, root=root, parameters=parameters or Parameters())
-    check(engine, [*(source.uri for source in planned.sources), planned.folder])
+    _check_engine(engine, planned)
     storage.check_writable(planned.folder)
     ranges = list(planned.ranges())
     missing = ranges if force else _without_shard(planned, ranges)
     if missing:
         beam.run(missing, folder=planned.folder, engine=engine)
     return planned, len(missing)
+
+
+def _check_engine(engine: Engine, planned: Plan) -> None:
+    beam.check_options(engine)
+    check(engine, [*(source.uri for source in planned.sources), planned.folder])
 
 
 def _without_shard(planned: Plan, ranges: Sequence[ByteRange]) -> list[ByteRange]:

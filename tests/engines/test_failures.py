@@ -11,6 +11,7 @@ from infra.engines.installed import program
 from tests.engines.conftest import Pool, Store, Submitter, installed, on_cluster
 from tests.engines.flink import jobs
 from tests.engines.processes import free_port, started, wait_until
+from tests.pipelines.storage.faults import Fault, faulty_proxy, first
 
 SMALL = ("--range-mib", "1")
 GO_ON = "; run the same command again to go on where it stopped"
@@ -139,3 +140,25 @@ def test_worker_without_credentials_is_one_sentence(
     assert "no credentials" in said
     assert "Traceback" not in said
     assert store.num_shards("s3://nsynth/unseen") == 0
+
+
+@pytest.mark.parametrize(("runner", "part"), [("prism", "prism"), ("flink", "flink-job-server")])
+def test_what_a_worker_warns_of_comes_back_to_the_submitter(
+    runner: str,
+    part: str,
+    store: Store,
+    submitter: Submitter,
+    pools: Callable[[Mapping[str, str]], Pool],
+) -> None:
+    installed(part)
+    with faulty_proxy(store.env["AWS_ENDPOINT_URL"]) as proxy:
+        # The workers' own way to the store, which throttles the first put of each shard.
+        proxy.plan = first("PUT", Fault.SLOW_DOWN, part="/part-")
+        own = {name: value for name, value in store.env.items() if name != "AWS_ENDPOINT_URL"}
+        pool = pools({**own, "AWS_ENDPOINT_URL": proxy.url})
+        root = f"s3://nsynth/warned-{runner}"
+        how = ("--range-mib", "16", "--runner", runner, *pool.options)
+        found = submitter.run(store.sources["generated"], *how, root=root)
+    assert "a worker: s3://nsynth/warned-" in found["log"]
+    assert "; trying again in " in found["log"]
+    assert proxy.faults[Fault.SLOW_DOWN] >= found["num_shards"]

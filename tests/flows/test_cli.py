@@ -158,6 +158,18 @@ def test_compare_is_of_two_runs_or_of_the_models_of_one(
         (("convert", "nowhere-*.tfrecord"), "no file matches"),
         (("validate", "nowhere/manifest.json"), "no file"),
         (("report", "0123", "--root", "nowhere"), "0123"),
+        (
+            ("convert", "none", "--runner", "portable", "--beam-option", "parallelism"),
+            "expected a Beam option as KEY=VALUE, got 'parallelism'",
+        ),
+        (
+            ("convert", "none", "--runner", "flink", "--engine-settings", "none.toml"),
+            "cannot read the settings none.toml",
+        ),
+        (
+            ("convert", "none", "--template", "gs://bucket/template"),
+            "there is no file .*none",
+        ),
     ],
 )
 def test_command_says_in_a_sentence_what_is_missing(

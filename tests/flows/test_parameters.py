@@ -9,8 +9,9 @@ from prefect.utilities.schema_tools.validation import ValidationError
 
 from flows.cli import options
 from flows.dataset import build_dataset
-from flows.parameters import ModelName, Protocol, Stage
+from flows.parameters import ModelName, Protocol, Runner, Stage
 from flows.retrain import retrain
+from pipelines.engines.engine import RUNNERS
 from pipelines.train.experiment import MODEL_NAMES, PROTOCOLS, Experiment
 
 SCHEMAS = {
@@ -81,6 +82,9 @@ def test_server_takes_what_the_work_can_do(given: dict[str, Any]) -> None:
         {"train_fraction": 0},
         {"train_fraction": 1.5},
         {"runner": "abacus"},
+        {"beam_options": ["parallelism"]},
+        {"beam_options": ["parallelism=2", "parallelism=2"]},
+        {"engine_settings": ""},
         {"max_quarantined": 2},
         {"max_dropped": -0.1},
         {"force": ["everything"]},
@@ -95,4 +99,5 @@ def test_server_refuses_a_bad_value(given: dict[str, Any]) -> None:
 def test_choices_are_the_same_in_forms_and_commands() -> None:
     assert list(get_args(Stage)) == [stage.value for stage in options.Stage]
     assert get_args(ModelName) == MODEL_NAMES
+    assert get_args(Runner) == RUNNERS == tuple(choice.value for choice in options.Runner)
     assert get_args(Protocol) == PROTOCOLS == tuple(choice.value for choice in options.Protocol)

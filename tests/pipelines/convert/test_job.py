@@ -19,6 +19,7 @@ from pipelines.convert.plan import Parameters, plan
 from pipelines.convert.tfrecord import MAX_RECORD_BYTES
 from pipelines.dataset import open_dataset
 from pipelines.decisions import heard
+from pipelines.engines.engine import Engine
 from pipelines.errors import ConfigError, DatasetError, ShardError
 from pipelines.progress import Progress
 from tests.pipelines.convert.records import (
@@ -353,7 +354,19 @@ def test_convert_refuses_bad_requests_before_any_work(
         (source, str(tmp_path / "file"), {}, "cannot use .*: Not a directory; check the path"),
         (source, "/proc/nsynth", {}, "cannot make the folder /proc/nsynth/notes/"),
         (source, root, {"max_quarantined": 1.5}, "max_quarantined must be from 0 to 1, got 1.5"),
-        (source, root, {"runner": "spark9"}, "there is no runner 'spark9'; choose local"),
+        (
+            source,
+            root,
+            {"engine": Engine("dataflow", {"template_location": "gs://b/t"})},
+            "a template does not run, and a data set needs what it would make: write it with",
+        ),
+        (
+            source,
+            root,
+            {"engine": Engine("portable", {"job_endpoint": "127.0.0.1:1"})},
+            "the workers of portable are other processes, which may not see /",
+        ),
+        (source, root, {"engine": Engine("local", {"paralelism": "2"})}, "no option paralelism; "),
     ]
     for path, where, options, message in requests:
         with pytest.raises(ConfigError, match=message):

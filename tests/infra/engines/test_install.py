@@ -1,0 +1,47 @@
+"""What decides whether something is installed; the installations are those of tests/engines."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.engines import __main__ as installer
+from infra.engines.parts import Part
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("NSYNTH_ENGINES", str(tmp_path / "engines"))
+    return []
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, made: list[str], **parts: tuple[str, str]) -> None:
+    """Offers parts by name, each with a program that it needs and its pins."""
+    offered = [
+        Part(name, "a part", (needs,), pins, lambda name=name: made.append(name))  # type: ignore[misc]
+        for name, (needs, pins) in parts.items()
+    ]
+    monkeypatch.setattr(installer, "parts", lambda: offered)
+
+
+def test_main_installs_once_and_again_with_other_pins(
+    made: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for pins in ("1", "1", "2"):
+        offer(monkeypatch, made, one=("sh", pins), one_more=("sh", "1"))
+        assert installer.main([]) == 0
+    assert made == ["one", "one_more", "one"]
+    assert "one: is there\none_more: is there" in capsys.readouterr().out
+
+
+def test_main_leaves_out_what_cannot_be_installed_here_and_says_why(
+    made: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offer(monkeypatch, made, one=("no-such-program", "1"), two=("sh", "1"))
+    assert installer.main([]) == 0
+    assert made == ["two"]
+    assert "one: skipped, there is no program no-such-program" in capsys.readouterr().out
+
+
+def test_main_refuses_a_name_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    assert installer.main(["prsim"]) == 2
+    assert "there is no part 'prsim'; choose among prism, boot, " in capsys.readouterr().err

@@ -1,0 +1,17 @@
+import logging
+
+from pipelines.engines.strangers import SAID, Listener
+
+
+def test_listener_keeps_warnings_until_they_are_taken_and_not_without_end() -> None:
+    listener, log = Listener(), logging.Logger("a worker's")
+    log.addHandler(listener)
+    log.info("of no account")
+    log.warning("%s: trying again", "s3://bucket")
+    assert listener.taken() == [f"{SAID}s3://bucket: trying again"]
+    assert listener.taken() == []
+    for number in range(100):
+        log.warning("%d %s", number, "x" * 1000)
+    lines = listener.taken()
+    assert len(lines) == 19
+    assert max(map(len, lines)) < 320
