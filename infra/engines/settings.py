@@ -36,7 +36,7 @@ def load_engine(
     found = content.get("options", {})
     endpoint = {"job_endpoint": job_endpoint} if job_endpoint else {}
     chosen = {**found, **options_of(options), **endpoint}
-    # A server that runs already knows nothing of this checkout, and refuses folders that it does not see.
+    # A server that runs already knows nothing of this checkout, and refuses a folder it cannot see.
     given = chosen if chosen.get("job_endpoint") else {**_installed(name), **chosen}
     return Engine(name, given, shares_disk=content.get("shares_disk", False))
 

@@ -89,7 +89,7 @@ def flink_cluster(place: Path, env: Mapping[str, str]) -> Iterator[str]:
                     env=env,
                 )
             )
-        wait_until(lambda: _num_slots(rest) == 2, seconds=90)
+        wait_until(lambda: num_slots(f"127.0.0.1:{rest}") == 2, seconds=90)
         yield f"127.0.0.1:{rest}"
 
 
@@ -98,11 +98,12 @@ def jobs(rest: str) -> dict[str, str]:
     return {job["id"]: job["status"] for job in _get(rest, "jobs")["jobs"]}
 
 
-def _num_slots(port: int) -> int:
+def num_slots(rest: str) -> int:
+    """How many slots its task managers have so far."""
     try:
-        return int(_get(f"127.0.0.1:{port}", "overview")["slots-total"])
-    except urllib.error.HTTPError:
-        return 0  # it answers before it is ready
+        return int(_get(rest, "overview")["slots-total"])
+    except urllib.error.URLError:
+        return 0  # it is not there yet, or answers before it is ready
 
 
 def _get(rest: str, what: str) -> dict:  # type: ignore[type-arg] # JSON

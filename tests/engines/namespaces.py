@@ -1,4 +1,4 @@
-"""What a container engine gives to services: a network each, names for the others; needs root and Linux."""
+"""What a container engine gives services: a network each, and names for the others; as root."""
 
 import os
 import shutil
