@@ -38,11 +38,12 @@ RUN pip install --no-deps --require-hashes -r requirements-dataflow.txt
 COPY --from=wheel /app/dist dist
 RUN pip install --no-deps dist/*.whl
 
-# Everywhere else a worker writes to /tmp alone.
+# Everywhere else a worker writes to /tmp, and its options to the folder that it starts in.
 FROM contract AS worker
 COPY requirements-beam.txt ./
 RUN pip install --no-deps --require-hashes -r requirements-beam.txt
 COPY --from=wheel /app/dist dist
 RUN pip install --no-deps dist/*.whl
 RUN useradd --create-home nsynth
+WORKDIR /home/nsynth
 USER nsynth
