@@ -1,5 +1,6 @@
 """The only Beam: ranges in, nothing but counters out; audio never crosses a shuffle."""
 
+import importlib
 import logging
 import os
 import secrets
@@ -19,7 +20,7 @@ from pipelines.convert.plan import ByteRange
 from pipelines.convert.writebehind import WriteBehind
 from pipelines.engines import flink
 from pipelines.engines.engine import LOCAL, Engine
-from pipelines.engines.failure import as_raised, of_grpc
+from pipelines.engines.failure import as_raised, in_a_line, of_grpc
 from pipelines.engines.strangers import LISTENER, SAID, this_process
 from pipelines.errors import ConfigError, PipelineError
 
@@ -75,8 +76,15 @@ def check_options(engine: Engine) -> None:
     """Refuses an option that nobody would read; a job server has some that are not known here.
 
     Raises:
-      ConfigError: Beam does not know an option.
+      ConfigError: Beam does not know an option, or Dataflow's packages are missing.
     """
+    if engine.name == "dataflow":
+        try:
+            importlib.import_module("google.cloud.storage")
+        except ImportError as err:
+            raise ConfigError(
+                "the runner dataflow needs more packages: pip install 'nsynth-flows[dataflow]'"
+            ) from err
     if engine.name in ("flink", "portable"):
         return
     given = PipelineOptions(engine.flags())
@@ -112,11 +120,6 @@ def run(
             result = pipeline.run()
     except PipelineError:
         raise
-    except ImportError as err:
-        raise ConfigError(
-            f"the runner {engine.name} needs more packages: pip install "
-            f"'nsynth-flows[{engine.name}]' ({err})"
-        ) from err
     except (RuntimeError, ValueError) as err:
         # A worker's error arrives as the text of its traceback.
         raise as_raised(str(err), engine) from err
@@ -280,13 +283,10 @@ def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:
         options[option] = num_workers
     try:
         return beam.Pipeline(options=PipelineOptions(engine.flags(), **options))
-    except ImportError as err:
-        raise ConfigError(
-            f"the runner {engine.name} needs more packages: pip install "
-            f"'nsynth-flows[{engine.name}]' ({err})"
-        ) from err
     except (SystemExit, ValueError) as err:
-        raise ConfigError(f"Beam does not take these options of {engine.name}: {err}") from err
+        raise ConfigError(
+            f"Beam does not take these options of {engine.name}: {in_a_line(str(err))}"
+        ) from err
 
 
 def _job_name(pipeline: beam.Pipeline) -> str:

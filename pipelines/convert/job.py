@@ -62,13 +62,14 @@ def convert(
             "a template does not run, and a data set needs what it would make: write it with "
             "nsynth convert --template, and leave template_location out here"
         )
+    beam.check_options(engine)
     planned = plan(sources, root=root, parameters=parameters or Parameters())
     name = ", ".join(source.name for source in planned.sources)
     if not force and storage.exists(planned.manifest_uri):
         why = f"the source is unchanged: {planned.manifest_uri} is committed; nothing to convert"
         decided(log, "convert", name, "reused", why)
         return planned.manifest_uri, load_manifest(planned.manifest_uri)
-    _check_engine(engine, planned)
+    check(engine, [*(source.uri for source in planned.sources), planned.folder])
     storage.check_writable(planned.folder)
     ranges = list(planned.ranges())
     missing = ranges if force else _without_shard(planned, ranges)
@@ -107,19 +108,15 @@ def write_template(
     Raises:
       PipelineError: see `pipelines.errors`.
     """
+    beam.check_options(engine)
     planned = plan(sources, root=root, parameters=parameters or Parameters())
-    _check_engine(engine, planned)
+    check(engine, [*(source.uri for source in planned.sources), planned.folder])
     storage.check_writable(planned.folder)
     ranges = list(planned.ranges())
     missing = ranges if force else _without_shard(planned, ranges)
     if missing:
         beam.run(missing, folder=planned.folder, engine=engine)
     return planned, len(missing)
-
-
-def _check_engine(engine: Engine, planned: Plan) -> None:
-    beam.check_options(engine)
-    check(engine, [*(source.uri for source in planned.sources), planned.folder])
 
 
 def _without_shard(planned: Plan, ranges: Sequence[ByteRange]) -> list[ByteRange]:

@@ -112,10 +112,13 @@ class Submitter:
     begun: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, sources: list[str], *arguments: str, root: str) -> subprocess.Popen[str]:
-        command = [str(BIN / "nsynth"), "convert", *sources, "--root", root, *LENIENT]
+        return self.begin("convert", *sources, "--root", root, *LENIENT, *arguments, "--json")
+
+    def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Any command, in the environment of the store."""
         process = subprocess.Popen(
-            [*command, *arguments, "--json"],
-            env={**os.environ, **self.env},
+            [str(BIN / "nsynth"), *arguments],
+            env={**os.environ, **self.env, **environment},
             cwd=self.cwd,
             text=True,
             stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from infra.engines.installed import program
-from tests.engines.conftest import Pool, Store, Submitter, installed, on_cluster
+from tests.engines.conftest import LENIENT, Pool, Store, Submitter, installed, on_cluster
 from tests.engines.flink import jobs
 from tests.engines.processes import free_port, started, wait_until
 from tests.pipelines.storage.faults import Fault, faulty_proxy, first
@@ -123,6 +123,29 @@ def test_interrupted_submitter_cancels_its_job_on_the_cluster(
     (job,) = jobs(cluster).keys() - before.keys()
     wait_until(lambda: jobs(cluster)[job] == "CANCELED", seconds=60)
     again = submitter.run(store.sources["generated"], *SMALL, *on_cluster(cluster), root=root)
+    assert store.digests(again["manifest"]) == clean
+
+
+def test_cancelled_flow_cancels_its_job_on_the_cluster(
+    store: Store, submitter: Submitter, cluster: str, clean: tuple[str, str]
+) -> None:
+    root = "s3://nsynth/cancelled-flow"
+    (source,) = store.sources["generated"]
+    before = jobs(cluster)
+    running = submitter.begin(
+        *("retrain", "--train", source, "--test", source, "--root", root),
+        *(*LENIENT, "--max-dropped", "0.5", *on_cluster(cluster)),
+        PREFECT_HOME=str(submitter.cwd / "prefect"),
+        PREFECT_API_URL="",
+    )
+    wait_until(lambda: bool(jobs(cluster).keys() - before.keys()), seconds=180)
+    (job,) = jobs(cluster).keys() - before.keys()
+    wait_until(lambda: jobs(cluster)[job] == "RUNNING", seconds=60)
+    # What a Prefect worker sends when its run is cancelled.
+    running.terminate()
+    assert ended(running)[0] != 0
+    wait_until(lambda: jobs(cluster)[job] == "CANCELED", seconds=60)
+    again = submitter.run([source], "--range-mib", "1", root=root)
     assert store.digests(again["manifest"]) == clean
 
 

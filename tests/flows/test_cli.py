@@ -167,6 +167,14 @@ def test_compare_is_of_two_runs_or_of_the_models_of_one(
             "cannot read the settings none.toml",
         ),
         (
+            (
+                *("convert", __file__, "--root", "s3://bucket", "--runner", "dataflow"),
+                *("--beam-option", "project=p", "--beam-option", "region=r"),
+                *("--beam-option", "temp_location=gs://bucket/temp"),
+            ),
+            r"the runner dataflow needs more packages: pip install 'nsynth-flows\[dataflow\]'",
+        ),
+        (
             ("convert", "none", "--template", "gs://bucket/template"),
             "there is no file .*none",
         ),
