@@ -35,7 +35,9 @@ def load_engine(
     content = _read(path) if file or path.exists() else {}
     found = content.get("options", {})
     endpoint = {"job_endpoint": job_endpoint} if job_endpoint else {}
-    given = {**_installed(name), **found, **options_of(options), **endpoint}
+    chosen = {**found, **options_of(options), **endpoint}
+    # A server that runs already knows nothing of this checkout, and refuses a folder it cannot see.
+    given = chosen if chosen.get("job_endpoint") else {**_installed(name), **chosen}
     return Engine(name, given, shares_disk=content.get("shares_disk", False))
 
 

@@ -39,13 +39,22 @@ def check(engine: Engine, locations: Iterable[str]) -> None:
 
 def addresses(engine: Engine) -> Iterator[tuple[str, tuple[str, int]]]:
     """The servers that have to be there already: each with the option that names it."""
-    if endpoint := engine.text("job_endpoint"):
-        yield "job_endpoint", _address(endpoint, option="job_endpoint")
-    elif engine.name == "flink" and not engine.is_flink_embedded:
-        yield "flink_master", _address(engine.text("flink_master"), option="flink_master")
+    server = _server(engine)
+    if server:
+        yield server
     if engine.text("environment_type").upper() == "EXTERNAL":
-        pool = engine.text("environment_config")
-        yield "environment_config", _address(pool, option="environment_config")
+        pool = _address(engine.text("environment_config"), option="environment_config")
+        # The engine looks for it: localhost is then where the engine is.
+        if not (server and _is_here(pool) and not _is_here(server[1])):
+            yield "environment_config", pool
+
+
+def _server(engine: Engine) -> tuple[str, tuple[str, int]] | None:
+    if endpoint := engine.text("job_endpoint"):
+        return "job_endpoint", _address(endpoint, option="job_endpoint")
+    if engine.is_on_flink_cluster:
+        return "flink_master", _address(engine.text("flink_master"), option="flink_master")
+    return None
 
 
 def _check_options(engine: Engine) -> None:
@@ -116,6 +125,10 @@ def _address(text: str, *, option: str) -> tuple[str, int]:
     if not host or not port:
         raise ConfigError(f"expected HOST:PORT as {option}, got {text!r}")
     return host, port
+
+
+def _is_here(address: tuple[str, int]) -> bool:
+    return address[0] in ("localhost", "127.0.0.1", "::1")
 
 
 def _check_answers(address: tuple[str, int], *, option: str, engine: Engine) -> None:

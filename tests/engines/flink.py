@@ -11,11 +11,11 @@ from pathlib import Path
 from infra.engines.installed import CHECKOUT, folder
 from tests.engines.processes import free_port, started, wait_until
 
-_JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
-_TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 
 # What Flink's scripts would work out; without them each has to be said.
-_TASK_MANAGER_SIZES = {
+TASK_MANAGER_SIZES = {
     "taskmanager.cpu.cores": "1",
     "taskmanager.numberOfTaskSlots": "1",
     "taskmanager.memory.framework.heap.size": "128m",
@@ -30,7 +30,7 @@ _TASK_MANAGER_SIZES = {
     "taskmanager.memory.jvm-overhead.max": "192m",
 }
 # Flink's own start scripts open the same on Java 17.
-_OPENS = [
+OPENS = [
     f"--add-opens=java.base/{package}=ALL-UNNAMED"
     for package in ("java.lang", "java.net", "java.io", "java.nio", "sun.nio.ch", "java.util")
 ]
@@ -59,7 +59,7 @@ def flink_cluster(place: Path, env: Mapping[str, str]) -> Iterator[str]:
         "heartbeat.timeout": "20000",
     }
     bind = {"jobmanager.bind-host": "127.0.0.1", "jobmanager.memory.process.size": "1024m"}
-    command = [java, "-Xmx512m", *_OPENS, "-cp", f"{folder() / 'flink'}/*"]
+    command = [java, "-Xmx512m", *OPENS, "-cp", f"{folder() / 'flink'}/*"]
 
     def arguments(options: Mapping[str, str]) -> list[str]:
         return ["--configDir", str(conf), *(f"-D{key}={value}" for key, value in options.items())]
@@ -67,7 +67,7 @@ def flink_cluster(place: Path, env: Mapping[str, str]) -> Iterator[str]:
     with ExitStack() as stack:
         stack.enter_context(
             started(
-                [*command, _JOB_MANAGER, *arguments({**shared, **bind})],
+                [*command, JOB_MANAGER, *arguments({**shared, **bind})],
                 log=place / "job-manager.log",
                 cwd=place,
                 env=env,
@@ -83,13 +83,13 @@ def flink_cluster(place: Path, env: Mapping[str, str]) -> Iterator[str]:
             }
             stack.enter_context(
                 started(
-                    [*command, _TASK_MANAGER, *arguments({**shared, **_TASK_MANAGER_SIZES, **own})],
+                    [*command, TASK_MANAGER, *arguments({**shared, **TASK_MANAGER_SIZES, **own})],
                     log=place / f"task-manager-{number}.log",
                     cwd=place,
                     env=env,
                 )
             )
-        wait_until(lambda: _num_slots(rest) == 2, seconds=90)
+        wait_until(lambda: num_slots(f"127.0.0.1:{rest}") == 2, seconds=90)
         yield f"127.0.0.1:{rest}"
 
 
@@ -98,11 +98,12 @@ def jobs(rest: str) -> dict[str, str]:
     return {job["id"]: job["status"] for job in _get(rest, "jobs")["jobs"]}
 
 
-def _num_slots(port: int) -> int:
+def num_slots(rest: str) -> int:
+    """How many slots its task managers have so far."""
     try:
-        return int(_get(f"127.0.0.1:{port}", "overview")["slots-total"])
-    except urllib.error.HTTPError:
-        return 0  # it answers before it is ready
+        return int(_get(rest, "overview")["slots-total"])
+    except urllib.error.URLError:
+        return 0  # it is not there yet, or answers before it is ready
 
 
 def _get(rest: str, what: str) -> dict:  # type: ignore[type-arg] # JSON
