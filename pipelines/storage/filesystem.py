@@ -6,8 +6,9 @@ from typing import Any, Final
 import fsspec
 
 from pipelines.errors import ConfigError
-from pipelines.storage.location import local_path, refuse_credentials
-from pipelines.storage.settings import settings
+from pipelines.storage.google import google_options, is_google, without_retries
+from pipelines.storage.location import bucket_of, local_path, refuse_credentials
+from pipelines.storage.settings import is_anonymous, settings
 
 _S3: Final = ("s3", "s3a")
 
@@ -36,11 +37,16 @@ def resolve(uri: str) -> tuple[Any, str]:
         return fsspec.filesystem("file"), str(local)
     try:
         fs, path = fsspec.core.url_to_fs(uri, **_options(uri))
-    except (ValueError, ImportError) as err:
+    except ImportError as err:
+        needs = "pip install 'nsynth-flows[gcs]'" if is_google(uri) else str(err)
+        raise ConfigError(f"cannot open {uri}: {needs}") from err
+    except ValueError as err:
         raise ConfigError(f"cannot open {uri}: {err}") from err
     if is_s3(uri):
         # Otherwise s3fs repeats a read 5 times 5 times, in waits that all processes share.
         fs.retries = 1
+    if is_google(uri):
+        without_retries(fs)
     return fs, str(path)
 
 
@@ -57,9 +63,8 @@ def pipe(fs: Any, path: str, data: bytes, **options: Any) -> None:
 
 
 def _options(uri: str) -> dict[str, Any]:
-    # A cached listing hides the shards that other processes write.
-    if uri.startswith("gs://"):
-        return {"use_listings_cache": False}
+    if is_google(uri):
+        return google_options()
     if not is_s3(uri):
         return {}
     for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
@@ -78,4 +83,9 @@ def _options(uri: str) -> dict[str, Any]:
         # and who repeats a conditional put cannot tell whose object refuses it.
         "retries": {"mode": "standard", "total_max_attempts": 1},
     }
-    return {"use_listings_cache": False, "config_kwargs": config}
+    return {
+        # A cached listing hides the shards that other processes write.
+        "use_listings_cache": False,
+        "config_kwargs": config,
+        "anon": is_anonymous(bucket_of(uri)),
+    }

@@ -95,7 +95,8 @@ def _range(fs: Any, path: str, start: int, end: int) -> bytes:
     """
     try:
         data = cast(bytes, fs.cat_file(path, start=start, end=end))
-    except OSError as err:
+    except Exception as err:
+        # s3fs's is an OSError, gcsfs's is not.
         if not is_out_of_range(err):
             raise
         data = b""
