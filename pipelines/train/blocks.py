@@ -22,7 +22,7 @@ NOTE_BYTES: Final = NUM_SAMPLES * 4
 
 READERS: Final = 8
 """Shards read at once: from object storage they overlap, and decoding lets other threads run. Each
-holds one row group, 8 MB of samples, about three times, and a remote one the whole file."""
+holds a batch, 2 MB of samples, about three times, and of a remote shard the whole file."""
 
 _CHUNK_BYTES: Final = 2**20
 
@@ -86,7 +86,7 @@ def _copy(dataset: Dataset, block: Block, descriptor: int) -> None:
 
 
 def _copy_once(dataset: Dataset, block: Block, descriptor: int, *, checksums: bool) -> None:
-    """Writes one block, a row group at a time."""
+    """Writes one block, a batch at a time."""
     digest, at, end = xxhash.xxh3_128(), block.begin, block.begin + block.num_bytes
     for samples in dataset.shard_audio(block.shard, checksums=checksums):
         data = np.ascontiguousarray(samples, dtype="<f4").data.cast("B")
