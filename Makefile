@@ -7,7 +7,7 @@ CASES ?= 10000
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test test-e2e test-browser engines test-engines lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration lock clean
+.PHONY: help setup demo up down status test test-e2e test-browser engines test-engines lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration bench-storage lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ bench-evaluate: setup ## time of an evaluation, and how often its intervals hold
 
 bench-orchestration: setup ## the main job through Prefect against its stages called directly
 	@$(BIN)/python -m tests.bench.orchestration
+
+bench-storage: setup ## conversion, cache and reading on S3 against a folder: make bench-storage [FILES="FILE ..."]
+	@$(BIN)/python -m tests.bench.storage $(FILES)
 
 lock: ## pin the newest packages that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

@@ -19,6 +19,8 @@ from pipelines.notes import NUM_SAMPLES, SCHEMA
 from pipelines.parquet import open_parquet
 
 _READERS: Final = 8
+_BATCH_NOTES: Final = 64
+"""Decoded at a time: 2 MB of samples, which a processor's cache takes with what decoding needs."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,24 @@ class Dataset:
         """Samples of all notes, in order.
 
         Yields:
-          float32 [num_notes_of_a_row_group, 8000].
+          float32 [some notes, 8000].
         """
         for shard in self.manifest.shards:
             yield from self.shard_audio(shard)
 
-    def shard_audio(self, shard: Shard) -> Iterator[NDArray[np.float32]]:
+    def shard_audio(self, shard: Shard, *, checksums: bool = True) -> Iterator[NDArray[np.float32]]:
         """Samples of the notes of one shard, in order.
 
+        Args:
+          checksums: of pages; false for who holds all samples against their digest.
+
         Yields:
-          float32 [num_notes_of_a_row_group, 8000].
+          float32 [some notes, 8000].
         """
-        with self._open(shard) as file:
-            for group in range(file.num_row_groups):
-                yield _samples(file.read_row_group(group, columns=["audio"]))
+        with self._open(shard, whole=True, checksums=checksums) as file:
+            # The levels of a nested column take several bytes a sample while they are decoded.
+            for batch in file.iter_batches(_BATCH_NOTES, columns=["audio"], use_threads=False):
+                yield _samples(pa.Table.from_batches([batch]))
 
     def shard_uri(self, shard: Shard) -> str:
         """Where a shard is stored."""
@@ -100,14 +106,16 @@ class Dataset:
         return audio
 
     def _read_shard(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
-        with self._open(shard) as file:
+        with self._open(shard, whole="audio" in columns) as file:
             return file.read(columns=list(columns)).replace_schema_metadata(None)
 
     @contextmanager
-    def _open(self, shard: Shard) -> Iterator[pq.ParquetFile]:
+    def _open(
+        self, shard: Shard, *, whole: bool = False, checksums: bool = True
+    ) -> Iterator[pq.ParquetFile]:
         uri = self.shard_uri(shard)
         try:
-            with open_parquet(uri) as file:
+            with open_parquet(uri, whole=whole, checksums=checksums) as file:
                 if summary_of(file, uri).notes_digest != shard.notes_digest:
                     raise ShardError(f"{uri} is not the shard that was committed")
                 yield file
@@ -147,5 +155,8 @@ def _rows(file: pq.ParquetFile, rows: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _samples(table: pa.Table) -> NDArray[np.float32]:
-    flat = table.column("audio").combine_chunks().flatten()
+    column = table.column("audio")
+    # Combining would copy a single chunk too.
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    flat = array.flatten()
     return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(-1, NUM_SAMPLES)

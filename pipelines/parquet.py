@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,15 +12,22 @@ from pipelines.errors import ShardError
 
 
 @contextmanager
-def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
+def open_parquet(
+    uri: str, *, whole: bool = False, checksums: bool = True
+) -> Iterator[pq.ParquetFile]:
     """Opens a stored Parquet file, each page of which is checked when it is read.
+
+    Args:
+      whole: most of it will be read; a remote one is then fetched at once and held in memory.
+      checksums: whether pages are checked, and on S3 what came of a whole file; needless where
+        what they hold has a digest that is.
 
     Raises:
       ShardError: the file, or what is read of it, is damaged.
     """
     try:
-        with storage.open_seekable(uri) as source:
-            yield pq.ParquetFile(source, page_checksum_verification=True)
+        with _opened(uri, whole=whole, checksums=checksums) as source:
+            yield pq.ParquetFile(source, page_checksum_verification=checksums)
     except (pa.ArrowException, UnicodeDecodeError) as err:
         raise ShardError(f"{uri} is damaged: {_one_line(err)}") from err
     except OSError as err:
@@ -28,6 +36,16 @@ def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
         if type(err) is not OSError or err.errno is not None:
             raise
         raise ShardError(f"{uri} is damaged: {_one_line(err)}") from err
+
+
+@contextmanager
+def _opened(uri: str, *, whole: bool, checksums: bool) -> Iterator[Any]:
+    if whole and storage.local_path(uri) is None:
+        # Arrow's own buffer: pages are decoded where they lie, without the interpreter's lock.
+        yield pa.BufferReader(pa.py_buffer(storage.read(uri, checksum=checksums)))
+        return
+    with storage.open_seekable(uri) as source:
+        yield source
 
 
 def _one_line(err: Exception) -> str:

@@ -274,7 +274,7 @@ def check_shard(uri: str) -> ShardSummary:
     Raises:
       ShardError: a page checksum, the schema, the number of rows or a digest is wrong.
     """
-    with open_parquet(uri) as file:
+    with open_parquet(uri, whole=True) as file:
         summary, table = summary_of(file, uri), file.read()
     if not table.schema.equals(SCHEMA):
         raise ShardError(f"{uri} is damaged: its columns are {table.column_names}")

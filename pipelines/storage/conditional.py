@@ -7,13 +7,16 @@ from typing import Final
 
 from pipelines.storage.failures import explained, is_refusal, is_unsupported
 from pipelines.storage.filesystem import is_s3, pipe, resolve
-from pipelines.storage.location import join, parent
+from pipelines.storage.google import is_google
+from pipelines.storage.location import join, parent, protocol_of
 from pipelines.storage.retry import retried
 
 PROBE_PREFIX: Final = ".nsynth-probe-"
 """What the names of probes begin with; a killed process leaves one."""
 
 _WRITER: Final = "nsynth-writer"
+_MARKS: Final = {"s3": "Metadata", "s3a": "Metadata", "gs": "metadata", "gcs": "metadata"}
+"""What s3fs and gcsfs call the words that stand beside an object."""
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +62,13 @@ def create_once(uri: str, data: bytes, *, writer: str = "") -> bool:
     """One attempt to create a remote object; says whether the store did not refuse.
 
     Args:
-      writer: who writes; goes beside the object on S3, for `written_by`.
+      writer: who writes; goes beside the object where `keeps_marks`, for `written_by`.
 
     Raises:
       NotImplementedError: the store says that it cannot.
     """
     fs, path = resolve(uri)
-    mark = {"Metadata": {_WRITER: writer}} if writer and is_s3(uri) else {}
+    mark = {_MARKS[protocol_of(uri)]: {_WRITER: writer}} if writer and keeps_marks(uri) else {}
     try:
         pipe(fs, path, data, mode="create", **mark)
     except Exception as err:
@@ -77,11 +80,20 @@ def create_once(uri: str, data: bytes, *, writer: str = "") -> bool:
     return True
 
 
+def keeps_marks(uri: str) -> bool:
+    """Whether the store of a location keeps words of ours beside an object."""
+    return protocol_of(uri) in _MARKS
+
+
 def written_by(uri: str, writer: str) -> bool:
-    """Whether an object on S3 is the one that `create_once` wrote for this writer; one attempt."""
+    """Whether an object is the one that `create_once` wrote for this writer; one attempt.
+
+    Only of a store that `keeps_marks`.
+    """
     fs, path = resolve(uri)
     try:
-        return bool(fs.metadata(path).get(_WRITER) == writer)
+        marks = fs.metadata(path) if is_s3(uri) else fs.info(path).get("metadata", {})
+        return bool(marks.get(_WRITER) == writer)
     except FileNotFoundError:
         return False
 
@@ -97,5 +109,8 @@ def warn_unguarded(folder: str) -> None:
 
 def _store_of(uri: str) -> tuple[str | None, str]:
     """The server and the bucket: what honours or ignores a condition."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if is_google(uri):
+        endpoint = os.environ.get("STORAGE_EMULATOR_HOST")
+    else:
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return endpoint, "/".join(uri.split("/")[:3])

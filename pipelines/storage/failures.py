@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from typing import Final
 
 from pipelines.errors import ConfigError
-from pipelines.storage.location import without_credentials
+from pipelines.storage.google import is_google
+from pipelines.storage.location import bucket_of, without_credentials
+from pipelines.storage.settings import is_anonymous
 
-# botocore's, aiohttp's, urllib3's and s3fs's.
+# botocore's, aiohttp's, urllib3's, s3fs's and gcsfs's.
 _PASSING: Final = {
+    "ChecksumError",
     "ClientConnectionError",
     "ClientPayloadError",
     "ConnectionError",
@@ -22,13 +25,17 @@ _PASSING: Final = {
     "ResponseParserError",
     "TimeoutError",
 }
-_FINAL: Final = {"FileExpired", "SSLError", "ClientSSLError", "ClientConnectorCertificateError"}
+_UNTRUSTED: Final = {"SSLError", "ClientSSLError", "ClientConnectorCertificateError"}
+_FINAL: Final = {"FileExpired", *_UNTRUSTED}
 _NO_ANSWER: Final = {"EndpointConnectionError", "ConnectTimeoutError", "ClientConnectorError"}
 _NO_CREDENTIALS: Final = {
+    "GoogleAuthError",
     "NoCredentialsError",
     "PartialCredentialsError",
     "ProfileNotFound",
 }
+
+_LIBRARIES: Final = {"aiobotocore", "aiohttp", "botocore", "gcsfs", "google"}
 
 _PASSING_STATUS: Final = {408, 429, 500, 502, 503, 504, 509}
 _PASSING_CODES: Final = {
@@ -77,14 +84,20 @@ def is_out_of_range(err: BaseException) -> bool:
 
 def is_misuse(err: BaseException) -> bool:
     """Whether a library will not carry out the call as it stands, such as with a bad endpoint."""
-    foreign = type(err).__module__.partition(".")[0] in ("aiobotocore", "aiohttp", "botocore")
-    return isinstance(err, ValueError) or (foreign and not _names(err) & _NO_CREDENTIALS)
+    library = type(err).__module__.partition(".")[0]
+    return isinstance(err, ValueError) or (library in _LIBRARIES and not _lacks_credentials(err))
 
 
 def in_short(err: BaseException) -> str:
     """A failure in one line, without credentials."""
     text = " ".join(without_credentials(str(err)).split())
     return text[:300] or type(err).__name__
+
+
+def misused(uri: str, err: BaseException) -> ConfigError:
+    """The error of a call that a library will not carry out."""
+    hint = "; AWS_CA_BUNDLE names the certificates to trust" if _names(err) & _UNTRUSTED else ""
+    return ConfigError(f"cannot use {uri}: {in_short(err)}{hint}")
 
 
 def lasting(uri: str, err: Exception, *, attempts: int) -> OSError:
@@ -103,21 +116,38 @@ def explained(uri: str) -> Iterator[None]:
     except FileNotFoundError as err:
         raise ConfigError(_missing(uri)) from err
     except (PermissionError, NotADirectoryError, IsADirectoryError) as err:
-        reason = err.strerror or str(err)
-        raise ConfigError(
-            f"cannot use {uri}: {reason}; check the path and its permissions"
-        ) from err
+        raise ConfigError(_forbidden(uri, err.strerror or str(err))) from err
     except OSError as err:
         if err.errno == errno.EROFS:
             raise ConfigError(f"cannot write to {uri}: the file system is read-only") from err
+        if is_google(uri) and str(err).startswith("Forbidden"):
+            raise ConfigError(_forbidden(uri, in_short(err))) from err
         raise
     except Exception as err:
-        if _names(err) & _NO_CREDENTIALS:
-            raise ConfigError(
-                f"no credentials for {uri}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                "or AWS_PROFILE"
-            ) from err
+        if _lacks_credentials(err):
+            raise ConfigError(f"no credentials for {uri}: {_how_to_sign_in(uri)}") from err
         raise
+
+
+def _lacks_credentials(err: BaseException) -> bool:
+    # gcsfs goes on as nobody where it finds none, and the server asks who that is.
+    return bool(_names(err) & _NO_CREDENTIALS) or _answer(err)[0] == 401
+
+
+def _how_to_sign_in(uri: str) -> str:
+    if is_google(uri):
+        return (
+            "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS "
+            "to the file of a service account"
+        )
+    return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+
+
+def _forbidden(uri: str, reason: str) -> str:
+    bucket = bucket_of(uri)
+    if uri.startswith("s3") and is_anonymous(bucket):
+        return f"cannot use {uri} without credentials: {reason}; see NSYNTH_S3_ANONYMOUS"
+    return f"cannot use {uri}: {reason}; check the path and its permissions"
 
 
 def _names(err: BaseException) -> set[str]:
@@ -131,7 +161,8 @@ def _answer(err: BaseException) -> tuple[int, str]:
         if isinstance(response, Mapping):
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             return int(status), str(response.get("Error", {}).get("Code", ""))
-        status = getattr(raised, "status", None)
+        # gcsfs's has a code; those of aiohttp's that have one too say it of a reply cut short.
+        status = getattr(raised, "code" if type(raised).__name__ == "HttpError" else "status", None)
         if isinstance(status, int):
             return status, ""
     return 0, ""

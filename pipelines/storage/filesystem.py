@@ -1,13 +1,14 @@
 """The filesystem of a location: the only module that knows fsspec."""
 
 import os
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import fsspec
 
 from pipelines.errors import ConfigError
-from pipelines.storage.location import local_path, refuse_credentials
-from pipelines.storage.settings import settings
+from pipelines.storage.google import google_options, is_google, without_retries
+from pipelines.storage.location import bucket_of, local_path, refuse_credentials
+from pipelines.storage.settings import is_anonymous, settings
 
 _S3: Final = ("s3", "s3a")
 
@@ -24,8 +25,11 @@ def is_s3(uri: str) -> bool:
     return uri.partition("://")[0] in _S3
 
 
-def resolve(uri: str) -> tuple[Any, str]:
+def resolve(uri: str, *, checksum: bool = True) -> tuple[Any, str]:
     """The filesystem of a location, and its path there.
+
+    Args:
+      checksum: whether what S3 sends is held against its checksum.
 
     Raises:
       ConfigError: the protocol is unknown, or the location holds credentials.
@@ -35,12 +39,17 @@ def resolve(uri: str) -> tuple[Any, str]:
     if local is not None:
         return fsspec.filesystem("file"), str(local)
     try:
-        fs, path = fsspec.core.url_to_fs(uri, **_options(uri))
-    except (ValueError, ImportError) as err:
+        fs, path = fsspec.core.url_to_fs(uri, **_options(uri, checksum=checksum))
+    except ImportError as err:
+        needs = "pip install 'nsynth-flows[gcs]'" if is_google(uri) else str(err)
+        raise ConfigError(f"cannot open {uri}: {needs}") from err
+    except ValueError as err:
         raise ConfigError(f"cannot open {uri}: {err}") from err
     if is_s3(uri):
         # Otherwise s3fs repeats a read 5 times 5 times, in waits that all processes share.
         fs.retries = 1
+    if is_google(uri):
+        without_retries(fs)
     return fs, str(path)
 
 
@@ -56,10 +65,16 @@ def pipe(fs: Any, path: str, data: bytes, **options: Any) -> None:
     fs.pipe_file(path, data, **options)
 
 
-def _options(uri: str) -> dict[str, Any]:
-    # A cached listing hides the shards that other processes write.
-    if uri.startswith("gs://"):
-        return {"use_listings_cache": False}
+def cat(fs: Any, path: str) -> bytes:
+    """One attempt to read an object of a remote store whole, in one request."""
+    # s3fs would ask for the size first, and for what is large in parts, of any writer's object.
+    options = {"max_concurrency": 1} if fs.protocol == _S3 else {}
+    return cast(bytes, fs.cat_file(path, **options))
+
+
+def _options(uri: str, *, checksum: bool) -> dict[str, Any]:
+    if is_google(uri):
+        return google_options()
     if not is_s3(uri):
         return {}
     for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
@@ -69,7 +84,7 @@ def _options(uri: str) -> dict[str, Any]:
                 "or AWS_PROFILE"
             )
     timeout_sec = settings().timeout_sec
-    config = {
+    config: dict[str, Any] = {
         "connect_timeout": min(_CONNECT_SEC, timeout_sec),
         "read_timeout": timeout_sec,
         # More threads than that never read at a time.
@@ -78,4 +93,11 @@ def _options(uri: str) -> dict[str, Any]:
         # and who repeats a conditional put cannot tell whose object refuses it.
         "retries": {"mode": "standard", "total_max_attempts": 1},
     }
-    return {"use_listings_cache": False, "config_kwargs": config}
+    if not checksum:
+        config["response_checksum_validation"] = "when_required"
+    return {
+        # A cached listing hides the shards that other processes write.
+        "use_listings_cache": False,
+        "config_kwargs": config,
+        "anon": is_anonymous(bucket_of(uri)),
+    }

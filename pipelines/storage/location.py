@@ -37,6 +37,16 @@ def parent(uri: str) -> str:
     return uri.rstrip("/").rpartition("/")[0]
 
 
+def protocol_of(uri: str) -> str:
+    """What stands before `://`."""
+    return uri.partition("://")[0]
+
+
+def bucket_of(uri: str) -> str:
+    """The bucket of a remote location, or the host."""
+    return uri.partition("://")[2].partition("/")[0]
+
+
 def absolute(uri: str) -> str:
     """`uri` made independent of the working folder; remote ones are so already.
 

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from pipelines.errors import ConfigError
-from pipelines.storage.failures import in_short, is_misuse, lasting, may_pass
+from pipelines.storage.failures import in_short, is_misuse, lasting, may_pass, misused
 from pipelines.storage.settings import settings
 
 _MAX_WAIT_SEC: Final = 30.0
@@ -37,7 +36,7 @@ def retried(uri: str, call: Callable[[], T], *, again: Callable[[], T] | None = 
             return call() if attempt == 1 or again is None else again()
         except Exception as err:
             if is_misuse(err) and not may_pass(err):
-                raise ConfigError(f"cannot use {uri}: {in_short(err)}") from err
+                raise misused(uri, err) from err
             if not may_pass(err):
                 raise
             if attempt >= given.attempts:

@@ -1,9 +1,13 @@
-"""How patient storage is, by the environment; read at each call, so that changes count at once."""
+"""How patient storage is, and where it shows no credentials: by the environment, at each call."""
 
 import os
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from pipelines.errors import ConfigError
+
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,21 @@ def settings() -> Settings:
         wait_sec=_number("NSYNTH_STORAGE_WAIT_SEC", 0.5, at_least=0),
         timeout_sec=_number("NSYNTH_STORAGE_TIMEOUT_SEC", 30, at_least=0.1),
     )
+
+
+def is_anonymous(bucket: str) -> bool:
+    """Whether a bucket of S3 is read without credentials: NSYNTH_S3_ANONYMOUS names it, or `*`.
+
+    Raises:
+      ConfigError: the variable holds something else than names of buckets, with commas between.
+    """
+    named = {part.strip() for part in os.environ.get("NSYNTH_S3_ANONYMOUS", "").split(",")} - {""}
+    if wrong := sorted(part for part in named if part != "*" and not _BUCKET.fullmatch(part)):
+        raise ConfigError(
+            "NSYNTH_S3_ANONYMOUS takes names of buckets with commas between, or * for all, "
+            f"got {wrong[0]!r}"
+        )
+    return not named.isdisjoint({"*", bucket})
 
 
 def _number(name: str, default: float, *, at_least: float) -> float:

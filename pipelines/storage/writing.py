@@ -7,11 +7,12 @@ from pathlib import Path
 from pipelines.storage.conditional import (
     create_once,
     honours_create,
+    keeps_marks,
     warn_unguarded,
     written_by,
 )
 from pipelines.storage.failures import explained
-from pipelines.storage.filesystem import is_s3, pipe, resolve
+from pipelines.storage.filesystem import pipe, resolve
 from pipelines.storage.local import create_local, put_local
 from pipelines.storage.location import local_path, parent
 from pipelines.storage.reading import exists, read
@@ -43,7 +44,7 @@ def create(uri: str, data: bytes) -> bool:
 
     Atomic: of many writers at once exactly one gets True, and its object stays. A second call gets
     False, with the same content too. Where a reply was lost, the object tells whether it is ours:
-    on S3 by a mark of this call beside it, elsewhere by its content.
+    on S3 and on gs:// by a mark of this call beside it, elsewhere by its content.
 
     A store that cannot do that (`conditional` asks it and warns) is looked at before and after a
     plain put, which keeps apart only writers that do not meet.
@@ -59,16 +60,16 @@ def create(uri: str, data: bytes) -> bool:
                 return _create_unguarded(uri, data)
         if not honours_create(uri):
             return _create_unguarded(uri, data)
-        writer = secrets.token_hex(8)
+        writer, marked = secrets.token_hex(8), keeps_marks(uri)
 
         def ours() -> bool:
-            return written_by(uri, writer) if is_s3(uri) else _holds(uri, data)
+            return written_by(uri, writer) if marked else _holds(uri, data)
 
         return retried(
             uri,
             # aiohttp sends a put a second time, unasked, where the connection broke before the
             # reply: what refuses even the first attempt may be our own object.
-            lambda: create_once(uri, data, writer=writer) or (is_s3(uri) and ours()),
+            lambda: create_once(uri, data, writer=writer) or (marked and ours()),
             again=lambda: ours() or create_once(uri, data, writer=writer) or ours(),
         )
 

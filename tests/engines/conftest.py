@@ -17,10 +17,10 @@ import s3fs
 from infra.engines.installed import folder, program, python
 from infra.sample.splits import write_splits
 from tests.engines.flink import flink_cluster
-from tests.engines.processes import free_port, started, wait_until
+from tests.engines.minio import PASSWORD, USER, client, minio
+from tests.engines.processes import free_port, started
 
 BIN = Path(sys.executable).parent
-USER, PASSWORD = "nsynth", "nsynth-secret"  # of a store that lives as long as the tests
 
 # A generated split has defects enough to look like a broken one.
 LENIENT = ("--max-quarantined", "0.5")
@@ -55,37 +55,9 @@ class Store:
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     installed("minio")
-    place, port = tmp_path_factory.mktemp("minio"), free_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    env = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": USER,
-        "AWS_SECRET_ACCESS_KEY": PASSWORD,
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    server = {"MINIO_ROOT_USER": USER, "MINIO_ROOT_PASSWORD": PASSWORD, "MINIO_BROWSER": "off"}
-    command: list[str | Path] = [program("minio"), "server"]
-    command += ["--address", f"127.0.0.1:{port}", place / "data"]
-    log = place / "log"
-    with started(command, log=log, cwd=place, env={**os.environ, **server}, port=port):
-        fs = s3fs.S3FileSystem(
-            endpoint_url=endpoint,
-            key=USER,
-            secret=PASSWORD,
-            client_kwargs={"region_name": "us-east-1"},
-            use_listings_cache=False,
-            skip_instance_cache=True,
-        )
-        wait_until(lambda: _makes_bucket(fs), seconds=30, every_sec=0.5)
+    with minio(tmp_path_factory.mktemp("minio")) as env:
+        fs = client(env)
         yield Store(env, fs, _uploaded(fs, tmp_path_factory.mktemp("source")))
-
-
-def _makes_bucket(fs: s3fs.S3FileSystem) -> bool:
-    try:
-        fs.mkdir("nsynth")
-    except OSError:
-        return False  # it answers before it is ready
-    return True
 
 
 def _uploaded(fs: s3fs.S3FileSystem, place: Path) -> dict[str, list[str]]:

@@ -65,7 +65,7 @@ def test_take_opens_only_the_shards_that_hold_the_notes(spoilt: Path) -> None:
 
 def test_iter_audio_gives_all_notes_in_order(stored: str) -> None:
     blocks = list(open_dataset(stored).iter_audio())
-    assert [len(block) for block in blocks] == [256, 194, 150]
+    assert max(len(block) for block in blocks) == 64
     assert all(str(block.dtype) == "float32" for block in blocks)
     np.testing.assert_array_equal(np.concatenate(blocks), samples(NUM_NOTES))
 

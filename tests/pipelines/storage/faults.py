@@ -73,6 +73,7 @@ class Proxy(ThreadingHTTPServer):
 
     Attributes:
       plan: may be replaced at any time.
+      num_flips: of the next whole objects that are read, one bit differs from what is stored.
       conditions: what becomes of If-None-Match, which some servers ignore and others do not take.
       seen: method, target and fault of each request.
     """
@@ -84,6 +85,7 @@ class Proxy(ThreadingHTTPServer):
         self.upstream = urlsplit(upstream).netloc
         self.plan: Plan = never
         self.conditions: Literal["honoured", "ignored", "not taken"] = "honoured"
+        self.num_flips = 0
         self.seen: list[tuple[str, str, Fault | None]] = []
         self.closing = Event()
         self._lock = Lock()
@@ -181,6 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self._fault is Fault.LOST:
             self._break()
             return
+        if self.command == "GET" and "Range" not in self.headers and self.server.num_flips:
+            self.server.num_flips -= 1
+            content = content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:]
         self._reply(response.status, _kept(response), content)
 
     def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
