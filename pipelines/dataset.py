@@ -1,9 +1,11 @@
 """A committed data set, opened by its manifest: the scalars of its notes, and their samples."""
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Final
 
 import numpy as np
@@ -19,6 +21,9 @@ from pipelines.notes import NUM_SAMPLES, SCHEMA
 from pipelines.parquet import open_parquet
 
 _READERS: Final = 8
+_DECODERS: Final = BoundedSemaphore(os.cpu_count() or 1)
+"""More threads than processors wait for a store, and would only take turns at decoding."""
+
 _BATCH_NOTES: Final = 64
 """Decoded at a time: 2 MB of samples, which a processor's cache takes with what decoding needs."""
 
@@ -76,7 +81,8 @@ class Dataset:
         """
         with self._open(shard, whole=True, checksums=checksums) as file:
             # The levels of a nested column take several bytes a sample while they are decoded.
-            for batch in file.iter_batches(_BATCH_NOTES, columns=["audio"], use_threads=False):
+            batches = file.iter_batches(_BATCH_NOTES, columns=["audio"], use_threads=False)
+            while (batch := _decoded(batches)) is not None:
                 yield _samples(pa.Table.from_batches([batch]))
 
     def shard_uri(self, shard: Shard) -> str:
@@ -152,6 +158,12 @@ def _rows(file: pq.ParquetFile, rows: NDArray[np.int64]) -> NDArray[np.float32]:
             ]
         first += num
     return audio
+
+
+def _decoded(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    """The next batch; None behind the last."""
+    with _DECODERS:
+        return next(batches, None)
 
 
 def _samples(table: pa.Table) -> NDArray[np.float32]:
