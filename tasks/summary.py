@@ -8,7 +8,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from pipelines.decisions import Decision
-from pipelines.report.summary import dataset_markdown, summary_markdown
+from pipelines.report.markdown.summary import dataset_markdown, summary_markdown
 from pipelines.validate.verdicts import Validation
 from tasks.policy import POLICY
 

@@ -46,7 +46,7 @@ def compare(
         raise ConfigError("; ".join(dict.fromkeys(pair.note for pair in pairs)))
     result = _content(pairs, {name: of.to_dict() for name, of in models.items()})
     if output:
-        from pipelines.report.comparison_page import write_comparison  # noqa: PLC0415
+        from pipelines.report.runs.page import write_comparison  # noqa: PLC0415
 
         result["page"] = write_comparison(output, uris, pairs, models)
     if len(pairs) > 1:

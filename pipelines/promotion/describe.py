@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipelines.promotion.stored import Promotion
-from pipelines.report.markdown import plain, table
+from pipelines.report.markdown.text import plain, table
 
 NOT_ASKED: Final = "Promotion was not asked for: the gate was not looked at."
 SEVERAL_SEEDS: Final = (

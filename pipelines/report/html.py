@@ -9,14 +9,15 @@ from typing import Final
 from pipelines import storage
 from pipelines.evaluate.calibration import NUM_BINS
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES
-from pipelines.report import captions, charts, cost_chart, figures, formats, published
-from pipelines.report.balance import draw_balance
+from pipelines.report import captions, formats, published
 from pipelines.report.champion import changes
+from pipelines.report.drawing import charts, cost_chart, figures
+from pipelines.report.drawing.balance import draw_balance
+from pipelines.report.drawing.palette import family_colour, shade
 from pipelines.report.listening import AudioOf, OriginalsOf, no_originals, note_values, readers
 from pipelines.report.losses import NUM_EXAMPLES
-from pipelines.report.palette import family_colour, shade
+from pipelines.report.markdown.report import REPORT_MARKDOWN, report_markdown
 from pipelines.report.references import REFERENCES
-from pipelines.report.report_markdown import REPORT_MARKDOWN, report_markdown
 from pipelines.report.run_metrics import store_run_metrics
 from pipelines.report.section_values import section_values
 from pipelines.report.story import Story, load_story

@@ -13,7 +13,7 @@ from pipelines import storage
 from pipelines.decisions import decided
 from pipelines.evaluate.stored import METRICS
 from pipelines.report.html import REPORT_VERSION, build_report
-from pipelines.report.report_markdown import REPORT_MARKDOWN
+from pipelines.report.markdown.report import REPORT_MARKDOWN
 
 _STAMP: Final = "report.json"
 _WRITTEN: Final = ("report.html", REPORT_MARKDOWN, METRICS)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.notes import STORED_RATE_HZ
+from pipelines.report.drawing.spectrograms import removed_share, spectrogram_image
 from pipelines.report.results import RunResults
-from pipelines.report.spectrograms import removed_share, spectrogram_image
 
 Audio = NDArray[np.float32]
 

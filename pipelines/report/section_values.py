@@ -3,9 +3,9 @@
 from typing import Any
 
 from pipelines.evaluate.slices import reliability
-from pipelines.report.balance import largest_share
-from pipelines.report.claims import tally
-from pipelines.report.counterparts import counterparts
+from pipelines.report.drawing.balance import largest_share
+from pipelines.report.findings.claims import tally
+from pipelines.report.findings.counterparts import counterparts
 from pipelines.report.story import Story
 from pipelines.report.tables import count_rows, most_confused, parameter_rows
 from pipelines.report.trainings import course, loss_limits

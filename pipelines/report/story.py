@@ -7,8 +7,9 @@ from typing import Any
 from pipelines.analysis.stored import load_cost, load_features
 from pipelines.promotion.stored import Promotion
 from pipelines.registry.log import FlowRun, load_log
-from pipelines.report import claims, commands, comparison, overlap, setting, verdict
-from pipelines.report.claim import Claim
+from pipelines.report import commands, comparison, overlap, verdict
+from pipelines.report.findings import claims, setting
+from pipelines.report.findings.claim import Claim
 from pipelines.report.losses import Losses, load_losses
 from pipelines.report.results import RunResults, load_promotions, load_results
 

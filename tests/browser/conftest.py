@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from infra.sample.splits import write_splits
 from pipelines.evaluate.runs import compare_models, compare_with_first
-from pipelines.report.comparison_page import write_comparison
 from pipelines.report.html import build_report
-from pipelines.report.index import build_index
+from pipelines.report.runs.index import build_index
+from pipelines.report.runs.page import write_comparison
 from tests.browser.chromium import FLAGS, find_chromium
 from tests.browser.hostile import records, rename_notes
 from tests.flows.command import run_json

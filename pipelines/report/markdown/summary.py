@@ -1,0 +1,113 @@
+"""What a run or a data set came to and why each stage did what it did, on one Markdown page."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pipelines import storage
+from pipelines.decisions import Decision
+from pipelines.report import comparison, formats
+from pipelines.report.drawing.matrix_image import draw_matrix
+from pipelines.report.markdown.text import plain, table
+from pipelines.report.results import ModelResults, RunResults, load_results
+from pipelines.report.tables import count_rows
+from pipelines.validate.verdicts import Validation
+
+NO_GATE: Final = "No gate is set up: nothing was promoted."
+
+
+def summary_markdown(
+    run_uri: str, decisions: Iterable[Decision], *, report: str, gate: str = NO_GATE
+) -> str:
+    """The page on a run.
+
+    Args:
+      decisions: what the stages said, in their order.
+      report: where the report is: a link if it is of the web, else a path or URI.
+      gate: the verdict on promotion, a sentence or more of Markdown.
+    """
+    run = load_results(run_uri)
+    accuracies = ", ".join(f"{m.name} {formats.score(m.kept.accuracy)}" for m in run.models)
+    parts = [
+        f"# {accuracies}",
+        f"Run `{plain(run.record.run_id)}`, report: {_place(report)}",
+        f"## Promotion\n\n{gate}",
+        "## Scores on the test notes",
+        models_table(run),
+        comparison.describe(run),
+        f"## What was done, and why\n\n{decisions_table(decisions)}",
+        f"## What became of the notes\n\n{notes_table(run)}",
+        "## Confusion matrices of the kept test notes",
+        *(_picture(run.families, model) for model in run.models),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def dataset_markdown(validation: Validation, decisions: Iterable[Decision]) -> str:
+    """The page on one data set.
+
+    Args:
+      decisions: what the stages said, in their order.
+    """
+    kept, seen = formats.count(validation.num_kept), formats.count(validation.num_seen)
+    families = [(family, formats.count(num)) for family, num in validation.families.items()]
+    parts = [
+        f"# {kept} of {seen} notes kept",
+        f"Data set: `{plain(validation.manifest_uri)}`",
+        validation.official,
+        f"## What was done, and why\n\n{decisions_table(decisions)}",
+        f"## Notes kept, by family\n\n{table(('Family', 'Notes'), families, num_left=1)}",
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def models_table(run: RunResults) -> str:
+    """A row a model, its scores beside the published one."""
+    head = (
+        "Model",
+        "Accuracy",
+        "Notes scored",
+        "Accuracy, all notes",
+        "All notes",
+        "Published accuracy",
+        "Parameters",
+    )
+    return table(head, map(_model, run.models), num_left=1)
+
+
+def decisions_table(decisions: Iterable[Decision]) -> str:
+    """A row a decision."""
+    rows = [(d.stage, d.subject, d.action, d.why) for d in decisions]
+    return table(("Stage", "Of", "Did", "Why"), rows)
+
+
+def notes_table(run: RunResults) -> str:
+    """Where the notes of each data set went, and the records that never became notes."""
+    datasets = run.record.datasets
+    rows = [(name, *map(formats.count, counts)) for name, counts in count_rows(datasets)]
+    return table(("", *datasets), rows, num_left=1)
+
+
+def _model(model: ModelResults) -> list[str]:
+    return [
+        model.name,
+        formats.score(model.kept.accuracy),
+        formats.count(model.kept.num_scored),
+        formats.score(model.every.accuracy),
+        formats.count(model.every.num_scored),
+        formats.score(model.published.accuracy) if model.published else "none",
+        formats.count(model.num_parameters),
+    ]
+
+
+def _place(report: str) -> str:
+    if report.startswith(("http://", "https://")):
+        return f"[{plain(storage.name(report))}]({report})"
+    return f"`{plain(report)}`"
+
+
+def _picture(families: Sequence[str], model: ModelResults) -> str:
+    score, num = formats.score(model.kept.accuracy), formats.count(model.kept.num_scored)
+    title = f"{model.name}: {score} of {num} notes"
+    png = draw_matrix(families, model.kept.confusion_matrix, title=title)
+    return f"![Confusion matrix of {title}](data:image/png;base64,{base64.b64encode(png).decode()})"
