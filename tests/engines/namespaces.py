@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_SUBNET = "10.213.76"  # of no other use on this machine, it is hoped
-
+# Of no other use on this machine, it is hoped, and not of another run of the tests.
+_SUBNET = f"10.213.{os.getpid() % 256}"
+_PREFIX = "nsf"
 # The name of an interface has 15 characters at most.
-_BRIDGE = f"nsf{os.getpid() % 10**6}"
+_BRIDGE = f"{_PREFIX}{os.getpid()}"
 
 
 def are_possible() -> bool:
@@ -67,6 +68,7 @@ class Networks:
 @contextmanager
 def networks(place: Path) -> Iterator[Networks]:
     """Networks as long as the block lasts."""
+    _remove_leftovers()
     _ip("link", "add", "name", _BRIDGE, "type", "bridge")
     made = Networks(place)
     try:
@@ -81,6 +83,16 @@ def networks(place: Path) -> Iterator[Networks]:
 
 def _space(service: str) -> str:
     return f"{_BRIDGE}-{service}"
+
+
+def _remove_leftovers() -> None:
+    """Removes the networks of test processes that were killed."""
+    for path in Path("/run/netns").glob(f"{_PREFIX}*-*"):
+        number = path.name.removeprefix(_PREFIX).partition("-")[0]
+        if number.isdecimal() and not Path("/proc", number).exists():
+            _ip("netns", "delete", path.name)
+            bridge = f"{_PREFIX}{number}"
+            subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
 
 
 def _ip(*arguments: str) -> None:
