@@ -3,13 +3,18 @@
 import hashlib
 import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import typer
 
 from infra.engines.installed import folder
 from infra.engines.parts import Part, install_wheel, parts
+from pipelines.engines.failure import in_a_line
+
+_WAITS_SEC: Final = (5.0, 20.0)
 
 
 def main(names: Sequence[str]) -> int:
@@ -41,7 +46,7 @@ def _installed(part: Part) -> str:
     is_there = stamp.exists()
     if not is_there:
         folder().mkdir(parents=True, exist_ok=True)
-        part.install()
+        _patiently(part.install)
         for old in folder().glob(f".{part.name}@*"):
             old.unlink()
     if part.name in ("worker", "dataflow"):
@@ -49,6 +54,19 @@ def _installed(part: Part) -> str:
         install_wheel(part.name)
     stamp.touch()
     return "is there" if is_there else f"installed, {part.what}"
+
+
+def _patiently(install: Callable[[], None]) -> None:
+    """Installs; what a registry fails to give may come a moment later."""
+    for wait_sec in _WAITS_SEC:
+        try:
+            install()
+        except OSError as err:
+            typer.echo(f"{in_a_line(str(err))}; trying again in {wait_sec:g} s", err=True)
+            time.sleep(wait_sec)
+        else:
+            return
+    install()
 
 
 def _stamp(part: Part) -> Path:

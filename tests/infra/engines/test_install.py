@@ -42,6 +42,28 @@ def test_main_leaves_out_what_cannot_be_installed_here_and_says_why(
     assert "one: skipped, there is no program no-such-program" in capsys.readouterr().out
 
 
+def test_main_tries_again_what_failed_and_ends_with_its_words(
+    made: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(installer, "_WAITS_SEC", (0.0, 0.0))
+    failures = ["first", "second", "third", "fourth"]
+
+    def fails_so_often(number: int) -> Part:
+        def install() -> None:
+            if len(failures) > number:
+                raise OSError(failures.pop(0))
+
+        return Part("one", "a part", (), str(number), install)
+
+    monkeypatch.setattr(installer, "parts", lambda: [fails_so_often(2)])
+    assert installer.main([]) == 0
+    assert "first; trying again in 0 s\nsecond; trying again" in capsys.readouterr().err
+    failures += ["fifth", "sixth"]
+    monkeypatch.setattr(installer, "parts", lambda: [fails_so_often(0)])
+    assert installer.main([]) == 1
+    assert "one: failed: fifth" in capsys.readouterr().err
+
+
 def test_main_refuses_a_name_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert installer.main(["prsim"]) == 2
     assert "there is no part 'prsim'; choose among prism, boot, " in capsys.readouterr().err
