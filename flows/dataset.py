@@ -40,7 +40,7 @@ def build_dataset(
       beam_options: KEY=VALUE of Beam's pipeline options, such as job_endpoint=HOST:PORT; they win
         over the engine's settings.
       engine_settings: File of the engine's settings on the worker's machine, in place of
-        infra/engines/<runner>.toml.
+        infra/engines/RUNNER.toml.
       range_mib: Mebibytes of source that one shard covers; another number makes another data set.
       max_quarantined: Share of damaged records above which the conversion fails, 0 to 1.
       max_dropped: Share of defective notes above which the validation fails, 0 to 1; synth_lead
