@@ -4,11 +4,9 @@ import importlib
 import logging
 import os
 import secrets
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +19,7 @@ from pipelines.convert.writebehind import WriteBehind
 from pipelines.engines import flink
 from pipelines.engines.engine import LOCAL, Engine
 from pipelines.engines.failure import as_raised, in_a_line, of_grpc
+from pipelines.engines.quiet import own_interrupts, silence
 from pipelines.engines.strangers import LISTENER, SAID, this_process
 from pipelines.errors import ConfigError, PipelineError
 
@@ -113,10 +112,10 @@ def run(
       ConfigError: the engine's own packages are missing, or it does not take an option.
       OSError: the engine failed; a rerun goes on where it stopped.
     """
-    _silence()
+    silence()
     pipeline = build(ranges, folder=folder, engine=engine, num_workers=num_workers)
     try:
-        with _own_interrupts():
+        with own_interrupts():
             result = pipeline.run()
     except PipelineError:
         raise
@@ -143,19 +142,6 @@ def build(
     return pipeline
 
 
-@contextmanager
-def _own_interrupts() -> Iterator[None]:
-    """Takes Ctrl-C back from Beam, which stops a job server before its job could be cancelled."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
 def _wait(result: Any, engine: Engine, *, job_name: str) -> None:
     """Waits for a job's end, and ends it with this process if that is told to stop."""
     try:
@@ -173,32 +159,6 @@ def _wait(result: Any, engine: Engine, *, job_name: str) -> None:
         raise
     if state not in (None, PipelineState.DONE):
         raise OSError(f"the job on {engine.name} ended as {state.lower()}")
-
-
-def _silence() -> None:
-    """Keeps the engines' own lines from the user.
-
-    They are of stages and state caches, and the traceback of an error, several times, that is
-    raised here in one sentence.
-    """
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    for server in ("FlinkJarJobServer", "PrismJobServer"):
-        logging.getLogger(server).propagate = False
-        logging.getLogger(server).addHandler(logging.NullHandler())
-    # A job's messages go to the root logger.
-    logging.getLogger().addFilter(_is_not_beams)
-    # What a thread of theirs fails of, the main one raises.
-    if threading.excepthook is threading.__excepthook__:
-        threading.excepthook = _of_a_thread
-
-
-def _of_a_thread(args: threading.ExceptHookArgs) -> None:
-    if not isinstance(args.exc_value, grpc.RpcError):
-        threading.__excepthook__(args)
-
-
-def _is_not_beams(record: logging.LogRecord) -> bool:
-    return "apache_beam" not in record.pathname
 
 
 def _log_counts(result: Any) -> None:
