@@ -37,6 +37,13 @@ def ended(running: subprocess.Popen[str]) -> tuple[int, str]:
     return running.returncode, said
 
 
+def resumed(store: Store, submitter: Submitter, *how: str, root: str) -> tuple[str, str]:
+    """The digests that a rerun comes to, which has to find something of what died."""
+    again = submitter.run(store.sources["generated"], *SMALL, *how, root=root)
+    assert "; the others are stored" in again["log"]
+    return store.digests(again["manifest"])
+
+
 def test_flink_recovers_by_itself_from_a_killed_worker(
     store: Store, submitter: Submitter, pool: Pool, clean: tuple[str, str]
 ) -> None:
@@ -70,9 +77,7 @@ def test_prism_fails_at_once_with_a_killed_worker_and_a_rerun_resumes(
     assert "nsynth: the engine prism failed: " in said
     assert said.rstrip().endswith(GO_ON)
     assert "Traceback" not in said
-    again = submitter.run(store.sources["generated"], *SMALL, *how, root=root)
-    assert "; the others are stored" in again["log"]
-    assert store.digests(again["manifest"]) == clean
+    assert resumed(store, submitter, *how, root=root) == clean
 
 
 def test_local_runner_killed_in_the_middle_is_resumed(
@@ -83,9 +88,7 @@ def test_local_runner_killed_in_the_middle_is_resumed(
     in_the_middle(store, root, running)
     running.kill()
     assert ended(running)[0] == -signal.SIGKILL
-    again = submitter.run(store.sources["generated"], *SMALL, root=root)
-    assert "; the others are stored" in again["log"]
-    assert store.digests(again["manifest"]) == clean
+    assert resumed(store, submitter, root=root) == clean
 
 
 def test_dead_job_server_is_one_sentence_and_another_engine_finishes(
@@ -104,9 +107,7 @@ def test_dead_job_server_is_one_sentence_and_another_engine_finishes(
     assert status == 1
     assert "nsynth: portable was lost while it worked: " in said
     assert "Traceback" not in said
-    again = submitter.run(store.sources["generated"], *SMALL, root=root)
-    assert "; the others are stored" in again["log"]
-    assert store.digests(again["manifest"]) == clean
+    assert resumed(store, submitter, root=root) == clean
 
 
 def test_interrupted_submitter_cancels_its_job_on_the_cluster(
