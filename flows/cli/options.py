@@ -1,6 +1,6 @@
 """The options that commands share, each with the words that explain it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -114,6 +114,17 @@ Margin = Annotated[
 ]
 
 ALL_MODELS: Final = [Model(name) for name in MODEL_NAMES]
+
+
+def beam_options_of(given: Sequence[str], **named: str | None) -> list[str]:
+    """Beam options as KEY=VALUE, where an option of the command's own wins over one of `given`.
+
+    Args:
+      named: by Beam's names; None where the command was not given one.
+    """
+    told = {name: value for name, value in named.items() if value}
+    others = [pair for pair in given if pair.lstrip("-").partition("=")[0] not in told]
+    return [*others, *(f"{name}={value}" for name, value in told.items())]
 
 
 def experiments_of(

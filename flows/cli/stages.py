@@ -16,6 +16,7 @@ from flows.cli.options import (
     Root,
     Runner,
     RunnerOption,
+    beam_options_of,
 )
 from flows.cli.output import drops_table, pairs_table, print_result
 from flows.parameters import MIB
@@ -71,8 +72,9 @@ def convert(
     engine = load_engine(
         runner.value,
         file=engine_settings,
-        options=[*beam_options, *([f"template_location={template}"] if template else [])],
-        job_endpoint=job_endpoint,
+        options=beam_options_of(
+            beam_options, job_endpoint=job_endpoint, template_location=template
+        ),
     )
     if dry_run:
         _print_plan(plan(source, root=root, parameters=parameters), as_json=as_json)

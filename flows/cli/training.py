@@ -29,6 +29,7 @@ from flows.cli.options import (
     RunnerOption,
     Seeds,
     TrainFraction,
+    beam_options_of,
     experiments_of,
 )
 from flows.cli.output import drops_table, models_table, print_result, seeds_table
@@ -161,7 +162,7 @@ def retrain(
         validation_fraction=validation_fraction,
         train_fraction=train_fraction,
     )
-    told = [*beam_options, *([f"job_endpoint={job_endpoint}"] if job_endpoint else [])]
+    told = beam_options_of(beam_options, job_endpoint=job_endpoint)
     load_engine(runner.value, file=engine_settings, options=told)
     storage.check_writable(root)
     for source in filter(None, (train, valid, test)):

@@ -12,20 +12,13 @@ from pipelines.errors import ConfigError
 _FOLDER: Final = Path(__file__).parent
 
 
-def load_engine(
-    name: str,
-    *,
-    file: str | None = None,
-    options: Iterable[str] = (),
-    job_endpoint: str | None = None,
-) -> Engine:
+def load_engine(name: str, *, file: str | None = None, options: Iterable[str] = ()) -> Engine:
     """An engine as its settings describe it.
 
     Args:
       name: one of `pipelines.engines.engine.RUNNERS`.
       file: settings to read instead of the file of that name in this folder.
       options: `KEY=VALUE` of Beam's options; they win over the file.
-      job_endpoint: HOST:PORT of a job server; it wins too.
 
     Raises:
       ConfigError: there is no such engine or file, or it holds what is not known.
@@ -34,8 +27,7 @@ def load_engine(
     path = Path(file) if file else _FOLDER / f"{name}.toml"
     content = _read(path) if file or path.exists() else {}
     found = content.get("options", {})
-    endpoint = {"job_endpoint": job_endpoint} if job_endpoint else {}
-    chosen = {**found, **options_of(options), **endpoint}
+    chosen = {**found, **options_of(options)}
     # A server that runs already knows nothing of this checkout, and refuses a folder it cannot see.
     given = chosen if chosen.get("job_endpoint") else {**_installed(name), **chosen}
     return Engine(name, given, shares_disk=content.get("shares_disk", False))

@@ -110,5 +110,5 @@ def test_files_that_the_job_server_takes_are_where_task_managers_look() -> None:
 
 
 def test_server_of_jobs_is_not_told_of_this_checkout() -> None:
-    engine = load_engine("flink", job_endpoint="elsewhere:8099")
+    engine = load_engine("flink", options=["job_endpoint=elsewhere:8099"])
     assert not engine.options.keys() & {"flink_conf_dir", "flink_job_server_jar"}

@@ -20,10 +20,10 @@ def test_files_hold_options_that_beam_knows(name: str) -> None:
     assert not unknown
 
 
-def test_options_win_over_the_file_and_the_endpoint_over_both(tmp_path: Path) -> None:
+def test_options_win_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('shares_disk = true\n[options]\na = 1\nb = 2\njob_endpoint = "file:1"\n')
-    engine = load_engine("portable", file=str(file), options=["b=3"], job_endpoint="given:1")
+    engine = load_engine("portable", file=str(file), options=["b=3", "job_endpoint=given:1"])
     assert engine.options == {"a": 1, "b": "3", "job_endpoint": "given:1"}
     assert engine.shares_disk is True
 
