@@ -45,7 +45,7 @@ test-e2e: setup ## the deployments on a real server and worker (minutes)
 test-browser: setup ## reports and the pages over runs in the Chromium that is installed, if one is
 	$(BIN)/pytest tests/browser
 
-engines: setup ## install Prism, Flink, MinIO and what tests them into .engines (minutes, 2.4 GB)
+engines: setup ## install Prism, Flink, an S3 server and what tests them into .engines (minutes, 2.4 GB)
 	@$(BIN)/python -m infra.engines
 
 test-engines: engines ## the same conversion on each engine, on a real S3 server (minutes)

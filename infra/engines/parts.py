@@ -62,9 +62,9 @@ def parts() -> list[Part]:
             built="container",
         ),
         _go(
-            "minio",
-            "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c",
-            "an S3 server",
+            "versitygw",
+            "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
+            "an S3 server that honours create-if-absent",
         ),
         _go(
             "fake-gcs-server",

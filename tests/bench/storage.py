@@ -2,11 +2,11 @@
 
     python -m tests.bench.storage [FILE ...] [--turns N]
 
-Needs MinIO (`make engines`). Converts and builds the training cache on a folder and on S3, each in
-a process of its own; then reads all shards on S3 by turns: through our reader, as the cache does,
-and by plain `cat_file` of the same client, as many at once and one by one. Without a file on 1,000
-generated notes. The last line is one JSON object; ratios are of bytes of shards a second, ours over
-plain.
+Needs an S3 server (`make engines`). Converts and builds the training cache on a folder and on
+S3, each in a process of its own; then reads all shards on S3 by turns: through our reader, as the
+cache does, and by plain `cat_file` of the same client, as many at once and one by one. Uses 1,000
+generated notes where no file is named. The last line is one JSON object; its ratios are bytes of
+shards per second, ours over plain.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from pipelines.dataset import Dataset, open_dataset
 from pipelines.storage.filesystem import resolve
 from pipelines.train.blocks import READERS, Block, layout
 from tests.bench.memory import tree_bytes
-from tests.engines.minio import BUCKET, client, minio
+from tests.engines.s3_server import BUCKET, client, s3_server
 
 _NUM_NOTES: Final = {"train": 1_000, "valid": 40, "test": 40}
 
@@ -130,7 +130,7 @@ def main() -> None:
         if not files:
             write_splits(str(place / "source"), _NUM_NOTES)
             files = [place / "source" / "nsynth-train.tfrecord"]
-        with minio(place / "minio") as env:
+        with s3_server(place / "s3") as env:
             print(json.dumps(measured(files, place, env, arguments.turns)))
 
 

@@ -86,8 +86,10 @@ def composed(place: Path) -> Iterator[Composed]:
             process = started(inside, log=log, cwd=place, env={**_BASE, **env})
             made.running[service] = stack.enter_context(process)
 
-        minio = [str(program("minio")), *_arguments("storage", place)]
-        start("storage", minio, _environment("storage"))
+        # The compose file's service "bucket" makes this folder.
+        (place / "data" / "nsynth").mkdir(parents=True)
+        storage = [str(program("versitygw")), *_arguments("storage", place)]
+        start("storage", storage, _environment("storage"))
         start("flink-job-manager", _flink("flink-job-manager", place), {})
         for number, pool in enumerate(POOLS, 1):
             start(pool, ["/opt/apache/beam/boot", *_arguments(pool, place)], _pool(pool))

@@ -17,8 +17,8 @@ import s3fs
 from infra.engines.installed import folder, program, python
 from infra.sample.splits import write_splits
 from tests.engines.flink import flink_cluster
-from tests.engines.minio import PASSWORD, USER, client, minio
 from tests.engines.processes import free_port, started
+from tests.engines.s3_server import PASSWORD, USER, client, s3_server
 
 BIN = Path(sys.executable).parent
 
@@ -34,7 +34,7 @@ def installed(part: str) -> None:
 
 @dataclass
 class Store:
-    """A bucket on a MinIO of this test session, with sources in it."""
+    """A bucket on an S3 server of this test session, with sources in it."""
 
     env: Mapping[str, str]
     fs: s3fs.S3FileSystem
@@ -54,8 +54,8 @@ class Store:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    installed("minio")
-    with minio(tmp_path_factory.mktemp("minio")) as env:
+    installed("versitygw")
+    with s3_server(tmp_path_factory.mktemp("s3")) as env:
         fs = client(env)
         yield Store(env, fs, _uploaded(fs, tmp_path_factory.mktemp("source")))
 

@@ -25,7 +25,7 @@ ON_FLINK = (
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
-    for part in ("boot", "flink", "flink-job-server", "minio", "worker"):
+    for part in ("boot", "flink", "flink-job-server", "versitygw", "worker"):
         installed(part)
     if not are_possible():
         pytest.skip("only root can give each service a network of its own")
@@ -43,7 +43,6 @@ def storage(services: Composed) -> s3fs.S3FileSystem:
         use_listings_cache=False,
         skip_instance_cache=True,
     )
-    fs.mkdir("nsynth")
     write_splits(str(services.place / "source"), {"train": 300, "valid": 40, "test": 40})
     fs.put_file(str(services.place / "source/nsynth-train.tfrecord"), SOURCE)
     return fs

@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from pipelines import storage
 from tests.engines.conftest import BIN, Store, Submitter, installed
-from tests.engines.minio import minio
+from tests.engines.s3_server import s3_server
 
 NOBODY = {
     "AWS_ACCESS_KEY_ID": "",
@@ -23,7 +26,7 @@ NOBODY = {
 @pytest.fixture(scope="module")
 def public(store: Store) -> str:
     """A bucket that anyone may read, and only its owner may write to; holds a source."""
-    store.fs.mkdir("public")
+    store.fs.call_s3("create_bucket", Bucket="public")
     anyone = {
         "Effect": "Allow",
         "Principal": "*",
@@ -57,7 +60,7 @@ def test_bucket_read_without_credentials_cannot_be_the_root(
 
 
 def test_root_may_be_on_a_server_with_a_certificate_of_its_own(tmp_path: Path) -> None:
-    installed("minio")
+    installed("versitygw")
     certificates = tmp_path / "certificates"
     certificates.mkdir()
     subprocess.run(
@@ -69,7 +72,7 @@ def test_root_may_be_on_a_server_with_a_certificate_of_its_own(tmp_path: Path) -
         check=True,
         capture_output=True,
     )
-    with minio(tmp_path / "minio", certificates=certificates) as env:
+    with s3_server(tmp_path / "s3", certificates=certificates) as env:
         assert listed(env) == (0, "")
         status, said = listed({name: env[name] for name in env if name != "AWS_CA_BUNDLE"})
     assert status == 1
@@ -86,3 +89,17 @@ def listed(env: Mapping[str, str]) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stderr
+
+
+def test_of_many_writers_at_once_exactly_one_creates(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in store.env.items():
+        monkeypatch.setenv(name, value)
+    for number in range(20):
+        uri = f"s3://nsynth/create/{number}"
+        contents = [f"writer {writer}".encode() for writer in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            created = list(pool.map(partial(storage.create, uri), contents))
+        assert created.count(True) == 1
+        assert storage.read(uri) == contents[created.index(True)]

@@ -20,7 +20,7 @@ def test_create_does_not_touch_what_is_there(root: str) -> None:
 
 
 class Refusal(BaseHTTPRequestHandler):
-    """Refuses every write as MinIO does, which does not say which condition did not hold."""
+    """Refuses every write without naming the condition that failed, as some servers do."""
 
     # Only then is the client told to send the body that it asks about first.
     protocol_version = "HTTP/1.1"
