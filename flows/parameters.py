@@ -9,10 +9,13 @@ from typing import Annotated, Final, Literal
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import Field
 
+from pipelines.credentials import SECRET_LOCATION, SECRET_OPTION
+
 MIB: Final = 2**20
 
-_NO_CREDENTIALS: Final = {"not": {"pattern": "://[^/@]*@|[?&][Xx]-[Aa]mz-"}}
-"""Parameters are stored and shown. `pipelines.storage` looks closer, but only when the run runs."""
+# Parameters are stored and shown before the work can refuse them.
+_NO_CREDENTIALS: Final = {"not": {"pattern": SECRET_LOCATION}}
+_NO_SECRET: Final = {"not": {"pattern": SECRET_OPTION}}
 
 Location = Annotated[str, MinLen(1), Field(json_schema_extra=_NO_CREDENTIALS)]
 """A path, relative to the checkout, or any fsspec URI."""
@@ -24,7 +27,7 @@ Models = Annotated[list[ModelName], MinLen(1), Field(json_schema_extra={"uniqueI
 Runner = Literal["local", "portable", "prism", "flink", "dataflow"]
 
 BeamOptions = Annotated[
-    list[Annotated[str, Field(pattern=r"^-{0,2}[A-Za-z]\w*=")]],
+    list[Annotated[str, Field(pattern=r"^-{0,2}[A-Za-z]\w*=", json_schema_extra=_NO_SECRET)]],
     Field(json_schema_extra={"uniqueItems": True}),
 ]
 """KEY=VALUE each, by Beam's own names."""

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
+from pipelines.credentials import is_secret_location
 from pipelines.decisions import Decision
 from pipelines.report.markdown.summary import dataset_markdown, summary_markdown
 from pipelines.validate.verdicts import Validation
@@ -40,4 +41,6 @@ def summarise_dataset(validation: Validation, decisions: Sequence[Decision]) -> 
 def report_link(report_uri: str) -> str:
     """The report as a browser finds it, where NSYNTH_REPORTS_URL says that reports are served."""
     served = os.environ.get("NSYNTH_REPORTS_URL")
-    return f"{served}/{quote(report_uri.lstrip('/'))}" if served else report_uri
+    if not served or is_secret_location(served):
+        return report_uri
+    return f"{served}/{quote(report_uri.lstrip('/'))}"

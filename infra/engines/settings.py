@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.engines import installed
+from pipelines import storage
 from pipelines.engines.engine import Engine, options_of
 from pipelines.errors import ConfigError
 
@@ -21,9 +22,11 @@ def load_engine(name: str, *, file: str | None = None, options: Iterable[str] = 
       options: `KEY=VALUE` of Beam's options; they win over the file.
 
     Raises:
-      ConfigError: there is no such engine or file, or it holds what is not known.
+      ConfigError: there is no such engine or file, or it holds what is not known or a secret.
     """
     Engine(name)  # a name that is not known is the first thing to say
+    if file:
+        storage.refuse_credentials(file)
     path = Path(file) if file else _FOLDER / f"{name}.toml"
     content = _read(path) if file or path.exists() else {}
     found = content.get("options", {})

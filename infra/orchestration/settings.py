@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pipelines import storage
 from pipelines.errors import ConfigError
 
 CHECKOUT: Final = Path(__file__).parents[2]
@@ -38,6 +39,9 @@ class Settings:
         if self.database and not self.database.startswith("postgresql+asyncpg://"):
             # The URL itself may hold a password.
             raise ConfigError("NSYNTH_DATABASE must begin with postgresql+asyncpg://")
+        # They become variables of the server, which it stores and shows.
+        for location in (self.root, self.train, self.test):
+            storage.refuse_credentials(location)
 
     @property
     def url(self) -> str:

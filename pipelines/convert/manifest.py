@@ -15,6 +15,7 @@ from pipelines.convert.accounting import Account
 from pipelines.convert.plan import Parameters, Plan, digest
 from pipelines.convert.shards import ShardSummary
 from pipelines.convert.sources import Source
+from pipelines.credentials import is_secret_location
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.notes import DATASET_VERSION
 
@@ -124,12 +125,18 @@ def load_manifest(uri: str) -> Manifest:
 
     Raises:
       ConfigError: there is none, or it is of an unknown format.
+      DatasetError: it was changed, or a source in it holds credentials.
     """
     data = storage.read(uri)
     try:
         manifest = _parse(data, uri)
     except (ValueError, KeyError, TypeError) as err:
         raise ConfigError(f"{uri} is no manifest; name the manifest.json of a data set") from err
+    if any(is_secret_location(source.uri) for source in manifest.sources):
+        raise DatasetError(
+            f"{uri} names a source whose location holds credentials, which no conversion stores; "
+            "convert again from a location without them"
+        )
     if manifest.manifest_digest != _digest(manifest):
         raise DatasetError(f"{uri} was changed after it was written; convert again with --force")
     return manifest

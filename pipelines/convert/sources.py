@@ -74,6 +74,11 @@ def find_sources(requests: Sequence[str]) -> tuple[Source, ...]:
     paths = [source.name for source in found]
     for path, num in Counter(paths).items():
         if num > 1:
+            if len({source.uri for source in found if source.name == path}) > 1:
+                raise ConfigError(
+                    f"{num} sources are {path} but for their queries, which names leave out; "
+                    "download them under names of their own"
+                )
             raise ConfigError(f"{path} is named twice; name each source once")
     names = _short_names(paths)
     return tuple(replace(source, name=name) for source, name in zip(found, names, strict=True))
@@ -118,11 +123,11 @@ def _identified(uri: str) -> list[Source]:
         uri = storage.parent(uri)
     if storage.is_folder(uri):
         size, tag = _folder_identity(uri)
-        return [Source(uri, uri, size, tag, JSON_WAV)]
+        return [Source(storage.without_query(uri), uri, size, tag, JSON_WAV)]
     size, tag = storage.identity(uri)
     if size == 0:
         raise ConfigError(f"{uri} is empty; expected a TFRecord file")
-    source = Source(uri, uri, size, tag)
+    source = Source(storage.without_query(uri), uri, size, tag)
     head = fetcher(source)(0, min(size, _HEAD_BYTES))
     if len(find_headers(head[:HEADER_BYTES])[0]):
         return [source]
@@ -149,7 +154,7 @@ def _archived(source: Source) -> list[Source]:
     if first is None or not _is_tfrecord(first):
         return [replace(source, form=JSON_WAV_TAR)]
     return [
-        Source(f"{source.uri}/{member.name}", source.uri, size, source.tag, start=member.offset)
+        Source(f"{source.name}/{member.name}", source.uri, size, source.tag, start=member.offset)
         for member in (first, *visible)
         if _is_tfrecord(member)
         # A download that broke off ends before its last member does.

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from pipelines.credentials import is_secret_option
 from pipelines.errors import ConfigError
 
 RUNNERS: Final = ("local", "portable", "prism", "flink", "dataflow")
 """`portable` is any server of Beam's job API; the others are what their names say."""
-
-_SECRET: Final = re.compile("access_key|connection_string|password|secret|session_token")
 
 _OWN_PROCESS: Final = "LOOPBACK"
 _EMBEDDED_FLINK: Final = ("[local]", "[auto]")
@@ -20,6 +19,9 @@ _EMBEDDED_FLINK: Final = ("[local]", "[auto]")
 @dataclass(frozen=True)
 class Engine:
     """Who converts.
+
+    Raises:
+      ConfigError: there is no such engine, or an option holds a secret.
 
     Attributes:
       name: one of `RUNNERS`.
@@ -34,6 +36,7 @@ class Engine:
     def __post_init__(self) -> None:
         if self.name not in RUNNERS:
             raise ConfigError(f"there is no runner {self.name!r}; choose {_either(RUNNERS)}")
+        _refuse_secrets(self.options)
 
     def text(self, option: str) -> str:
         """An option as text; empty where it is not given."""
@@ -78,18 +81,29 @@ def options_of(pairs: Iterable[str]) -> dict[str, Any]:
       ConfigError: one of them has no key or no `=`, or is a secret: options are stored and shown.
     """
     found: dict[str, Any] = {}
-    for pair in pairs:
+    given = list(pairs)
+    for number, pair in enumerate(given, start=1):
         match = re.fullmatch(r"-{0,2}([A-Za-z]\w*)=(.*)", pair, re.DOTALL)
         if not match:
-            raise ConfigError(f"expected a Beam option as KEY=VALUE, got {pair!r}")
-        if _SECRET.search(match[1]):
+            # It is not repeated: what has no key may be a secret.
+            which = "another form" if len(given) == 1 else f"option {number} in another form"
             raise ConfigError(
-                f"the Beam option {match[1]} holds a secret, and options are stored and shown: set "
-                "it in the environment of the workers"
+                f"expected a Beam option as KEY=VALUE, with letters, digits and _ in KEY, got "
+                f"{which}; correct it"
             )
         key, value = match[1], _switch(match[2])
         found[key] = [*_listed(found[key]), value] if key in found else value
+    _refuse_secrets(found)
     return found
+
+
+def _refuse_secrets(options: Mapping[str, Any]) -> None:
+    for key, value in options.items():
+        if any(is_secret_option(f"{key}={item}") for item in _listed(value)):
+            raise ConfigError(
+                f"the Beam option {key} holds a secret, and options are stored and shown: set "
+                "it in the environment of the workers"
+            )
 
 
 def _flags(name: str, value: Any) -> list[str]:

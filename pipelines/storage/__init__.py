@@ -13,7 +13,16 @@ A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this 
 
 from pipelines.storage.leftovers import sweep_uploads
 from pipelines.storage.listing import glob, identities, list_folders, modified, sizes
-from pipelines.storage.location import absolute, cache_dir, join, local_path, name, parent
+from pipelines.storage.location import (
+    absolute,
+    cache_dir,
+    join,
+    local_path,
+    name,
+    parent,
+    refuse_credentials,
+    without_query,
+)
 from pipelines.storage.reading import exists, identity, is_folder, open_seekable, read, read_range
 from pipelines.storage.root import check_visible, check_writable, free_bytes
 from pipelines.storage.travel import adopt, carried
@@ -44,7 +53,9 @@ __all__ = [
     "put_file",
     "read",
     "read_range",
+    "refuse_credentials",
     "remove",
     "sizes",
     "sweep_uploads",
+    "without_query",
 ]

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
+from pipelines.credentials import without_credentials
 from pipelines.errors import ConfigError
 from pipelines.storage.google import is_google
-from pipelines.storage.location import bucket_of, without_credentials
+from pipelines.storage.location import bucket_of
 from pipelines.storage.settings import is_anonymous
 
 # botocore's, aiohttp's, urllib3's, s3fs's and gcsfs's.

@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 import fsspec
 
+from pipelines.credentials import is_secret_location
 from pipelines.errors import ConfigError
 from pipelines.storage.google import google_options, is_google, without_retries
 from pipelines.storage.location import bucket_of, local_path, refuse_credentials
@@ -78,7 +79,8 @@ def _options(uri: str, *, checksum: bool) -> dict[str, Any]:
     if not is_s3(uri):
         return {}
     for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
-        if "@" in os.environ.get(variable, ""):
+        endpoint = os.environ.get(variable, "")
+        if "@" in endpoint or is_secret_location(endpoint):
             raise ConfigError(
                 f"{variable} holds credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "or AWS_PROFILE"

@@ -7,18 +7,11 @@ from typing import Final
 
 import platformdirs
 
+from pipelines.credentials import is_secret_location
 from pipelines.errors import ConfigError
 
-_CREDENTIALS: Final = re.compile(
-    # user@ or user:password@ before the host; a name alone is no secret to ssh.
-    r"(?<!sftp)(?<!ssh)://[^/@]*@"
-    # A secret may hold slashes; a number behind the colon is a port.
-    r"|://[^/:@]+:(?!\d+(?:/|$))[^@]*@"
-    # What signed links carry.
-    r"|[?&](?:x-(?:amz|goog)-(?:signature|credential|security-token)|sig|signature|token"
-    r"|access_token)=",
-    re.IGNORECASE,
-)
+# What a server of files never takes for a part of the name: a query or a fragment.
+_QUERY: Final = re.compile(r"((?:^|::)https?://[^?#]*)[?#].*", re.IGNORECASE | re.DOTALL)
 
 
 def join(uri: str, *parts: str) -> str:
@@ -28,13 +21,21 @@ def join(uri: str, *parts: str) -> str:
 
 
 def name(uri: str) -> str:
-    """The last part of a location."""
-    return uri.rstrip("/").rpartition("/")[2]
+    """Return the last part of a location, without a query: names are stored and shown."""
+    return without_query(uri).rstrip("/").rpartition("/")[2]
 
 
 def parent(uri: str) -> str:
-    """The location that holds `uri`."""
-    return uri.rstrip("/").rpartition("/")[0]
+    """Return the location that holds `uri`."""
+    return without_query(uri).rstrip("/").rpartition("/")[0]
+
+
+def without_query(uri: str) -> str:
+    """Return a location of http or https without its query and fragment, any other as it is.
+
+    Elsewhere `?` and `#` belong to names: C#4.wav.
+    """
+    return _QUERY.sub(r"\1", uri)
 
 
 def protocol_of(uri: str) -> str:
@@ -82,21 +83,17 @@ def cache_dir(root: str) -> Path:
 
 
 def refuse_credentials(uri: str) -> None:
-    """Refuses a location that holds a password, a key or a signature, and does not repeat it.
+    """Refuse a location that holds a password, a key or a signature, and do not repeat it.
 
     Locations go to logs, manifests and reports.
 
     Raises:
       ConfigError: it holds credentials.
     """
-    if _CREDENTIALS.search(uri):
-        protocol = uri.partition("://")[0]
+    if is_secret_location(uri):
+        protocol = re.match(r"[A-Za-z0-9.+-]+://", uri)
+        place = f"this {protocol[0]} location" if protocol else "this location"
         raise ConfigError(
-            f"this {protocol}:// location holds credentials; leave them out of it and set them in "
-            "the environment or a profile"
+            f"{place} holds credentials; leave them out of it and set them in the environment or "
+            "a profile, or download the file first"
         )
-
-
-def without_credentials(text: str) -> str:
-    """A library's message, with what stands before the host of any URL in it left out."""
-    return re.sub(r"://[^/@\s]+@", "://", text)

@@ -170,7 +170,7 @@ def test_retrain_keeps_what_it_decided(retrained: dict[str, Any]) -> None:
         (("report", "0123", "--root", "nowhere"), "0123"),
         (
             ("convert", "none", "--runner", "portable", "--beam-option", "parallelism"),
-            "expected a Beam option as KEY=VALUE, got 'parallelism'",
+            "expected a Beam option as KEY=VALUE, with letters, digits and _ in KEY, got another",
         ),
         (
             ("convert", "none", "--runner", "flink", "--engine-settings", "none.toml"),

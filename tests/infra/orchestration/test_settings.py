@@ -36,6 +36,16 @@ def test_settings_refuse_in_a_sentence(
     assert "sesame" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["NSYNTH_ROOT", "NSYNTH_TRAIN", "NSYNTH_TEST"])
+def test_settings_refuse_credentials_before_the_server_stores_them(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "https://host/x.tfrecord?token=hunter2")
+    with pytest.raises(ConfigError, match="location holds credentials") as raised:
+        settings()
+    assert "hunter2" not in str(raised.value)
+
+
 def test_settings_do_not_show_the_password_of_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NSYNTH_DATABASE", "postgresql+asyncpg://prefect:sesame@host/prefect")
     assert settings().database.endswith("host/prefect")

@@ -39,6 +39,17 @@ def manifest(
     return make_manifest(plan, [shard], [Account(1000, 900, shard.spans)])
 
 
+def test_load_manifest_refuses_a_source_with_credentials_and_does_not_repeat_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "manifest.json"
+    source = dataclasses.replace(SOURCE, uri="https://host/x.tfrecord?api_key=hunter2")
+    path.write_text(manifest(source=source).to_json())
+    with pytest.raises(DatasetError, match="names a source whose loc") as raised:
+        load_manifest(str(path))
+    assert "hunter2" not in str(raised.value)
+
+
 def test_make_manifest_adds_up() -> None:
     made = manifest()
     assert (made.num_notes, made.num_quarantined) == (3, 4)

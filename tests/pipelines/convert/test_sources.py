@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Thread
 
 import fsspec
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines import storage
@@ -247,6 +248,27 @@ def test_convert_takes_a_file_from_a_web_server(tmp_path: Path, served: Callable
     _, manifest = convert([uri], root=str(tmp_path), parameters=parameters, num_workers=2)
     assert manifest.num_notes == 3
     assert manifest.sources[0].name == "nsynth-valid.tfrecord"
+
+
+def test_convert_leaves_a_harmless_query_out_of_names(
+    tmp_path: Path, served: Callable[..., str]
+) -> None:
+    uri = f"{served(forms.records([1, 2]))}?download=1&path=a/b"
+    manifest_uri, manifest = convert([uri], root=str(tmp_path), num_workers=1)
+    assert manifest.sources[0].name == "nsynth-valid.tfrecord"
+    # The location itself is kept whole, for whoever reads the file again.
+    assert manifest.sources[0].uri == uri
+    shard = pq.read_table(next(Path(manifest_uri).parent.rglob("*.parquet")))
+    assert set(shard["source_file"].to_pylist()) == {"nsynth-valid.tfrecord"}
+    assert "download" not in Path(manifest_uri).with_name("README.md").read_text()
+
+
+def test_find_sources_refuses_files_that_differ_in_their_queries_alone(
+    served: Callable[..., str],
+) -> None:
+    uri = served(forms.records([1]))
+    with pytest.raises(ConfigError, match=r"2 sources are http.*valid.tfrecord but for their quer"):
+        find_sources([f"{uri}?id=1", f"{uri}?id=2"])
 
 
 @pytest.mark.parametrize(

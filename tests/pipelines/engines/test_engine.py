@@ -27,18 +27,34 @@ def test_options_of_pairs(pairs: list[str], options: dict[str, object]) -> None:
     assert options_of(pairs) == options
 
 
-@pytest.mark.parametrize("pair", ["parallelism", "=4", "two words=1", ""])
-def test_options_of_refuses_what_is_no_pair(pair: str) -> None:
-    with pytest.raises(ConfigError, match="expected a Beam option as KEY=VALUE, got "):
+@pytest.mark.parametrize("pair", ["hunter2", "=hunter2", "two words=hunter2", "a-b=hunter2"])
+def test_options_of_refuses_what_is_no_pair_and_does_not_repeat_it(pair: str) -> None:
+    with pytest.raises(ConfigError, match="expected a Beam option as KEY=VALUE, ") as raised:
         options_of([pair])
+    assert "hunter2" not in str(raised.value)
+    with pytest.raises(ConfigError, match="got option 2 in another form"):
+        options_of(["parallelism=4", pair])
 
 
 @pytest.mark.parametrize(
-    "name", ["s3_access_key_id", "s3_secret_access_key", "s3_session_token", "my_password"]
+    "name",
+    [
+        *("s3_access_key_id", "s3_secret_access_key", "s3_session_token", "my_password"),
+        *("azure_connection_string", "API_KEY"),
+    ],
 )
 def test_options_of_refuses_a_secret_and_does_not_repeat_it(name: str) -> None:
     with pytest.raises(ConfigError, match=f"option {name} holds a secret") as raised:
         options_of([f"{name}=hunter2"])
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["gs://me:hunter2@bucket/x", '{"env": {"AWS_SECRET_ACCESS_KEY": "hunter2"}}']
+)
+def test_engine_refuses_a_secret_in_a_value(value: str) -> None:
+    with pytest.raises(ConfigError, match="the Beam option place holds a secret") as raised:
+        Engine("flink", {"place": ["harmless", value]})
     assert "hunter2" not in str(raised.value)
 
 
