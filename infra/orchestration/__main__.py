@@ -13,7 +13,7 @@ import typer
 from infra.orchestration import machine
 from infra.orchestration.api import Api
 from infra.orchestration.provision import provision
-from infra.orchestration.settings import CHECKOUT, Settings, settings
+from infra.orchestration.settings import CHECKOUT, CLIENT_AUTH, Settings, settings
 from infra.orchestration.status import status
 from pipelines.errors import ConfigError, PipelineError
 
@@ -40,14 +40,15 @@ def show_status() -> None:
 
 @app.command()
 def setup() -> None:
-    """Set up the server of PREFECT_API_URL, which has a PostgreSQL database."""
+    """Set up the server of PREFECT_API_URL and PREFECT_API_AUTH_STRING, which has PostgreSQL."""
 
     def _setup(given: Settings) -> Sequence[str]:
         url = os.environ.get("PREFECT_API_URL", "")
         if not url:
             raise ConfigError("PREFECT_API_URL is not set; set it to that of the server")
-        nightly = provision(Api(url), given, env=os.environ, in_file=False)
-        return [f"nightly    {nightly}"]
+        api = Api(url, os.environ.get(CLIENT_AUTH, ""))
+        held = provision(api, given, env=os.environ, in_file=False)
+        return [f"nightly    {held.nightly}"]
 
     _print(_setup)
 

@@ -2,17 +2,18 @@
 
 import os
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import psutil
 
 from infra.orchestration import services
-from infra.orchestration.api import Api, wait_for
+from infra.orchestration.api import LOOPBACK, Api, wait_for
 from infra.orchestration.orphans import crash_orphans
+from infra.orchestration.password import export_line, password_file, server_auth
 from infra.orchestration.provision import provision
-from infra.orchestration.settings import Settings
+from infra.orchestration.reports import served_root
+from infra.orchestration.settings import CLIENT_AUTH, SERVER_AUTH, Settings
 from infra.orchestration.wanted import HEARTBEAT_SEC, POOL
 from pipelines.errors import ConfigError
 
@@ -35,17 +36,20 @@ def up(given: Settings) -> list[str]:
     Raises:
       ConfigError: the port is taken, or a service does not start.
     """
-    api, env = Api(given.api_url), client_environment(given)
+    auth = server_auth(given)
+    api, env = Api(given.api_url, auth), client_environment(given, auth)
     _start_server(api, given, env)
-    nightly = provision(api, given, env=env, in_file=not given.database)
-    _start_reports(given, env)
+    held = provision(api, given, env=env, in_file=not given.database)
+    _start_reports(given, env, root=held.root)
     _start_worker(api, given, env)
     return [
         f"dashboard  {given.url}",
-        f"nightly    {nightly}",
+        f"log in     with {_login(given)}",
+        f"nightly    {held.nightly}",
         f"logs       {given.state / 'logs'}",
         "",
         f"export PREFECT_API_URL={given.api_url}",
+        export_line(given),
         "prefect deployment run retrain/manual -p train=FILE -p test=FILE --watch",
     ]
 
@@ -67,7 +71,7 @@ def down(given: Settings) -> list[str]:
     return lines
 
 
-def client_environment(given: Settings) -> dict[str, str]:
+def client_environment(given: Settings, auth: str) -> dict[str, str]:
     """The environment in which `prefect` talks to this server, and runs work for it."""
     # The database's URL holds its password, which only the server needs.
     kept = {key: value for key, value in os.environ.items() if key != "NSYNTH_DATABASE"}
@@ -75,6 +79,9 @@ def client_environment(given: Settings) -> dict[str, str]:
         **kept,
         "PREFECT_HOME": str(given.state / "home"),
         "PREFECT_API_URL": given.api_url,
+        CLIENT_AUTH: auth,
+        # A proxy of the environment cannot reach a server of this machine.
+        "NO_PROXY": ",".join(filter(None, (_no_proxy(), *LOOPBACK))),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
@@ -88,11 +95,26 @@ def url_of(server: psutil.Process) -> str:
     return services.environment(server).get("PREFECT_API_URL", "")
 
 
+def auth_of(server: psutil.Process) -> str:
+    """The USER:PASSWORD of a server that runs; empty where it asks for none."""
+    return services.environment(server).get(SERVER_AUTH, "")
+
+
 def _start_server(api: Api, given: Settings, env: dict[str, str]) -> None:
     server = services.running(given.state, "server")
     if server is not None and url_of(server) != given.api_url:
         raise ConfigError(f"a server runs at {url_of(server)}; end it first with `make down`")
+    if server is not None and auth_of(server) != env[CLIENT_AUTH]:
+        raise ConfigError(
+            f"the server at {given.url} was started with another password, or with none; end it "
+            "first with `make down`"
+        )
     own = {
+        SERVER_AUTH: env[CLIENT_AUTH],
+        # Its own pages, by either name of this machine, and no others.
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join(
+            f"http://{host}:{given.port}" for host in LOOPBACK
+        ),
         # The pages of this one ask nobody but this server.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
         # Leases in memory would keep a deployment's place for ever where the server was killed.
@@ -106,10 +128,16 @@ def _start_server(api: Api, given: Settings, env: dict[str, str]) -> None:
     _start("server", command, given, env | own, port=given.port, answers=api.is_healthy)
 
 
-def _start_reports(given: Settings, env: dict[str, str]) -> None:
+def _start_reports(given: Settings, env: dict[str, str], *, root: str) -> None:
     port = given.port + 1
-    command = (sys.executable, "-m", "infra.orchestration.reports", str(port))
-    _start("reports", command, given, env, port=port, answers=lambda: not _is_free(port))
+    roots = dict.fromkeys(served_root(root) for root in (root, *given.report_roots))
+    command = ("python", "-m", "infra.orchestration.reports", "--port", str(port), *roots)
+    runs = services.running(given.state, "reports")
+    # It keeps nothing, and other roots are another command.
+    if runs is not None and runs.cmdline()[1:] != list(command[1:]):
+        services.end(services.started(given.state, "reports"), patience_sec=_PATIENCE_SEC)
+    own = {key: value for key, value in env.items() if key not in (SERVER_AUTH, CLIENT_AUTH)}
+    _start("reports", command, given, own, port=port, answers=lambda: not _is_free(port))
 
 
 def _start_worker(api: Api, given: Settings, env: dict[str, str]) -> None:
@@ -148,6 +176,14 @@ def _start(
     if not wait_for(lambda: answers() or is_gone(), seconds=_START_SEC) or is_gone():
         log = services.log_file(given.state, name)
         raise ConfigError(f"the {name} did not start; see the end of {log}")
+
+
+def _login(given: Settings) -> str:
+    return SERVER_AUTH if given.auth else f"the line in {password_file(given.state)}"
+
+
+def _no_proxy() -> str:
+    return os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
 
 
 def _is_free(port: int) -> bool:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from infra.orchestration.api import Api
@@ -12,15 +13,25 @@ from pipelines.convert.sources import find_sources
 from pipelines.errors import ConfigError, PipelineError
 
 
-def provision(api: Api, given: Settings, *, env: Mapping[str, str], in_file: bool) -> str:
+@dataclass(frozen=True)
+class Held:
+    """What a server holds after its set-up.
+
+    Attributes:
+      nightly: a sentence on the nightly schedule, which is on only where its sources are found.
+      root: of the deployments' runs; relative to the checkout.
+    """
+
+    nightly: str
+    root: str
+
+
+def provision(api: Api, given: Settings, *, env: Mapping[str, str], in_file: bool) -> Held:
     """Makes pool, queues, variables, automations and deployments.
 
     Args:
       in_file: whether the server's database is a file.
       env: in which the `prefect` command talks to that server.
-
-    Returns:
-      A sentence on the nightly schedule, which is on only where its sources are found.
     """
     if api.get(f"work_pools/{POOL}") is None:
         _prefect("work-pool", "create", POOL, "--type", "process", env=env)
@@ -29,7 +40,7 @@ def provision(api: Api, given: Settings, *, env: Mapping[str, str], in_file: boo
     values = _set_variables(api, given)
     _set_automations(api, in_file=in_file)
     _prefect("--no-prompt", "deploy", "--prefect-file", "infra/prefect.yaml", "--all", env=env)
-    return _set_nightly(api, values)
+    return Held(nightly=_set_nightly(api, values), root=values["nsynth_root"])
 
 
 def _set_queue(api: Api, name: str, *, limit: int, description: str) -> None:

@@ -24,8 +24,10 @@ BIN: Final = Path(sys.executable).parent
 
 def start(name: str, command: Sequence[str], *, state: Path, env: Mapping[str, str]) -> int:
     """Starts a service in a session of its own, its output appended to a log; returns its pid."""
+    # Logs and database say what runs, with their parameters.
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in ("logs", "pids"):
-        (state / folder).mkdir(parents=True, exist_ok=True)
+        (state / folder).mkdir(exist_ok=True)
     with log_file(state, name).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - a command of this environment
             [str(BIN / command[0]), *command[1:]],

@@ -10,6 +10,10 @@ from pipelines.errors import ConfigError
 
 CHECKOUT: Final = Path(__file__).parents[2]
 
+SERVER_AUTH: Final = "PREFECT_SERVER_API_AUTH_STRING"
+CLIENT_AUTH: Final = "PREFECT_API_AUTH_STRING"
+"""Prefect's names for USER:PASSWORD: what its server asks for, and what its clients give."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -24,6 +28,9 @@ class Settings:
       root: NSYNTH_ROOT; where data sets, runs and reports go, relative to the checkout.
       train: NSYNTH_TRAIN; source of the nightly training.
       test: NSYNTH_TEST; source of the nightly test.
+      report_roots: NSYNTH_REPORT_ROOTS; further roots whose reports are served, by commas.
+      auth: PREFECT_SERVER_API_AUTH_STRING or PREFECT_API_AUTH_STRING; USER:PASSWORD of the server;
+        by default one is generated and stored in `state`.
     """
 
     state: Path
@@ -32,6 +39,8 @@ class Settings:
     root: str
     train: str
     test: str
+    report_roots: tuple[str, ...] = ()
+    auth: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not 1024 <= self.port < 65535:
@@ -42,6 +51,9 @@ class Settings:
         # They become variables of the server, which it stores and shows.
         for location in (self.root, self.train, self.test):
             storage.refuse_credentials(location)
+        if not (self.auth.isascii() and self.auth.isprintable()):
+            # Prefect's server fails at any other.
+            raise ConfigError(f"{SERVER_AUTH} must be printable ASCII, such as USER:PASSWORD")
 
     @property
     def url(self) -> str:
@@ -72,7 +84,18 @@ def settings() -> Settings:
         root=os.environ.get("NSYNTH_ROOT", ""),
         train=os.environ.get("NSYNTH_TRAIN", ""),
         test=os.environ.get("NSYNTH_TEST", ""),
+        report_roots=tuple(filter(None, os.environ.get("NSYNTH_REPORT_ROOTS", "").split(","))),
+        auth=_auth(),
     )
+
+
+def _auth() -> str:
+    own = {value for name in (SERVER_AUTH, CLIENT_AUTH) if (value := os.environ.get(name))}
+    if len(own) > 1:
+        raise ConfigError(
+            f"{SERVER_AUTH} and {CLIENT_AUTH} differ, and no client would get in; unset one of them"
+        )
+    return own.pop() if own else ""
 
 
 def _port(text: str) -> int:

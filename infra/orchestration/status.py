@@ -4,7 +4,7 @@ from typing import Any
 
 from infra.orchestration import services
 from infra.orchestration.api import Api
-from infra.orchestration.machine import url_of
+from infra.orchestration.machine import auth_of, url_of
 from infra.orchestration.settings import Settings
 from infra.orchestration.wanted import POOL, QUEUES
 
@@ -15,7 +15,7 @@ def status(given: Settings) -> list[str]:
     if server is None:
         return ["server  not running; start it with `make up`"]
     worker = services.running(given.state, "worker")
-    api = Api(url_of(server))
+    api = Api(url_of(server), auth_of(server))
     if not api.is_healthy():
         return [f"server  pid {server.pid}, does not answer; see {given.state / 'logs'}"]
     return [

@@ -34,7 +34,15 @@ def parameters(source: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Iterator[Stack]:
+def other_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root that is not the one of the deployments, and whose reports are served."""
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, source: Path, other_root: Path
+) -> Iterator[Stack]:
     """What `make up` leaves running; nothing of it is left behind `make down`."""
     folder = tmp_path_factory.mktemp("stack")
     port = free_ports()
@@ -45,6 +53,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Iterator[St
             "NSYNTH_STATE": str(folder / "state"),
             "NSYNTH_PORT": str(port),
             "NSYNTH_ROOT": str(folder / "root"),
+            "NSYNTH_REPORT_ROOTS": str(other_root),
             "NSYNTH_TRAIN": str(source / "nsynth-train.tfrecord"),
             "NSYNTH_TEST": str(source / "nsynth-test.tfrecord"),
             "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
@@ -57,3 +66,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Iterator[St
     finally:
         stack.orchestrate("down")
         assert stack.left() == []
+        # After all that ran here.
+        assert stack.files_with_password() == [stack.state / "password"]

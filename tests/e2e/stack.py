@@ -28,17 +28,28 @@ class Stack:
     state: Path
     port: int
     env: Mapping[str, str]
+    own_auth: str = ""
 
     @property
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/api"
 
+    @property
+    def auth(self) -> tuple[str, str]:
+        """User and password of the server."""
+        stored = self.own_auth or (self.state / "password").read_text().strip()
+        user, _, password = stored.partition(":")
+        return user, password
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of this environment that talks to this server."""
+        return self._run(*arguments, env={"PREFECT_API_AUTH_STRING": ":".join(self.auth)})
+
+    def _run(self, *arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(BIN / arguments[0]), *arguments[1:]],
             cwd=CHECKOUT,
-            env=os.environ | dict(self.env),
+            env=os.environ | dict(self.env) | dict(env),
             capture_output=True,
             text=True,
             check=False,
@@ -47,15 +58,21 @@ class Stack:
 
     def orchestrate(self, verb: str) -> str:
         """What `make up`, `make down` and `make status` call; gives what it prints."""
-        done = self.command("python", "-m", "infra.orchestration", verb)
+        done = self.run_verb(verb)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def run_verb(self, verb: str) -> subprocess.CompletedProcess[str]:
+        """The same, whatever comes of it."""
+        return self._run("python", "-m", "infra.orchestration", verb, env={})
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """An answer of the server, which a busy database may delay."""
         for attempt in range(20):
             try:
-                answer = httpx.request(method, f"{self.api_url}/{path}", json=body, timeout=120)
+                answer = httpx.request(
+                    method, f"{self.api_url}/{path}", json=body, auth=self.auth, timeout=120
+                )
             except httpx.TimeoutException:
                 # Only a question may be asked twice.
                 if attempt == 19 or not (method == "GET" or path.endswith("/filter")):
@@ -128,6 +145,12 @@ class Stack:
     def service(self, name: str) -> psutil.Process:
         """The process of a service."""
         return psutil.Process(int((self.state / "pids" / name).read_text()))
+
+    def files_with_password(self) -> list[Path]:
+        """The files of the state that hold the password, logs and database among them."""
+        files = [path for path in self.state.rglob("*") if path.is_file()]
+        assert len(files) > 5
+        return [path for path in files if self.auth[1].encode() in path.read_bytes()]
 
     def left(self) -> list[psutil.Process]:
         """All that runs because of `up`."""

@@ -11,11 +11,9 @@ from tests.e2e.stack import Stack, until
 
 
 @pytest.fixture(scope="module")
-def first(
-    stack: Stack, parameters: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Any:
+def first(stack: Stack, parameters: dict[str, Any], other_root: Path) -> Any:
     """The main job by the command that users type, with its root."""
-    root = tmp_path_factory.mktemp("root")
+    root = other_root
     given = parameters | {"root": str(root)}
     arguments = [word for name, of in given.items() for word in ("-p", f"{name}={_typed(of)}")]
     done = stack.command(

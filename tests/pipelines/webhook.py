@@ -11,16 +11,17 @@ from typing import Any
 
 @dataclass
 class Webhook:
-    """What was posted where, in order."""
+    """What was posted where, in order, and what else was asked for."""
 
     url: str = ""
     status: int = 200
+    asked: list[str] = field(default_factory=list)
     posted: list[tuple[str, Any]] = field(default_factory=list)
 
 
 @contextmanager
-def webhook(status: int = 200) -> Iterator[Webhook]:
-    """Serves until the block ends."""
+def webhook(status: int = 200, *, location: str = "") -> Iterator[Webhook]:
+    """Serves until the block ends; a redirect leads to the location."""
     found = Webhook(status=status)
 
     class Handler(BaseHTTPRequestHandler):
@@ -28,6 +29,13 @@ def webhook(status: int = 200) -> Iterator[Webhook]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             found.posted.append((self.path, json.loads(body)))
             self.send_response(found.status)
+            if location:
+                self.send_header("Location", location)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            found.asked.append(self.path)
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as http.server has it
