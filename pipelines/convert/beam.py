@@ -4,19 +4,18 @@ import importlib
 import logging
 import os
 import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import grpc
 
 from pipelines import storage
-from pipelines.convert.dispatch import convert
+from pipelines.convert.dispatch import Outcome, convert, convert_together
 from pipelines.convert.plan import ByteRange
 from pipelines.convert.writebehind import WriteBehind
-from pipelines.engines import flink
+from pipelines.engines import flink, loopback
 from pipelines.engines.engine import LOCAL, Engine
 from pipelines.engines.failure import as_raised, in_a_line, of_grpc
 from pipelines.engines.quiet import own_interrupts, silence
@@ -30,6 +29,8 @@ from apache_beam.metrics import Metrics, MetricsFilter  # noqa: E402
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions  # noqa: E402
 from apache_beam.pvalue import PCollection  # noqa: E402
 from apache_beam.runners.runner import PipelineState  # noqa: E402
+
+from pipelines.engines import pool  # noqa: E402 - it imports Beam too
 
 logging.disable(logging.NOTSET)
 
@@ -113,20 +114,38 @@ def run(
       OSError: the engine failed; a rerun goes on where it stopped.
     """
     silence()
-    pipeline = build(ranges, folder=folder, engine=engine, num_workers=num_workers)
-    try:
-        with own_interrupts():
-            result = pipeline.run()
-    except PipelineError:
-        raise
-    except (RuntimeError, ValueError) as err:
-        # A worker's error arrives as the text of its traceback.
-        raise as_raised(str(err), engine) from err
-    except grpc.RpcError as err:
-        raise OSError(f"{engine.name} cannot be reached: {of_grpc(err)}") from err
-    if not engine.template:
-        _wait(result, engine, job_name=_job_name(pipeline))
-        _log_counts(result)
+    loopback.bypass_proxies()
+    with _with_workers(engine) as served:
+        pipeline = build(ranges, folder=folder, engine=served, num_workers=num_workers)
+        try:
+            with own_interrupts():
+                result = pipeline.run()
+        except (PipelineError, OSError):
+            raise
+        except grpc.RpcError as err:
+            raise OSError(f"{engine.name} cannot be reached: {of_grpc(err)}") from err
+        except grpc.FutureTimeoutError as err:
+            raise OSError(f"{engine.name} cannot be reached: it did not answer in time") from err
+        except Exception as err:
+            # A worker of this process raises what it met, whatever that is; others send its text.
+            raise as_raised(_text(err), engine) from err
+        if not engine.template:
+            _wait(result, engine, job_name=_job_name(pipeline))
+            _log_counts(result)
+
+
+@contextmanager
+def _with_workers(engine: Engine) -> Iterator[Engine]:
+    """Serves the workers of an engine that dials this process; yields the engine that knows them.
+
+    Beam's own LOOPBACK does the same on all interfaces.
+    """
+    if not engine.is_loopback:
+        yield engine
+        return
+    with pool.threads() as address:
+        dialled = {"environment_type": "EXTERNAL", "environment_config": address}
+        yield replace(engine, options={**engine.options, **dialled})
 
 
 def build(
@@ -136,10 +155,25 @@ def build(
     engine: Engine = LOCAL,
     num_workers: int | None = None,
 ) -> beam.Pipeline:
-    """The pipeline that `run` runs: the same on every engine, but for its options."""
+    """Build the pipeline that `run` runs.
+
+    It is the same on every engine but for its options. The local runner gets all ranges as one
+    element: with one worker it opens no port, and converts in threads of our own.
+    """
     pipeline = _pipeline(engine, num_workers=num_workers)
-    _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder, storage.carried())
+    if engine.name == "local":
+        together = _ConvertTogether(folder, num_workers or os.cpu_count() or 1)
+        _ = pipeline | "ranges" >> beam.Create([tuple(ranges)]) | "convert" >> beam.ParDo(together)
+    else:
+        _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder, storage.carried())
     return pipeline
+
+
+def _text(err: Exception) -> str:
+    """The text of what an engine raised; of an error of another kind, as a traceback ends."""
+    if isinstance(err, RuntimeError | ValueError):
+        return str(err)
+    return f"{type(err).__name__}: {err}"
 
 
 def _wait(result: Any, engine: Engine, *, job_name: str) -> None:
@@ -210,15 +244,7 @@ class _Convert(beam.DoFn):
 
     def process(self, byte_range: ByteRange) -> Iterator[int]:
         """Converts a range and gives the number of its notes."""
-        begun, num_notes = time.monotonic(), 0
-        for shard in convert(byte_range, folder=self._folder, store=self._store):
-            num_notes += shard.num_notes
-            Metrics.counter(_NAMESPACE, "notes").inc(shard.num_notes)
-            Metrics.counter(_NAMESPACE, "record_bytes").inc(shard.record_bytes)
-            for reason, num in shard.quarantined.items():
-                Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
-        seconds = time.monotonic() - begun
-        Metrics.distribution(_NAMESPACE, _RANGE_MSEC).update(round(1000 * seconds))
+        num_notes = _counted(convert(byte_range, folder=self._folder, store=self._store))
         for line in LISTENER.taken():
             Metrics.counter(_NAMESPACE, line).inc()
         yield num_notes
@@ -228,14 +254,45 @@ class _Convert(beam.DoFn):
         self._store.close()
 
 
+class _ConvertTogether(beam.DoFn):
+    """Converts ranges in threads of the submitter's own process."""
+
+    def __init__(self, folder: str, num_threads: int) -> None:
+        super().__init__()
+        self._folder = folder
+        self._num_threads = num_threads
+
+    def process(self, ranges: Sequence[ByteRange]) -> Iterator[int]:
+        """Convert ranges and yield the number of notes of each, in no order."""
+        try:
+            for outcome in convert_together(
+                ranges, folder=self._folder, num_threads=self._num_threads
+            ):
+                yield _counted(outcome)
+        except BaseException as err:
+            # Beam makes another error of one that it has not seen, Ctrl-C included.
+            err._tagged_with_step = True  # type: ignore[attr-defined]
+            raise
+
+
+def _counted(outcome: Outcome) -> int:
+    """Add a range to the counters of the worker; return the number of its notes."""
+    for shard in outcome.shards:
+        Metrics.counter(_NAMESPACE, "notes").inc(shard.num_notes)
+        Metrics.counter(_NAMESPACE, "record_bytes").inc(shard.record_bytes)
+        for reason, num in shard.quarantined.items():
+            Metrics.counter(_NAMESPACE, f"quarantined_{reason}").inc(num)
+    Metrics.distribution(_NAMESPACE, _RANGE_MSEC).update(round(1000 * outcome.seconds))
+    return sum(shard.num_notes for shard in outcome.shards)
+
+
 def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:
     """An empty pipeline for an engine."""
     # Workers import this package; Dataflow would have them unpickle the submitter's own module.
     options: dict[str, Any] = {"runner": _RUNNERS[engine.name], "save_main_session": False}
     if engine.name == "local":
-        options["direct_num_workers"] = num_workers or os.cpu_count() or 1
-        if not engine.text("direct_running_mode"):
-            options["direct_running_mode"] = "multi_threading"
+        # In memory no worker is dialled.
+        options |= {"direct_running_mode": "in_memory", "direct_num_workers": 1}
     else:
         # By which it is found among the others of a cluster.
         options["job_name"] = f"nsynth-convert-{secrets.token_hex(4)}"

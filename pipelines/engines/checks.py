@@ -8,12 +8,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pipelines import storage
+from pipelines.engines import loopback
 from pipelines.engines.engine import Engine
 from pipelines.errors import ConfigError
 
 _ANSWER_SEC: Final = 5.0
 
 _DATAFLOW_NEEDS: Final = ("project", "region", "temp_location")
+
+_BEAMS_OWN_WORKERS: Final = ("direct_num_workers", "direct_running_mode")
 
 _INSTALL: Final = "install it as docs/engines.md says"
 
@@ -70,12 +73,14 @@ def _check_options(engine: Engine) -> None:
             f"the runner {engine.name} needs {', '.join(missing)}: add {told}, "
             "or a file of settings"
         )
-    if engine.name == "local" and engine.text("direct_running_mode") == "multi_processing":
-        # With apache-beam 2.77 the job waits for ever for a worker process that was killed.
-        raise ConfigError(
-            "the local runner works in threads, since with processes it never notices that one "
-            "has died: leave direct_running_mode out, or choose the runner prism or flink"
-        )
+    for option in _BEAMS_OWN_WORKERS:
+        if engine.name == "local" and option in engine.options:
+            # Beam's own workers are dialled on ports that all interfaces have, and with apache-beam
+            # 2.77 the job waits without end for a worker process that was killed.
+            raise ConfigError(
+                f"the local runner converts in threads of its own: leave {option} out and say how "
+                "many by --workers, or choose the runner prism or flink"
+            )
     if engine.template and engine.name != "dataflow":
         raise ConfigError(f"only the runner dataflow writes a template, not {engine.name}")
     for option in ("temp_location", "staging_location", "template_location"):
@@ -128,7 +133,7 @@ def _address(text: str, *, option: str) -> tuple[str, int]:
 
 
 def _is_here(address: tuple[str, int]) -> bool:
-    return address[0] in ("localhost", "127.0.0.1", "::1")
+    return address[0] in loopback.NAMES
 
 
 def _check_answers(address: tuple[str, int], *, option: str, engine: Engine) -> None:

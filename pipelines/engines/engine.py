@@ -63,6 +63,11 @@ class Engine:
         return (self.text("environment_type") or by_default).upper() != _OWN_PROCESS
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether workers are threads of this process, which the engine dials."""
+        return self.name != "local" and not self.has_remote_workers
+
+    @property
     def template(self) -> str:
         """Where the job goes as a template, to be started later; empty where it is to run now."""
         return self.text("template_location")

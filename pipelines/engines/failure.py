@@ -14,11 +14,12 @@ def as_raised(text: str, engine: Engine) -> Exception:
     Args:
       text: what the engine gave: a traceback, or several in each other.
     """
-    for line in reversed(text.strip().splitlines()):
+    lines = text.strip().splitlines() or ["it does not say why"]
+    for line in reversed(lines):
         match = re.search(r"pipelines\.errors\.(\w+): (.*?)(?: \[while running.*)?$", line)
         if match and issubclass(kind := getattr(errors, match[1], Exception), PipelineError):
             return kind(match[2])
-    return OSError(f"the engine {engine.name} failed: {in_a_line(text.strip().splitlines()[-1])}")
+    return OSError(f"the engine {engine.name} failed: {in_a_line(lines[-1])}")
 
 
 def of_grpc(err: Any) -> str:
