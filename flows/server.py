@@ -76,7 +76,11 @@ class PrefectServer:
         if "startup_timeout_seconds" in ephemeral.model_fields_set:
             self._start_sec = ephemeral.startup_timeout_seconds
         # A profile is of the user's PREFECT_HOME, which the run may not keep.
-        given = _QUIET | dict(os.environ) | settings.to_environment_variables(exclude_unset=True)
+        given = {
+            **_QUIET,
+            **os.environ,
+            **settings.to_environment_variables(exclude_unset=True),
+        }
         given.pop("PREFECT_PROFILE", None)
         self._temporary = TemporaryServer()
         use = self._temporary.start(
@@ -86,7 +90,7 @@ class PrefectServer:
             base_path=settings.server.api.base_path or "/api",
         )
         os.environ.pop("PREFECT_PROFILE", None)
-        os.environ.update(given | use)
+        os.environ.update({**given, **use})
         refresh_global_settings_context()
 
 

@@ -29,7 +29,6 @@ class Terminal:
 
     def __init__(self, *command: str, env: Mapping[str, str], cwd: Path = CHECKOUT) -> None:
         self._mark = uuid.uuid4().hex
-        self._code: int | None = None
         self._output = bytearray()
         environment = {**os.environ, **env, _MARK: self._mark}
         program = str(BIN / command[0])
@@ -63,7 +62,7 @@ class Terminal:
             time.sleep(0.01)
 
     def is_running(self) -> bool:
-        return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE)
 
     def wait(self) -> int:
         """Waits for the end; returns the exit code, negative for a signal."""
