@@ -1,12 +1,15 @@
 """The main job: data sets, both models, evaluation, promotion, report."""
 
 import logging
+import multiprocessing
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from prefect import flow
+from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ProcessPoolTaskRunner
@@ -242,8 +245,20 @@ def train_side_by_side(
     Returns:
       What was decided, model by model.
     """
-    futures = [
-        train_model.submit(plan, model, root=root, force=force, gpu=gpu)
-        for model, gpu in zip(plan.experiment.models, places, strict=True)
-    ]
-    return [decision for future in futures for decision in future.result()]
+    # The processes inherit what is blocked: Ctrl-C in a terminal reaches them too, and it is for
+    # this one to say what it means.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        futures = [
+            train_model.submit(plan, model, root=root, force=force, gpu=gpu)
+            for model, gpu in zip(plan.experiment.models, places, strict=True)
+        ]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    try:
+        return [decision for future in futures for decision in future.result()]
+    except (KeyboardInterrupt, TerminationSignal):
+        # Their pool would wait for both trainings to the end; each goes on after its last epoch.
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise

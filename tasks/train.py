@@ -15,6 +15,7 @@ from pipelines.train.gating import Gating
 from pipelines.train.plan import RunPlan, plan_run
 from pipelines.train.stage import epochs_as_progress
 from pipelines.validate.verdicts import Validation
+from tasks.parent import end_with_parent
 from tasks.policy import POLICY
 from tasks.progress import shown
 
@@ -52,6 +53,7 @@ def train_model(
     Returns:
       What was decided, for whom another process cannot hear.
     """
+    end_with_parent()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if force and _is_first_attempt():

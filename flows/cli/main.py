@@ -1,7 +1,6 @@
 """The commands put together, and how they end."""
 
 import logging
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -10,19 +9,23 @@ from typing import Any, Final
 import typer
 
 from flows.cli import comparison, promotion, scores, stages, stored, training
+from flows.cli.interrupt import ENGINE_SEC, INTERRUPTS, LOCAL_SEC
+from flows.cli.options import Runner
 from pipelines.errors import PipelineError
 from pipelines.terminal import CONSOLE
 
 
 def _stoppable(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that says how to go on when it is stopped; Typer would end it without a word."""
+    """Give a command time to end when it is stopped, and no more than that."""
 
     @wraps(command)
     def stoppable(**arguments: Any) -> None:
+        is_local = arguments.get("runner", Runner.local) == Runner.local
         try:
-            command(**arguments)
+            with INTERRUPTS.working(grace_sec=LOCAL_SEC if is_local else ENGINE_SEC):
+                command(**arguments)
         except KeyboardInterrupt:
-            _fail("stopped; run the same command again to go on where it stopped", code=130)
+            INTERRUPTS.leave()
 
     return stoppable
 
@@ -70,12 +73,10 @@ for _name, _command in _COMMANDS.items():
     app.command(name=_name)(_stoppable(_command))
 
 
-def main() -> None:
-    """Runs the command; ends the process with its exit code."""
+def run() -> None:
+    """Run the command; ends the process with its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Lines()])
     logging.getLogger("pipelines").setLevel(logging.INFO)
-    # Whoever ends it politely wants what Ctrl-C does: jobs elsewhere cancelled, servers stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except PipelineError as err:

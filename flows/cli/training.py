@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from flows.cli.interrupt import INTERRUPTS
 from flows.cli.options import (
     ALL_MODELS,
     BatchSize,
@@ -34,6 +35,7 @@ from flows.cli.options import (
 )
 from flows.cli.output import drops_table, models_table, print_result, seeds_table
 from flows.cli.promotion import promotion_fields, promotions_table
+from flows.server import PrefectServer
 from infra.engines.settings import load_engine
 from pipelines import storage
 from pipelines.convert.commit import MAX_QUARANTINED
@@ -168,9 +170,13 @@ def retrain(
     for source in filter(None, (train, valid, test)):
         # A wrong path is found here at once, not by a task after the server's start.
         plan([source], root=root, parameters=Parameters())
-    import flows.quiet  # noqa: F401, PLC0415 - before Prefect, which reads its settings once
-    from flows.retrain import retrain as run  # noqa: PLC0415 - importing Prefect costs seconds
+    server = PrefectServer()
+    INTERRUPTS.endings.append(server.stop)
+    server.start()
+    # It starts meanwhile: importing Prefect and Keras costs seconds.
+    from flows.retrain import retrain as run  # noqa: PLC0415
 
+    server.wait()
     done = run(
         train=train,
         test=test,

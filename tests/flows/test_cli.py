@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 from infra.sample.catalogue import draw, features
 from infra.sample.records import example, frame
 from infra.sample.splits import planted

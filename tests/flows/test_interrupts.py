@@ -1,0 +1,110 @@
+"""Ctrl-C in a terminal, and harder ends, at each stage of the main job and of a conversion."""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.flows.command import run_json
+from tests.flows.conftest import LENIENT
+from tests.flows.terminal import CTRL_C, Terminal
+
+STOPPED = "nsynth: stopped; run the same command again to go on where it stopped"
+# On a quiet machine it is below 5; one that eight others use has been seen to take 10.
+AT_ONCE_SEC = 60
+
+
+@pytest.fixture(scope="module")
+def long_source(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of several ranges, of which each takes about a second."""
+    path = tmp_path_factory.mktemp("long") / "long.tfrecord"
+    path.write_bytes((source / "nsynth-train.tfrecord").read_bytes() * 25)
+    return path
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """No server, no settings of this user, and a folder for temporary files to see what is left."""
+    (tmp_path / "temporary").mkdir()
+    return {
+        "HOME": str(tmp_path / "home"),
+        "PREFECT_HOME": "",
+        "PREFECT_API_URL": "",
+        "TMPDIR": str(tmp_path / "temporary"),
+    }
+
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    """Starts a command in a terminal that is closed after the test."""
+    terminals: list[Terminal] = []
+
+    def started(*command: str, **more: str) -> Terminal:
+        terminals.append(Terminal(*command, env=environment | more))
+        return terminals[-1]
+
+    yield started
+    for terminal in terminals:
+        terminal.close()
+
+
+def main_job(source: Path, root: Path, *more: str) -> tuple[str, ...]:
+    return (
+        *("nsynth", "retrain", "--train", str(source / "nsynth-train.tfrecord")),
+        *("--test", str(source / "nsynth-test.tfrecord"), "--root", str(root)),
+        *("--model", "preliminary", *LENIENT, *more),
+    )
+
+
+def press_ctrl_c(terminal: Terminal) -> None:
+    """Checks that a command ends as one has to, and says how long it took."""
+    begun = time.monotonic()
+    terminal.type(CTRL_C)
+    code = terminal.wait()
+    seconds = time.monotonic() - begun
+    assert code == 130, terminal.output
+    assert terminal.processes() == []
+    assert "Traceback" not in terminal.output
+    assert terminal.output.count(STOPPED) == 1
+    assert terminal.output.rstrip().endswith(STOPPED)
+    assert seconds < AT_ONCE_SEC
+    print(f"ended after {seconds:.1f} s")  # noqa: T201 - for the figure in a report
+
+
+def imports(terminal: Terminal, _root: Path) -> bool:
+    try:
+        maps = psutil.Process(terminal.pid).memory_maps()
+    except psutil.Error:
+        return False
+    return any("pyarrow" in mapped.path or "numpy" in mapped.path for mapped in maps)
+
+
+STAGES: dict[str, Callable[[Terminal, Path], bool]] = {
+    "import": imports,
+    "server start": lambda terminal, _root: bool(terminal.processes()),
+    "conversion": lambda terminal, _root: "converting" in terminal.output,
+    "validation": lambda terminal, _root: "judging" in terminal.output,
+    "training": lambda _terminal, root: bool(list(root.glob("runs/*/*/checkpoints/epoch-*.npz"))),
+    "analysis": lambda terminal, _root: "timing training steps" in terminal.output,
+    "report": lambda terminal, _root: "writing the report" in terminal.output,
+}
+
+
+def test_ctrl_c_ends_the_main_job_at_each_stage_and_the_rerun_goes_on(
+    start: Callable[..., Terminal], source: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    root = tmp_path / "root"
+    command = main_job(source, root, "--epochs", "8")
+    for stage, is_reached in STAGES.items():
+        print(stage)  # noqa: T201 - as above
+        terminal = start(*command)
+        terminal.until(lambda: is_reached(terminal, root))  # noqa: B023 - used within this turn
+        press_ctrl_c(terminal)
+        assert list((tmp_path / "temporary").glob("nsynth-prefect-*")) == []
+    done = run_json(*command, env=environment)
+    assert done["models"]["preliminary"]["num_scored"]
