@@ -11,9 +11,10 @@ A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this 
   failure is an OSError, for the retry of a whole stage to catch.
 """
 
+from pipelines.storage.lease import is_at_work, leased, wait_for
 from pipelines.storage.leftovers import sweep_uploads
-from pipelines.storage.listing import glob, identities, list_folders, modified, sizes
-from pipelines.storage.location import absolute, cache_dir, join, local_path, name, parent
+from pipelines.storage.listing import glob, identities, list_folders, list_names, modified, sizes
+from pipelines.storage.location import absolute, cache_dir, is_link, join, local_path, name, parent
 from pipelines.storage.reading import exists, identity, is_folder, open_seekable, read, read_range
 from pipelines.storage.root import check_visible, check_writable, free_bytes
 from pipelines.storage.travel import adopt, carried
@@ -32,9 +33,13 @@ __all__ = [
     "glob",
     "identities",
     "identity",
+    "is_at_work",
     "is_folder",
+    "is_link",
     "join",
+    "leased",
     "list_folders",
+    "list_names",
     "local_path",
     "modified",
     "name",
@@ -47,4 +52,5 @@ __all__ = [
     "remove",
     "sizes",
     "sweep_uploads",
+    "wait_for",
 ]
