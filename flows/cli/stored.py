@@ -168,7 +168,7 @@ def clean(
     ]
     leftovers = storage.sweep_uploads(root, min_age_sec, dry_run=dry_run)
     if not dry_run:
-        remove_abandoned(found)
+        found = remove_abandoned(found)
     num_bytes = sum(item.stored_bytes for item in found)
     tables = [
         rows_table(

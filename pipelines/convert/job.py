@@ -71,6 +71,31 @@ def convert(
         return planned.manifest_uri, load_manifest(planned.manifest_uri)
     check(engine, [*(source.uri for source in planned.sources), planned.folder])
     storage.check_writable(planned.folder)
+    with storage.leased(planned.folder, "convert") as lease:
+        storage.wait_for(planned.folder, "clean", own=lease)
+        manifest = _convert_missing(
+            planned,
+            name,
+            engine=engine,
+            num_workers=num_workers,
+            max_quarantined=max_quarantined,
+            force=force,
+            on_progress=on_progress,
+        )
+    return planned.manifest_uri, manifest
+
+
+def _convert_missing(
+    planned: Plan,
+    name: str,
+    *,
+    engine: Engine,
+    num_workers: int | None,
+    max_quarantined: float,
+    force: bool,
+    on_progress: OnProgress,
+) -> Manifest:
+    """Convert the ranges that have no intact shard, and commit; see `convert`."""
     ranges = list(planned.ranges())
     missing = ranges if force else _without_shard(planned, ranges)
     why = f"converting {len(missing)} of {len(ranges)} ranges of {name} to {planned.folder}"
@@ -86,8 +111,7 @@ def convert(
                 engine=engine,
                 num_workers=num_workers,
             )
-    manifest = commit(planned, max_quarantined=max_quarantined, force=force)
-    return planned.manifest_uri, manifest
+    return commit(planned, max_quarantined=max_quarantined, force=force)
 
 
 def write_template(

@@ -1,75 +1,98 @@
-"""What no manifest lists, found and removed: shards of plans that were abandoned."""
+"""Shards of conversions that were abandoned, found and removed.
 
+What a folder holds is removed only where nothing in it is named manifest.json, whatever that is,
+all of it is old, and no conversion is at work there. What only a link leads to is left alone.
+"""
+
+import logging
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.manifest import Manifest
-from pipelines.convert.quarantine import listed_files
-from pipelines.registry.inventory import StoredDataset, list_datasets
+from pipelines.errors import ConfigError
+from pipelines.registry.inventory import MANIFEST, SHARD_FOLDERS, list_dataset_uris
 
 MIN_AGE_SEC: Final = 24 * 3600.0
-"""Younger objects may belong to a conversion that is running."""
+"""Younger objects may belong to a conversion that somebody means to finish."""
+
+_SHARD: Final = re.compile(r"part-\d{5}-\d{15}\.parquet|spans\.parquet")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Abandoned:
-    """An object that no manifest lists."""
+    """An object that no reader will ever find.
+
+    Attributes:
+      dataset: the folder of the conversion that left it; empty where it is of none.
+    """
 
     uri: str
     stored_bytes: int
     why: str
+    dataset: str = ""
 
 
 def find_abandoned(root: str, *, min_age_sec: float = MIN_AGE_SEC) -> list[Abandoned]:
-    """The objects under `notes/` that no reader will ever find.
+    """Return the shards under `notes/` of conversions that were never committed.
 
     Args:
-      min_age_sec: objects changed since are left alone; in a folder without a manifest all are, as
-        long as one of them is so young.
+      min_age_sec: a folder in which anything was changed since is left alone as a whole: a
+        conversion that goes on builds on its oldest shards.
     """
-    newest = time.time() - min_age_sec
-    return [found for dataset in list_datasets(root) for found in _abandoned(dataset, newest)]
+    newest, found = time.time() - min_age_sec, list[Abandoned]()
+    for uri in list_dataset_uris(root):
+        try:
+            found += _abandoned(uri, newest)
+        except (ConfigError, PermissionError) as err:
+            log.warning("leaving %s alone: %s", uri, err)
+    return found
 
 
-def remove_abandoned(found: Sequence[Abandoned]) -> None:
-    """Removes what `find_abandoned` found; running it twice does no harm."""
-    for item in found:
+def remove_abandoned(found: Sequence[Abandoned]) -> list[Abandoned]:
+    """Remove what was found, and return what was; running it twice does no harm.
+
+    A conversion that has begun or ended since keeps its folder as it is, and one that begins in the
+    meantime waits.
+    """
+    removed = list[Abandoned]()
+    for dataset, items in groupby(found, key=lambda item: item.dataset):
+        if not dataset:
+            removed += _removed(items)
+            continue
+        with storage.leased(dataset, "clean") as lease:
+            if is_busy := storage.is_at_work(dataset, "convert", own=lease):
+                log.info("leaving %s alone: a conversion is at work there", dataset)
+            if not is_busy and MANIFEST not in storage.list_names(dataset):
+                removed += _removed(items)
+    return removed
+
+
+def _removed(items: Iterator[Abandoned]) -> Iterator[Abandoned]:
+    for item in items:
         storage.remove(item.uri)
+        yield item
 
 
-def _abandoned(dataset: StoredDataset, newest: float) -> list[Abandoned]:
-    folders = (dataset.uri, storage.join(dataset.uri, "quarantine"))
-    if dataset.manifest is None:
-        if "manifest.json" in storage.sizes(dataset.uri):
-            # A manifest that this version cannot read may be another version's.
-            return []
-        changed = [sec for folder in folders for sec in storage.modified(folder).values()]
-        if not changed or max(changed) > newest:
-            return []
-        why = "the conversion was never committed"
-        return [
-            _item(folder, name, size, why) for folder in folders for name, size in _shards(folder)
-        ]
+def _abandoned(dataset: str, newest: float) -> list[Abandoned]:
+    folders = [storage.join(dataset, folder).rstrip("/") for folder in ("", *SHARD_FOLDERS)]
+    if MANIFEST in storage.list_names(dataset):
+        # One that cannot be read may be another version's, or on a disk that is not there now.
+        return []
+    if any(storage.is_link(folder) for folder in folders):
+        # Whatever it leads to may be somebody else's as well.
+        return []
+    changed = [sec for folder in folders for sec in storage.modified(folder).values()]
+    if not changed or max(changed) > newest:
+        return []
     return [
-        _item(folder, name, size, "no manifest lists it")
-        for folder, listed in zip(folders, _listed(dataset.manifest), strict=True)
-        for name, size in _shards(folder)
-        if name not in listed and storage.modified(folder)[name] <= newest
+        Abandoned(storage.join(folder, name), size, "the conversion was never committed", dataset)
+        for folder in folders
+        for name, size in storage.sizes(folder).items()
+        if _SHARD.fullmatch(name)
     ]
-
-
-def _shards(folder: str) -> list[tuple[str, int]]:
-    return [
-        (name, size) for name, size in storage.sizes(folder).items() if name.endswith(".parquet")
-    ]
-
-
-def _listed(manifest: Manifest) -> tuple[set[str], set[str]]:
-    return {shard.name for shard in manifest.shards}, set(listed_files(manifest))
-
-
-def _item(folder: str, name: str, size: int, why: str) -> Abandoned:
-    return Abandoned(storage.join(folder, name), size, why)

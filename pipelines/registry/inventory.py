@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pipelines import storage
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.errors import PipelineError
 from pipelines.registry.runs import RECORD, RunRecord, load_run
+
+MANIFEST: Final = "manifest.json"
+SHARD_FOLDERS: Final = ("data", "quarantine")
+"""Folders of a data set that may hold shards, beside its own."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,13 @@ class StoredRun:
 
 def list_datasets(root: str) -> Sequence[StoredDataset]:
     """The data sets under a root, by name of their folder."""
+    return [_dataset(uri) for uri in list_dataset_uris(root)]
+
+
+def list_dataset_uris(root: str) -> Sequence[str]:
+    """The folders of the data sets under a root, finished or not, by name."""
     notes = storage.join(storage.absolute(root), "notes")
-    return [_dataset(storage.join(notes, name)) for name in storage.list_folders(notes)]
+    return [storage.join(notes, name) for name in storage.list_folders(notes)]
 
 
 def list_runs(root: str) -> Sequence[StoredRun]:
@@ -50,9 +60,9 @@ def list_runs(root: str) -> Sequence[StoredRun]:
 
 def stored_run(uri: str) -> StoredRun:
     """The run in a folder under `runs/`."""
-    if RECORD not in storage.sizes(uri):
-        return StoredRun(uri, None, "not complete: run the same training again to finish it")
     try:
+        if RECORD not in storage.list_names(uri):
+            return StoredRun(uri, None, "not complete: run the same training again to finish it")
         return StoredRun(uri, load_run(uri), "")
     except PipelineError as err:
         return StoredRun(uri, None, str(err))
@@ -63,21 +73,22 @@ def manifests_under(uri: str) -> list[str]:
     uri = storage.absolute(uri)
     if uri.endswith(".json"):
         return [uri]
-    own = storage.join(uri, "manifest.json")
-    if storage.exists(own):
-        return [own]
-    return [
-        storage.join(found.uri, "manifest.json") for found in list_datasets(uri) if found.manifest
-    ]
+    if MANIFEST in storage.list_names(uri):
+        return [storage.join(uri, MANIFEST)]
+    return [storage.join(found.uri, MANIFEST) for found in list_datasets(uri) if found.manifest]
 
 
 def _dataset(uri: str) -> StoredDataset:
-    sizes = storage.sizes(uri)
-    shards = {name: size for name, size in sizes.items() if name.startswith("part-")}
     manifest, note = None, "not committed: convert the source again to finish it"
-    if "manifest.json" in sizes:
-        try:
-            manifest, note = load_manifest(storage.join(uri, "manifest.json")), ""
-        except PipelineError as err:
-            note = str(err)
+    shards = dict[str, int]()
+    try:
+        if MANIFEST in storage.list_names(uri):
+            note = ""
+            manifest = load_manifest(storage.join(uri, MANIFEST))
+        folders = (uri, storage.join(uri, "data"))
+        stored = [item for folder in folders for item in storage.sizes(folder).items()]
+        shards = {name: size for name, size in stored if name.startswith("part-")}
+    except PipelineError as err:
+        # A data set that cannot be read says nothing about the others.
+        note = str(err)
     return StoredDataset(uri, manifest, note, len(shards), sum(shards.values()))

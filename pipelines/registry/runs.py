@@ -188,8 +188,8 @@ def find_run(root: str, run: str) -> str:
     if not re.fullmatch("[0-9a-f]+", run):
         raise ConfigError(f"expected a run_id of digits and a to f, or a URI, got {run!r}")
     runs = storage.join(storage.absolute(root), "runs")
-    found = storage.glob(storage.join(runs, f"{run}*", RECORD))
-    ids = [storage.name(storage.parent(uri)) for uri in found]
+    begun = [name for name in storage.list_folders(runs) if name.startswith(run)]
+    ids = [name for name in begun if storage.exists(storage.join(runs, name, RECORD))]
     if run in ids:
         ids = [run]
     if len(ids) != 1:

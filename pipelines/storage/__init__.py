@@ -11,11 +11,13 @@ A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this 
   failure is an OSError, for the retry of a whole stage to catch.
 """
 
+from pipelines.storage.lease import is_at_work, leased, wait_for
 from pipelines.storage.leftovers import sweep_uploads
-from pipelines.storage.listing import glob, identities, list_folders, modified, sizes
+from pipelines.storage.listing import glob, identities, list_folders, list_names, modified, sizes
 from pipelines.storage.location import (
     absolute,
     cache_dir,
+    is_link,
     join,
     local_path,
     name,
@@ -41,9 +43,13 @@ __all__ = [
     "glob",
     "identities",
     "identity",
+    "is_at_work",
     "is_folder",
+    "is_link",
     "join",
+    "leased",
     "list_folders",
+    "list_names",
     "local_path",
     "modified",
     "name",
@@ -57,5 +63,6 @@ __all__ = [
     "remove",
     "sizes",
     "sweep_uploads",
+    "wait_for",
     "without_query",
 ]

@@ -11,7 +11,8 @@ from typing import Final
 from pipelines.credentials import without_credentials
 from pipelines.errors import ConfigError
 from pipelines.storage.google import is_google
-from pipelines.storage.location import bucket_of
+from pipelines.storage.local import broken_link
+from pipelines.storage.location import bucket_of, local_path
 from pipelines.storage.settings import is_anonymous
 
 # botocore's, aiohttp's, urllib3's, s3fs's and gcsfs's.
@@ -116,9 +117,13 @@ def explained(uri: str) -> Iterator[None]:
         yield
     except FileNotFoundError as err:
         raise ConfigError(_missing(uri)) from err
-    except (PermissionError, NotADirectoryError, IsADirectoryError) as err:
+    except (FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError) as err:
+        if (local := local_path(uri)) is not None and (problem := broken_link(local)):
+            raise ConfigError(problem) from err
         raise ConfigError(_forbidden(uri, err.strerror or str(err))) from err
     except OSError as err:
+        if err.errno == errno.ELOOP:
+            raise ConfigError(_missing(uri)) from err
         if err.errno == errno.EROFS:
             raise ConfigError(f"cannot write to {uri}: the file system is read-only") from err
         if is_google(uri) and str(err).startswith("Forbidden"):
@@ -170,8 +175,9 @@ def _answer(err: BaseException) -> tuple[int, str]:
 
 
 def _missing(uri: str) -> str:
-    protocol, _, rest = uri.partition("://")
-    if not rest or protocol == "file":
-        return f"there is no file {uri}; check the path"
+    local = local_path(uri)
+    if local is not None:
+        return broken_link(local) or f"there is no file {uri}; check the path"
+    rest = uri.partition("://")[2]
     bucket = rest.partition("/")[0]
     return f"there is no {uri}; check that bucket {bucket!r} exists and the key is right"

@@ -1,4 +1,4 @@
-"""What killed writers leave behind: half uploads, temporary files, probes."""
+"""What killed writers leave behind: half uploads, temporary files, probes, leases."""
 
 import os
 import time
@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.storage.conditional import PROBE_PREFIX
 from pipelines.storage.failures import explained
 from pipelines.storage.filesystem import is_s3, resolve
+from pipelines.storage.lease import LEASE_PREFIX, VALID_SEC
 from pipelines.storage.listing import modified_sec
 from pipelines.storage.local import TEMPORARY
 from pipelines.storage.location import join, local_path, name
@@ -21,8 +22,8 @@ from pipelines.storage.writing import remove
 def sweep_uploads(root: str, older_than_sec: float, *, dry_run: bool = False) -> list[str]:
     """Removes what killed writers left under a root. No reader ever sees it, but it is paid for.
 
-    Multipart uploads that were never completed (on S3), temporary files (on this machine), and
-    probes of create-if-absent. May be repeated.
+    Multipart uploads that were never completed (on S3), temporary files (on this machine), probes
+    of create-if-absent, and leases that are not valid any more. May be repeated.
 
     Args:
       older_than_sec: younger ones may belong to a writer at work and are left alone.
@@ -47,10 +48,17 @@ def sweep_uploads(root: str, older_than_sec: float, *, dry_run: bool = False) ->
 
 
 def _temporary_files(folder: Path, newest: float) -> Iterator[str]:
-    for parent, _, names in os.walk(folder):
-        for path in (Path(parent, file) for file in names if TEMPORARY.fullmatch(file)):
+    seen = set[tuple[int, int]]()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        stat = Path(parent).stat()
+        if (stat.st_dev, stat.st_ino) in seen:
+            # A link leads back to where this walk has been.
+            folders.clear()
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
+        for path in (Path(parent, file) for file in names if _is_leftover(file)):
             try:
-                if path.stat().st_mtime <= newest:
+                if path.lstat().st_mtime <= _newest_of(path.name, newest):
                     yield str(path)
             except FileNotFoundError:
                 # Its writer finished.
@@ -60,8 +68,18 @@ def _temporary_files(folder: Path, newest: float) -> Iterator[str]:
 def _probes(root: str, newest: float) -> Iterator[str]:
     fs, path = resolve(root)
     for place, entry in retried(root, lambda: fs.find(path, detail=True)).items():
-        if name(place).startswith(PROBE_PREFIX) and modified_sec(entry) <= newest:
+        if _is_leftover(name(place)) and modified_sec(entry) <= _newest_of(name(place), newest):
             yield str(fs.unstrip_protocol(place))
+
+
+def _is_leftover(name: str) -> bool:
+    return name.startswith((PROBE_PREFIX, LEASE_PREFIX)) or bool(TEMPORARY.fullmatch(name))
+
+
+def _newest_of(name: str, newest: float) -> float:
+    """The latest time of change with which an object of this name is removed."""
+    is_lease = name.startswith(LEASE_PREFIX)
+    return min(newest, time.time() - VALID_SEC) if is_lease else newest
 
 
 def _sweep_multipart(root: str, newest: float, *, dry_run: bool) -> list[str]:

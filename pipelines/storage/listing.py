@@ -1,45 +1,100 @@
-"""What lies under a location. Each verb may be repeated; a listing is of no single moment."""
+"""What lies under a location. Each verb may be repeated; a listing is of no single moment.
 
+A link of this machine is what it points to. One that points to nothing is neither a file nor
+passed over: a list of files with one in it is refused, and as a folder it is listed, so that
+whoever opens it gets the sentence that says so.
+"""
+
+import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
+from pipelines.errors import ConfigError
 from pipelines.storage.failures import explained
 from pipelines.storage.filesystem import resolve
-from pipelines.storage.location import name
+from pipelines.storage.local import broken_link
+from pipelines.storage.location import absolute, join, local_path, name
 from pipelines.storage.retry import retried
+
+_BROKEN: Final = "broken link"
 
 
 def sizes(uri: str) -> dict[str, int]:
-    """Name and size in bytes of the objects directly under a location; may be empty."""
-    return {name(e["name"]): int(e["size"]) for e in _entries(uri) if e["type"] == "file"}
+    """Return name and size in bytes of the objects directly under a location; may be empty.
+
+    Raises:
+      ConfigError: one of them is a link to nothing.
+    """
+    return {name(e["name"]): int(e["size"]) for e in _files(uri)}
 
 
 def modified(uri: str) -> dict[str, float]:
-    """Name and time of the last change of the objects directly under a location; may be empty.
+    """Return name and time of the last change of the objects directly under a location.
 
     Returns:
-      Seconds since 1970, by the store's clock.
+      Seconds since 1970, by the store's clock; may be empty.
+
+    Raises:
+      ConfigError: one of them is a link to nothing.
     """
-    return {name(e["name"]): modified_sec(e) for e in _entries(uri) if e["type"] == "file"}
+    return {name(e["name"]): modified_sec(e) for e in _files(uri)}
 
 
 def identities(uri: str) -> dict[str, tuple[int, str]]:
-    """Name and identity of the objects directly under a location; may be empty."""
-    return {name(e["name"]): identity_of(e) for e in _entries(uri) if e["type"] == "file"}
+    """Return name and identity of the objects directly under a location; may be empty.
+
+    Raises:
+      ConfigError: one of them is a link to nothing.
+    """
+    return {name(e["name"]): identity_of(e) for e in _files(uri)}
 
 
 def list_folders(uri: str) -> list[str]:
-    """Names of the folders directly under a location, sorted; may be empty."""
-    return sorted(name(e["name"]) for e in _entries(uri) if e["type"] == "directory")
+    """Return the names of the folders directly under a location, sorted; may be empty."""
+    return sorted(name(e["name"]) for e in _entries(uri) if e["type"] in ("directory", _BROKEN))
+
+
+def list_names(uri: str) -> set[str]:
+    """Return the names of all that is directly under a location, whatever it is; may be empty."""
+    return {name(e["name"]) for e in _entries(uri)}
 
 
 def glob(pattern: str) -> list[str]:
-    """The objects that match a pattern with `*`, sorted by name."""
-    fs, path = resolve(pattern)
-    with explained(pattern):
-        found = retried(pattern, lambda: fs.glob(path))
-        return sorted(str(fs.unstrip_protocol(place)) for place in found)
+    """Return the locations of the files and folders that match a pattern, sorted.
+
+    `*` stands for any part of one name, but not for a dot at its beginning. All else stands for
+    itself, brackets and question marks too; and a part of the pattern that is the name of something
+    is taken for that alone, whatever it holds.
+
+    Raises:
+      ConfigError: the pattern leaves the bucket or the host open.
+    """
+    pattern = absolute(pattern)
+    cut = pattern.rfind("/", 0, pattern.find("*") if "*" in pattern else None)
+    if pattern[:cut].endswith(":/"):
+        raise ConfigError(f"a `*` cannot stand for a bucket or a host, got {pattern}; name it")
+    *folders, last = pattern[cut + 1 :].split("/")
+    places = [pattern[:cut] or "/"]
+    for part in folders:
+        places = [join(place, found) for place in places for found in _matching(place, part, True)]
+    return sorted(join(place, found) for place in places for found in _matching(place, last, False))
+
+
+def _matching(folder: str, part: str, is_folder: bool) -> list[str]:
+    """Return the names in a folder that match one part of a pattern."""
+    names = list_folders(folder) if is_folder else sorted(list_names(folder))
+    if part in names:
+        return [part]
+    expression = re.compile(".*".join(map(re.escape, part.split("*"))), re.DOTALL)
+    hidden = part.startswith(".")
+    return [
+        found
+        for found in names
+        if expression.fullmatch(found) and (hidden or not found.startswith("."))
+    ]
 
 
 def identity_of(entry: Mapping[str, Any]) -> tuple[int, str]:
@@ -62,11 +117,54 @@ def modified_sec(entry: Mapping[str, Any]) -> float:
     raise OSError(f"{entry['name']}: its store does not say when it was changed")
 
 
+def _files(uri: str) -> list[dict[str, Any]]:
+    """Return the entries of the objects directly under a location."""
+    entries = _entries(uri)
+    broken = [entry for entry in entries if entry["type"] == _BROKEN]
+    if broken:
+        others = f" (and {len(broken) - 1} more in {uri})" if len(broken) > 1 else ""
+        raise ConfigError(
+            f"{broken[0]['problem']}{others}; put back what it points to or remove it"
+        )
+    return [entry for entry in entries if entry["type"] == "file"]
+
+
 def _entries(uri: str) -> list[dict[str, Any]]:
-    """What lies directly under a location, as its filesystem tells; nothing where it is absent."""
+    """Return what is directly under a location; nothing where it is absent."""
     fs, path = resolve(uri)
+    local = local_path(uri)
     with explained(uri):
         try:
-            return list(retried(uri, lambda: fs.ls(path, detail=True)))
+            if local is not None:
+                return _local_entries(local)
+            entries = retried(uri, lambda: fs.ls(path, detail=True))
+            # Some clients store an empty object as a sign of the folder itself.
+            return [e for e in entries if e["type"] != "file" or not e["name"].endswith("/")]
         except FileNotFoundError:
+            if local is not None and broken_link(local):
+                raise
             return []
+
+
+def _local_entries(folder: Path) -> list[dict[str, Any]]:
+    """Return what is in a folder of this machine; fsspec's own listing does not follow links."""
+    entries = list[dict[str, Any]]()
+    with os.scandir(folder) as found:
+        for entry in found:
+            try:
+                stat = entry.stat()
+                kind = "file" if entry.is_file() else "directory" if entry.is_dir() else "other"
+            except OSError as err:
+                if not (problem := broken_link(Path(entry.path))):
+                    if isinstance(err, FileNotFoundError):
+                        # It was removed in the meantime.
+                        continue
+                    raise
+                # Editors lock a file by a hidden link that points to nothing.
+                if not entry.name.startswith("."):
+                    entries.append({"name": entry.path, "type": _BROKEN, "problem": problem})
+                continue
+            entries.append(
+                {"name": entry.path, "type": kind, "size": stat.st_size, "mtime": stat.st_mtime}
+            )
+    return entries

@@ -15,6 +15,25 @@ TEMPORARY: Final = re.compile(r"\..+\.[a-z0-9_]{8}\.nsynth-part")
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
+def broken_link(path: Path) -> str:
+    """Say which link on the way to a path leads nowhere; return an empty text where none does."""
+    for place in (*reversed(path.parents), path):
+        try:
+            if place.is_symlink():
+                place.stat()
+        except FileNotFoundError:
+            return (
+                f"{place} is a link to {place.readlink()}, which does not exist; put that back or "
+                "remove the link"
+            )
+        except OSError as err:
+            if err.errno == errno.ELOOP:
+                return f"{place} is a link that leads back to itself; remove it"
+            # The caller's own failure says more.
+            return ""
+    return ""
+
+
 def put_local(path: Path, data: bytes) -> None:
     """Writes a file in the place of any that was there; atomic by rename."""
     with temporary_beside(path, data) as temporary:

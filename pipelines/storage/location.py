@@ -71,6 +71,12 @@ def local_path(uri: str) -> Path | None:
     return Path(os.path.abspath(Path(uri).expanduser()))  # noqa: PTH100 - `resolve` follows links
 
 
+def is_link(uri: str) -> bool:
+    """Return whether a location is a symbolic link of this machine."""
+    path = local_path(uri)
+    return path is not None and path.is_symlink()
+
+
 def cache_dir(root: str) -> Path:
     """The folder of this machine for what can be made again from `root`.
 

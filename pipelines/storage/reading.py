@@ -91,9 +91,20 @@ def is_folder(uri: str) -> bool:
 
 
 def exists(uri: str) -> bool:
-    """Whether an object is there."""
+    """Return whether an object is there; a link to nothing is none.
+
+    Raises:
+      ConfigError: nobody can tell, such as in a folder that this user may not open.
+    """
     fs, path = resolve(uri)
+    local = local_path(uri)
     with explained(uri):
+        if local is not None:
+            try:
+                local.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            return True
         return bool(retried(uri, lambda: fs.exists(path)))
 
 

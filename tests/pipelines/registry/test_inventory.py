@@ -1,13 +1,9 @@
-import os
-import time
 from pathlib import Path
 
 import pytest
 
-from pipelines import storage
 from pipelines.convert.job import convert
 from pipelines.convert.plan import Parameters
-from pipelines.registry.clean import MIN_AGE_SEC, find_abandoned, remove_abandoned
 from pipelines.registry.inventory import list_datasets, list_runs, manifests_under
 from tests.pipelines.convert.records import note, tfrecord
 
@@ -19,12 +15,6 @@ def manifest(tmp_path: Path) -> Path:
     parameters = Parameters(range_bytes=300_000)
     uri, _ = convert([str(source)], root=str(tmp_path), parameters=parameters, num_workers=1)
     return Path(uri)
-
-
-def grow_old(folder: Path) -> None:
-    yesterday = time.time() - MIN_AGE_SEC - 60
-    for path in folder.rglob("*"):
-        os.utime(path, (yesterday, yesterday))
 
 
 def test_list_datasets_tells_finished_from_unfinished(manifest: Path, tmp_path: Path) -> None:
@@ -46,39 +36,36 @@ def test_manifests_under_takes_manifest_folder_and_root(manifest: Path, tmp_path
         assert manifests_under(str(place)) == [str(manifest)]
 
 
-def test_find_abandoned_leaves_young_and_listed_objects(manifest: Path, tmp_path: Path) -> None:
-    grow_old(tmp_path)
-    assert find_abandoned(str(tmp_path)) == []
-    (manifest.parent / "part-00000-000000000000007.parquet").write_bytes(b"young")
-    assert find_abandoned(str(tmp_path)) == []
+def test_list_takes_a_link_for_what_it_points_to(manifest: Path, tmp_path: Path) -> None:
+    elsewhere = manifest.parent.rename(tmp_path / "elsewhere")
+    manifest.parent.symlink_to(elsewhere)
+    (found,) = list_datasets(str(tmp_path))
+    assert (found.manifest and found.manifest.num_notes, found.num_shards) == (2, 2)
+    assert manifests_under(str(tmp_path)) == [str(manifest)]
 
 
-def test_find_abandoned_names_what_no_manifest_lists(manifest: Path, tmp_path: Path) -> None:
-    stray = manifest.parent / "part-00000-000000000000007.parquet"
-    stray.write_bytes(b"stray")
-    grow_old(tmp_path)
-    found = find_abandoned(str(tmp_path))
-    assert [(item.uri, item.stored_bytes) for item in found] == [(str(stray), 5)]
-    remove_abandoned(found)
-    remove_abandoned(found)
-    assert not stray.exists()
-    assert len(storage.sizes(str(manifest.parent))) >= 3
-
-
-def test_find_abandoned_sweeps_a_plan_that_was_never_committed(
-    manifest: Path, tmp_path: Path
-) -> None:
+def test_list_says_what_a_broken_link_should_be(manifest: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    (manifest.parent.parent / "linked").symlink_to(gone)
+    (manifest.parent.parent / "loop").symlink_to("loop")
+    sound, linked, loop = list_datasets(str(tmp_path))
+    assert sound.manifest is not None
+    assert f"linked is a link to {gone}, which does not exist; put that back" in linked.note
+    assert "loop is a link that leads back to itself; remove it" in loop.note
     manifest.unlink()
-    assert find_abandoned(str(tmp_path)) == []
-    grow_old(tmp_path)
-    found = find_abandoned(str(tmp_path))
-    assert len(found) == 2
-    assert len(find_abandoned(str(tmp_path), min_age_sec=2 * MIN_AGE_SEC)) == 0
+    manifest.symlink_to(gone)
+    assert (
+        f"manifest.json is a link to {gone}, which does not" in list_datasets(str(tmp_path))[0].note
+    )
+    assert manifests_under(str(manifest.parent)) == [str(manifest)]
 
 
-def test_find_abandoned_keeps_what_another_version_committed(
-    manifest: Path, tmp_path: Path
-) -> None:
-    manifest.write_text('{"format_version": 99}')
-    grow_old(tmp_path)
-    assert find_abandoned(str(tmp_path)) == []
+def test_list_runs_takes_a_link_for_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "run.json").write_text("{}")
+    (tmp_path / "runs" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "runs" / "broken").symlink_to(tmp_path / "gone")
+    broken, linked = list_runs(str(tmp_path))
+    assert "is a link to" in broken.note
+    assert "is no record of a run" in linked.note
