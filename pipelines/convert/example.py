@@ -5,24 +5,38 @@ known puts it, it is a view of the record, and only the rest is parsed as a mess
 """
 
 import math
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from google.protobuf import message
 from numpy.typing import NDArray
 
+from pipelines.convert.features import (
+    AUDIO,
+    FLOAT,
+    INTEGER,
+    MISSING_FEATURE,
+    NOT_TEXT,
+    NSYNTH,
+    OUT_OF_RANGE,
+    TEXT,
+    TFDS,
+    UNSET,
+    WRONG_LENGTH,
+    WRONG_TYPE,
+    Feature,
+    check_features,
+    is_tfds,
+    scalars_of_tfds,
+)
 from pipelines.convert.messages import EXAMPLE, FEATURES
 from pipelines.convert.wire import find_audio
 from pipelines.errors import RecordError
-from pipelines.notes import NUM_SOURCE_SAMPLES, QUALITIES
 
 UNPARSABLE: Final = "unparsable"
-MISSING_FEATURE: Final = "missing_feature"
-WRONG_TYPE: Final = "wrong_type"
-WRONG_LENGTH: Final = "wrong_length"
-NOT_TEXT: Final = "not_text"
 NOT_FINITE: Final = "not_finite"
-OUT_OF_RANGE: Final = "out_of_range"
 REASONS: Final = (
     UNPARSABLE,
     MISSING_FEATURE,
@@ -34,16 +48,7 @@ REASONS: Final = (
 )
 """Why a sound record cannot become a note."""
 
-TEXTS: Final = ("note_str", "instrument_str", "instrument_family_str", "instrument_source_str")
-NUMBERS: Final = (
-    "note",
-    "instrument",
-    "pitch",
-    "velocity",
-    "sample_rate",
-    "instrument_family",
-    "instrument_source",
-)
+_TYPES: Final = {"bytes_list": TEXT, "int64_list": INTEGER, "float_list": FLOAT, None: UNSET}
 
 MAX_PEAK: Final = 1000.0
 """Audio lies in [-1, 1]; a magnitude beyond this is no audio, and its energy may overflow."""
@@ -57,7 +62,7 @@ class Example(NamedTuple):
     """A parsed note.
 
     Attributes:
-      scalars: NSynth's features but the audio, by name.
+      scalars: NSynth's features but the audio, by name; also of a record of TensorFlow Datasets.
       audio: float32 [64000], of any values.
     """
 
@@ -76,21 +81,15 @@ def decode(payload: bytes) -> Example:
             WRONG_LENGTH, f"the payload has {len(payload)} bytes, expected {MAX_NOTE_BYTES} at most"
         )
     features, audio = _features(payload)
-    scalars: dict[str, Any] = {
-        name: _text(name, _one(features, name, "bytes_list")) for name in TEXTS
-    }
-    scalars |= {name: int(_one(features, name, "int64_list")) for name in NUMBERS}
-    scalars["qualities"] = _exactly(
-        "qualities", [int(v) for v in _values(features, "qualities", "int64_list")], len(QUALITIES)
-    )
-    scalars["qualities_str"] = [
-        _text("qualities_str", v)
-        for v in _values(features, "qualities_str", "bytes_list", may_be_unset=True)
-    ]
+    of_tfds = is_tfds(features)
+    expected = dict(TFDS if of_tfds else NSYNTH)
     if audio is None:
-        floats = _exactly("audio", _values(features, "audio", "float_list"), NUM_SOURCE_SAMPLES)
-        audio = np.array(floats, np.float32)
-    return Example(scalars, audio)
+        expected["audio"] = AUDIO
+    names = features if audio is None else chain(features, ["audio"])
+    values = check_features(_named(features, expected), expected, names=names)
+    if audio is None:
+        audio = np.array(values.pop("audio"), np.float32)
+    return Example(scalars_of_tfds(values) if of_tfds else values, audio)
 
 
 def check_peak(peak: float) -> None:
@@ -123,32 +122,12 @@ def _parse(kind: type[message.Message], payload: bytes) -> Any:
         raise RecordError(UNPARSABLE, "the payload is no tf.train.Example") from err
 
 
-def _values(features: Any, name: str, kind: str, *, may_be_unset: bool = False) -> Any:
-    feature = features.get(name)
-    if feature is None:
-        raise RecordError(MISSING_FEATURE, f"there is no feature {name!r}")
-    found = feature.WhichOneof("kind")
-    if found is None and may_be_unset:
-        return ()
-    if found != kind:
-        raise RecordError(WRONG_TYPE, f"feature {name!r} is {found or 'unset'}, expected {kind}")
-    return getattr(feature, kind).value
-
-
-def _one(features: Any, name: str, kind: str) -> Any:
-    return _exactly(name, _values(features, name, kind), 1)[0]
-
-
-def _exactly(name: str, values: Any, num: int) -> Any:
-    if len(values) != num:
-        raise RecordError(
-            WRONG_LENGTH, f"feature {name!r} has {len(values)} values, expected {num}"
-        )
-    return values
-
-
-def _text(name: str, value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as err:
-        raise RecordError(NOT_TEXT, f"feature {name!r} is not UTF-8") from err
+def _named(features: Any, names: Iterable[str]) -> dict[str, Feature]:
+    """Return those features of a message that have these names, in the words of the checks."""
+    found = {}
+    for name in names:
+        # Asking a map of messages for a name that it lacks would add it.
+        if name in features:
+            kind = (feature := features[name]).WhichOneof("kind")
+            found[name] = Feature(_TYPES[kind], getattr(feature, kind).value if kind else ())
+    return found

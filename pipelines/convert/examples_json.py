@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from pipelines.convert.example import (
+from pipelines.convert.features import (
     MISSING_FEATURE,
     NOT_TEXT,
     NUMBERS,

@@ -11,8 +11,9 @@ from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 from pipelines import storage
-from pipelines.convert.example import WRONG_LENGTH, Example
+from pipelines.convert.example import Example
 from pipelines.convert.examples_json import NO_METADATA, parse_entries, scalars_of
+from pipelines.convert.features import WRONG_LENGTH
 from pipelines.convert.parts import Part, WavFile, examples_uri, wav_uri
 from pipelines.convert.ranges import Collector, Content, Pending
 from pipelines.convert.readahead import fetched_ahead

@@ -1,14 +1,15 @@
 """TFRecord files for tests, written by a few lines of their own: frames, examples, sound notes."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.notes import CLASSES, FAMILIES
+from pipelines.notes import CLASSES, FAMILIES, QUALITIES
 
 Audio = NDArray[np.float32]
 
@@ -115,6 +116,29 @@ def note(number: int = 0, **changes: bytes | None) -> bytes:
             "instrument_source_str": texts(b"acoustic"),
         }
         | changes
+    )
+
+
+def tfds_note(number: int = 0, changes: Mapping[str, bytes | None] = MappingProxyType({})) -> bytes:
+    """The same note as TensorFlow Datasets' builder `nsynth` writes it, with f0 and loudness."""
+    family, pitch = CLASSES[number % len(CLASSES)], 20 + number % 100
+    frames = np.linspace(0, 1, 1000, dtype=np.float32)
+    return example(
+        **{
+            "audio": floats(sound(number)) if "audio" not in changes else None,
+            "f0/confidence": floats(frames),
+            "f0/hz": floats(frames),
+            "f0/midi": floats(frames),
+            "id": texts(f"{family}_acoustic_{number:03d}-{pitch:03d}-100".encode()),
+            "instrument/family": numbers(FAMILIES.index(family)),
+            "instrument/label": numbers(7),
+            "instrument/source": numbers(0),
+            "loudness/db": floats(frames),
+            "pitch": numbers(pitch),
+            "velocity": numbers(100),
+        }
+        | {f"qualities/{quality}": numbers(int(quality == "bright")) for quality in QUALITIES}
+        | dict(changes)
     )
 
 

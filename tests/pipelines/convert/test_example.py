@@ -7,17 +7,19 @@ from hypothesis import strategies as st
 
 from pipelines.convert.example import (
     MAX_NOTE_BYTES,
-    MISSING_FEATURE,
     NOT_FINITE,
+    UNPARSABLE,
+    check_peak,
+    decode,
+)
+from pipelines.convert.features import (
+    MISSING_FEATURE,
     NOT_TEXT,
     NUMBERS,
     OUT_OF_RANGE,
     TEXTS,
-    UNPARSABLE,
     WRONG_LENGTH,
     WRONG_TYPE,
-    check_peak,
-    decode,
 )
 from pipelines.errors import RecordError
 from tests.pipelines.convert.records import (
@@ -27,6 +29,7 @@ from tests.pipelines.convert.records import (
     numbers,
     sound,
     texts,
+    tfds_note,
     unpacked_floats,
 )
 
@@ -96,6 +99,22 @@ def test_decode_keeps_the_last_of_a_feature_that_comes_twice() -> None:
     assert decode(note() + example(pitch=numbers(99))).scalars["pitch"] == 99
 
 
+def test_decode_reads_a_record_of_tensorflow_datasets_as_the_note_that_it_was_made_of() -> None:
+    found, expected = decode(tfds_note(3)), decode(note(3))
+    assert found.scalars == expected.scalars | {"note": -1, "instrument": 7}
+    np.testing.assert_array_equal(found.audio, expected.audio)
+    without_f0 = dict.fromkeys(("f0/hz", "f0/midi", "f0/confidence", "loudness/db"))
+    assert decode(tfds_note(3, without_f0)).scalars == found.scalars
+
+
+def test_decode_names_the_qualities_of_a_record_of_tensorflow_datasets() -> None:
+    given = {"bright": numbers(0), "dark": numbers(1), "tempo-synced": numbers(1)}
+    changes = {f"qualities/{quality}": feature for quality, feature in given.items()}
+    scalars = decode(tfds_note(3, changes)).scalars
+    assert scalars["qualities"] == [0, 1, *[0] * 7, 1]
+    assert scalars["qualities_str"] == ["dark", "tempo-synced"]
+
+
 SPOILT: dict[str, tuple[bytes, str, str]] = {
     "no protocol buffer": (b"\xff\xff no message", UNPARSABLE, "no tf.train.Example"),
     "cut short": (note()[:-5], UNPARSABLE, "no tf.train.Example"),
@@ -108,10 +127,55 @@ SPOILT: dict[str, tuple[bytes, str, str]] = {
     "no velocity": (note(velocity=None), MISSING_FEATURE, "no feature 'velocity'"),
     "no audio": (note(audio=None), MISSING_FEATURE, "no feature 'audio'"),
     "no qualities_str": (note(qualities_str=None), MISSING_FEATURE, "no feature 'qualities_str'"),
-    "pitch as text": (note(pitch=texts(b"60")), WRONG_TYPE, "'pitch' is bytes_list, .*int64_list"),
-    "pitch unset": (note(pitch=b""), WRONG_TYPE, "'pitch' is unset, expected int64_list"),
-    "audio as integers": (note(audio=numbers(1, 2)), WRONG_TYPE, "'audio' is int64_list"),
-    "name as number": (note(note_str=numbers(1)), WRONG_TYPE, "'note_str' is int64_list"),
+    "pitch as text": (
+        note(pitch=texts(b"60")),
+        WRONG_TYPE,
+        "'pitch' is text '60', expected integer$",
+    ),
+    "pitch unset": (note(pitch=b""), WRONG_TYPE, "'pitch' is unset, expected integer$"),
+    "pitch as float": (
+        note(pitch=floats(np.array([60.5], np.float32))),
+        WRONG_TYPE,
+        "feature 'pitch' is float 60.5, expected integer$",
+    ),
+    "audio as integers": (note(audio=numbers(1, 2)), WRONG_TYPE, "'audio' is integer, .* float$"),
+    "audio as a wav file": (note(audio=texts(b"RIFF")), WRONG_TYPE, "is text 'RIFF', expected flo"),
+    "name as number": (note(note_str=numbers(1)), WRONG_TYPE, "'note_str' is integer 1, .* text$"),
+    "two features less": (
+        note(qualities_str=None, instrument_source_str=None),
+        MISSING_FEATURE,
+        "there is no feature 'instrument_source_str', 'qualities_str'; found '",
+    ),
+    "features of DDSP": (
+        example(audio=floats(sound(0)[:16_000]), f0_hz=floats(sound(0)[:250])),
+        MISSING_FEATURE,
+        "no feature 'note_str', .*; found 'audio', 'f0_hz'$",
+    ),
+    "a name that would move the cursor": (
+        example(**{"\x1b[2J": numbers(1)}),
+        MISSING_FEATURE,
+        r"; found '\\x1b\[2J'$",
+    ),
+    "a family that TensorFlow Datasets does not know": (
+        tfds_note(0, {"instrument/family": numbers(11)}),
+        OUT_OF_RANGE,
+        "feature 'instrument/family' is 11, expected 0 to 10$",
+    ),
+    "a source that is not known": (
+        tfds_note(0, {"instrument/source": numbers(-1)}),
+        OUT_OF_RANGE,
+        "feature 'instrument/source' is -1, expected 0 to 2$",
+    ),
+    "a feature of TensorFlow Datasets less": (
+        tfds_note(0, {"instrument/family": None}),
+        MISSING_FEATURE,
+        "there is no feature 'instrument/family'; found 'audio', 'f0/confidence', ",
+    ),
+    "a quality as text": (
+        tfds_note(0, {"qualities/dark": texts(b"yes")}),
+        WRONG_TYPE,
+        "feature 'qualities/dark' is text 'yes', expected integer$",
+    ),
     "one sample short": (note(audio=floats(sound(0)[:-1])), WRONG_LENGTH, "63999 values.*64000"),
     "unpacked, one short": (note(audio=unpacked_floats(sound(0)[1:])), WRONG_LENGTH, "63999"),
     "no sample": (note(audio=floats()), WRONG_LENGTH, "'audio' has 0 values, expected 64000"),

@@ -25,8 +25,9 @@ from pipelines.convert.sources import (
 )
 from pipelines.errors import ConfigError
 from pipelines.notes import named_split
+from pipelines.validate.verdicts import validate
 from tests.pipelines.convert import forms
-from tests.pipelines.convert.records import note, texts, tfrecord
+from tests.pipelines.convert.records import note, texts, tfds_note, tfrecord
 
 RECORDS = tfrecord(b"first", b"second")
 WAV_FILES = forms.files([1])
@@ -162,6 +163,16 @@ def test_convert_takes_a_split_in_many_files(tmp_path: Path) -> None:
     again = convert([pattern], root=str(tmp_path / "root"))
     assert again == (uri, manifest)
     assert [split.name for name in TFDS_NAMES if (split := named_split(name))] == ["train"] * 3
+
+
+def test_convert_reads_the_shards_of_tensorflow_datasets(tmp_path: Path) -> None:
+    names = [f"nsynth-valid.tfrecord-{i:05d}-of-00002" for i in range(2)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(tfrecord(tfds_note(number), tfds_note(number + 10)))
+    pattern = f"{tmp_path}/nsynth-valid.tfrecord-*"
+    uri, manifest = convert([pattern], root=str(tmp_path / "root"), num_workers=2)
+    assert (manifest.num_notes, manifest.num_quarantined) == (4, 0)
+    assert validate(uri).dropped == {}
 
 
 @pytest.fixture
