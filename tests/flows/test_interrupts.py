@@ -1,8 +1,5 @@
 """Ctrl-C in a terminal, and harder ends, at each stage of the main job and of a conversion."""
 
-import os
-import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path

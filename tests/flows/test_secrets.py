@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 from pipelines.errors import ConfigError
 
 LOCATIONS = (
