@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parents[2]
 IMAGES = sorted((CHECKOUT / "infra" / "images").glob("*.Dockerfile"))
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "infra" / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-SECRETS = {"POSTGRES_PASSWORD": "p", "S3_USER": "u", "S3_PASSWORD": "s"}
+SECRETS = {"PREFECT_PASSWORD": "p", "POSTGRES_PASSWORD": "p", "S3_USER": "u", "S3_PASSWORD": "s"}
 
 
 def copied(dockerfile: Path) -> list[str]:
