@@ -13,7 +13,15 @@ A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this 
 
 from pipelines.storage.leftovers import sweep_uploads
 from pipelines.storage.listing import glob, identities, list_folders, modified, sizes
-from pipelines.storage.location import absolute, cache_dir, join, local_path, name, parent
+from pipelines.storage.location import (
+    absolute,
+    base_note,
+    cache_dir,
+    join,
+    local_path,
+    name,
+    parent,
+)
 from pipelines.storage.reading import exists, identity, is_folder, open_seekable, read, read_range
 from pipelines.storage.root import check_visible, check_writable, free_bytes
 from pipelines.storage.travel import adopt, carried
@@ -22,6 +30,7 @@ from pipelines.storage.writing import create, put, put_file, remove
 __all__ = [
     "absolute",
     "adopt",
+    "base_note",
     "cache_dir",
     "carried",
     "check_visible",
