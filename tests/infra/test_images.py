@@ -85,6 +85,12 @@ def test_service_listens_on_this_machine_only(name: str) -> None:
         assert str(port).startswith("127.0.0.1:")
 
 
+def test_only_services_that_check_who_asks_are_published() -> None:
+    published = {name for name, service in SERVICES.items() if "ports" in service}
+    # By a signature, by a password, and by the name that a browser asks for.
+    assert published == {"storage", "server", "reports"}
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_service_waits_for_services_that_are_there(name: str) -> None:
     assert SERVICES[name].get("depends_on", {}).keys() <= SERVICES.keys()
