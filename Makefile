@@ -6,6 +6,10 @@ SOURCE ?= $(DEMO)/source/nsynth-train.tfrecord
 CASES ?= 10000
 SEED ?= 0
 
+# As requires-python in pyproject.toml has it.
+CHECK_PYTHON := command -v $(PYTHON) > /dev/null || { echo "there is no $(PYTHON); name a Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ..." >&2; exit 1; }; \
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is %d.%d; name another: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status test test-e2e test-browser engines test-engines lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration bench-storage lock clean
 
@@ -15,7 +19,7 @@ help: ## list the targets
 setup: .venv/.complete ## make .venv and install everything, by the hashes of requirements-dev.txt
 
 .venv/.complete: requirements-dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
 	@echo "installing the packages (a few minutes, 3.5 GB)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
@@ -68,6 +72,7 @@ test-jax: .venv-jax/.complete ## the training tests on JAX, in an environment wi
 	KERAS_BACKEND=jax .venv-jax/bin/pytest tests/pipelines/train
 
 .venv-jax/.complete: requirements-jax.txt pyproject.toml
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv-jax
 	.venv-jax/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-jax.txt
 	.venv-jax/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -34,13 +34,15 @@ def build_dataset(
 
     Args:
       source: NSynth's TFRecord file (also .gz, .tar), or a folder or tar of its examples.json and
-        wav files; a path on the worker's machine or a URI, with * for several files.
-      root: Folder or URI (s3://bucket/prefix) that data sets, runs and reports go to.
+        wav files; a URI or a path on the worker's machine, relative to the checkout there, with *
+        for several files.
+      root: Folder or URI (s3://bucket/prefix) that data sets, runs and reports go to; a folder is
+        one of the worker's machine, relative to the checkout there.
       runner: Engine of the conversion; portable is any server of Beam's job API.
       beam_options: KEY=VALUE of Beam's pipeline options, such as job_endpoint=HOST:PORT; they win
         over the engine's settings.
-      engine_settings: File of the engine's settings on the worker's machine, in place of
-        infra/engines/RUNNER.toml.
+      engine_settings: File of the engine's settings on the worker's machine, relative to the
+        checkout there, in place of infra/engines/RUNNER.toml.
       range_mib: Mebibytes of source that one shard covers; another number makes another data set.
       max_quarantined: Share of damaged records above which the conversion fails, 0 to 1.
       max_dropped: Share of defective notes above which the validation fails, 0 to 1; synth_lead

@@ -104,13 +104,14 @@ def retrain(
 
     Args:
       train: What trains and chooses the models, such as nsynth-valid.tfrecord: a TFRecord file
-        (also .gz, .tar), or a folder or tar of examples.json and wav files; a path on the worker's
-        machine or a URI, with * for several files.
+        (also .gz, .tar), or a folder or tar of examples.json and wav files; a URI or a path on the
+        worker's machine, relative to the checkout there, with * for several files.
       test: What the models are scored on, such as nsynth-test.tfrecord; named as for train. The
         protocol grouped takes none.
       valid: What chooses the epoch, in the protocol official only, such as nsynth-valid.tfrecord;
         named as for train.
-      root: Folder or URI (s3://bucket/prefix) that data sets, runs and reports go to.
+      root: Folder or URI (s3://bucket/prefix) that data sets, runs and reports go to; a folder is
+        one of the worker's machine, relative to the checkout there.
       protocol: reference splits train by note and scores the last epoch on test; official chooses
         the epoch with valid; grouped scores each note of train by a model that never met its
         instrument.
@@ -125,8 +126,8 @@ def retrain(
       runner: Engine of the conversion; portable is any server of Beam's job API.
       beam_options: KEY=VALUE of Beam's pipeline options, such as job_endpoint=HOST:PORT; they win
         over the engine's settings.
-      engine_settings: File of the engine's settings on the worker's machine, in place of
-        infra/engines/RUNNER.toml.
+      engine_settings: File of the engine's settings on the worker's machine, relative to the
+        checkout there, in place of infra/engines/RUNNER.toml.
       range_mib: Mebibytes of source that one shard covers; another number makes other data sets.
       max_quarantined: Share of damaged records above which a conversion fails, 0 to 1.
       max_dropped: Share of defective notes above which a validation fails, 0 to 1; synth_lead does

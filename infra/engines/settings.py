@@ -9,6 +9,7 @@ from infra.engines import installed
 from pipelines import storage
 from pipelines.engines.engine import Engine, options_of
 from pipelines.errors import ConfigError
+from pipelines.storage import base_note
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -52,7 +53,8 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as err:
-        raise ConfigError(f"cannot read the settings {path}: {err.strerror}") from err
+        note = base_note(str(path))
+        raise ConfigError(f"cannot read the settings {path}: {err.strerror}{note}") from err
     except ValueError as err:
         raise ConfigError(f"{path} is no TOML: {err}") from err
     kinds = {"options": dict, "shares_disk": bool}

@@ -75,13 +75,17 @@ def client_environment(given: Settings, auth: str) -> dict[str, str]:
     """The environment in which `prefect` talks to this server, and runs work for it."""
     # The database's URL holds its password, which only the server needs.
     kept = {key: value for key, value in os.environ.items() if key != "NSYNTH_DATABASE"}
+    # A proxy of the environment cannot reach a server of this machine. Of the two names each
+    # library prefers another.
+    set_before = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    direct = ",".join(filter(None, (set_before, *LOOPBACK)))
     return {
         **kept,
         "PREFECT_HOME": str(given.state / "home"),
         "PREFECT_API_URL": given.api_url,
         CLIENT_AUTH: auth,
-        # A proxy of the environment cannot reach a server of this machine.
-        "NO_PROXY": ",".join(filter(None, (_no_proxy(), *LOOPBACK))),
+        "no_proxy": direct,
+        "NO_PROXY": direct,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
@@ -180,10 +184,6 @@ def _start(
 
 def _login(given: Settings) -> str:
     return SERVER_AUTH if given.auth else f"the line in {password_file(given.state)}"
-
-
-def _no_proxy() -> str:
-    return os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
 
 
 def _is_free(port: int) -> bool:

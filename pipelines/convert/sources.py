@@ -66,7 +66,7 @@ def find_sources(requests: Sequence[str]) -> tuple[Source, ...]:
     Raises:
       ConfigError: one is missing, empty, or of no form that is known.
     """
-    uris = [storage.absolute(uri) for request in requests for uri in _expand(request)]
+    uris = [_absolute(uri) for request in requests for uri in _expand(request)]
     if not uris:
         raise ConfigError("there is nothing to convert; name at least one TFRecord file")
     with ThreadPoolExecutor(_READERS) as pool:
@@ -113,8 +113,16 @@ def _expand(request: str) -> list[str]:
         return [request]
     found = storage.glob(request)
     if not found:
-        raise ConfigError(f"no file matches {request}; check the path")
+        raise ConfigError(f"no file matches {request}{storage.base_note(request)}; check the path")
     return found
+
+
+def _absolute(request: str) -> str:
+    uri = storage.absolute(request)
+    note = storage.base_note(request)
+    if note and not storage.exists(uri):
+        raise ConfigError(f"there is no file {uri}{note}; check the path")
+    return uri
 
 
 def _identified(uri: str) -> list[Source]:

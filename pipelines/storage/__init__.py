@@ -16,6 +16,7 @@ from pipelines.storage.leftovers import sweep_uploads
 from pipelines.storage.listing import glob, identities, list_folders, list_names, modified, sizes
 from pipelines.storage.location import (
     absolute,
+    base_note,
     cache_dir,
     is_link,
     join,
@@ -33,6 +34,7 @@ from pipelines.storage.writing import create, put, put_file, remove
 __all__ = [
     "absolute",
     "adopt",
+    "base_note",
     "cache_dir",
     "carried",
     "check_visible",

@@ -77,6 +77,16 @@ def is_link(uri: str) -> bool:
     return path is not None and path.is_symlink()
 
 
+def base_note(uri: str) -> str:
+    """Return what an error about a relative path adds: the folder that it is relative to.
+
+    On a worker that is another folder than that of whoever asks for the run.
+    """
+    if "://" in uri or Path(uri).expanduser().is_absolute():
+        return ""
+    return f" ({uri} is relative to {Path.cwd()}, where the work runs)"
+
+
 def cache_dir(root: str) -> Path:
     """The folder of this machine for what can be made again from `root`.
 

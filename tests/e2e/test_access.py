@@ -152,6 +152,7 @@ def test_own_password_is_the_servers(stack: Stack, tmp_path: Path, name: str) ->
             # What a user may have set for a server of another kind.
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "*",
             "http_proxy": "http://127.0.0.1:1",
+            "no_proxy": "example.org",
             name: OWN,
         },
         own_auth=OWN,

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.e2e.stack import Stack, until
+from tests.flows.command import CHECKOUT
 
 
 @pytest.fixture(scope="module")
@@ -113,13 +114,17 @@ def test_build_dataset_runs_alone(stack: Stack, source: Path, tmp_path: Path) ->
     assert "notes kept" in stack.artifacts(run["id"])["data-set"]["data"]
 
 
+@pytest.mark.parametrize("is_relative", [False, True])
 def test_error_of_the_user_ends_a_run_at_once_in_a_sentence(
-    stack: Stack, parameters: dict[str, Any], tmp_path: Path
+    stack: Stack, parameters: dict[str, Any], tmp_path: Path, is_relative: bool
 ) -> None:
-    given = parameters | {"train": str(tmp_path / "gone.tfrecord"), "root": str(tmp_path)}
+    folder = Path() if is_relative else tmp_path
+    given = parameters | {"train": str(folder / "gone.tfrecord"), "root": str(tmp_path)}
     run = stack.end_of(stack.start("retrain/manual", **given))
     assert run["state"]["type"] == "FAILED"
     assert "gone.tfrecord" in run["state"]["message"]
+    # The worker's checkout, not the folder of whoever created the run.
+    assert (f"relative to {CHECKOUT}," in run["state"]["message"]) == is_relative
     only = {"task_runs": {"flow_run_id": {"any_": [s["id"] for s in stack.subflows(run["id"])]}}}
     assert [task["run_count"] for task in stack.ask("POST", "task_runs/filter", only)] == [1]
 

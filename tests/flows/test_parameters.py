@@ -1,5 +1,6 @@
 """What the forms of the deployments ask for, and which values the server takes."""
 
+import re
 from typing import Any, get_args
 
 import pytest
@@ -26,6 +27,21 @@ PAIR = {"train": "data/train.tfrecord", "test": "s3://bucket/test-*.tfrecord"}
 def test_form_explains_each_parameter(flow: str) -> None:
     for name, field in SCHEMAS[flow]["properties"].items():
         assert len(field.get("description") or "") > 20, name
+
+
+@pytest.mark.parametrize("flow", SCHEMAS)
+def test_form_says_what_a_relative_path_is_relative_to(flow: str) -> None:
+    fields = SCHEMAS[flow]["properties"]
+    places = {name: field["description"] for name, field in fields.items() if is_place(field)}
+    assert places.keys() >= {"root", "engine_settings"}
+    for name, said in places.items():
+        same = re.search(r"named as for (\w+)", said)
+        words = places[same[1]] if same else said
+        assert "worker's machine, relative to the checkout there" in " ".join(words.split()), name
+
+
+def is_place(field: dict[str, Any]) -> bool:
+    return any("://" in str(of.get("not")) for of in (field, *field.get("anyOf", ())))
 
 
 def test_form_asks_for_nothing_but_sources() -> None:

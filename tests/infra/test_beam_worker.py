@@ -39,7 +39,7 @@ def test_image_has_the_python_of_the_worker_that_submits() -> None:
     # What one of them pickles, the other one unpickles.
     base = said(r"FROM (python:\S+)", stage="worker")
     assert f"FROM {base}\n" in (IMAGES / "worker.Dockerfile").read_text()
-    assert 'requires-python = ">=3.11"' in (CHECKOUT / "pyproject.toml").read_text()
+    assert 'requires-python = ">=3.11,' in (CHECKOUT / "pyproject.toml").read_text()
 
 
 def test_image_keeps_the_contract() -> None:

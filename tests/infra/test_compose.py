@@ -73,6 +73,34 @@ def test_storage_credentials_are_the_pools_alone() -> None:
         assert has == (secret if name in POOLS else set()), name
 
 
+def test_server_asks_for_the_password_that_its_clients_give() -> None:
+    server = SERVICES["server"]["environment"]
+    auth = server["PREFECT_SERVER_API_AUTH_STRING"]
+    assert auth == "nsynth:${PREFECT_PASSWORD:?set it in infra/.env}"
+    port = SERVICES["server"]["ports"][0].rpartition(":")[0]
+    assert f"http://{port}" in server["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"].split(",")
+    # The only request that is answered without it.
+    assert "/api/health" in SERVICES["server"]["healthcheck"]["test"][-1]
+    given = {n: s["environment"].get("PREFECT_API_AUTH_STRING") for n, s in of_the_server()}
+    assert set(given) == {"setup", "worker", "trainer", "trainer-gpu"}
+    assert set(given.values()) == {auth}
+
+
+def of_the_server() -> list[tuple[str, dict[str, Any]]]:
+    """The services that talk to it."""
+    return [
+        (name, service)
+        for name, service in SERVICES.items()
+        if "PREFECT_API_URL" in service.get("environment", {})
+    ]
+
+
+def test_reports_are_served_of_the_root_of_the_runs_alone() -> None:
+    given = SERVICES["reports"]["command"]
+    assert given[-1] == SERVICES["setup"]["environment"]["NSYNTH_ROOT"]
+    assert not [name for name in SERVICES["reports"]["environment"] if "PREFECT" in name]
+
+
 def test_flink_begins_again_as_one_of_a_jobs_own_does() -> None:
     conf = yaml.safe_load((CHECKOUT / "infra/engines/flink-conf/config.yaml").read_text())
     delay = conf["restart-strategy"]["fixed-delay"]

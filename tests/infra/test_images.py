@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parents[2]
 IMAGES = sorted((CHECKOUT / "infra" / "images").glob("*.Dockerfile"))
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "infra" / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-SECRETS = {"POSTGRES_PASSWORD": "p", "S3_USER": "u", "S3_PASSWORD": "s"}
+SECRETS = {"PREFECT_PASSWORD": "p", "POSTGRES_PASSWORD": "p", "S3_USER": "u", "S3_PASSWORD": "s"}
 
 
 def copied(dockerfile: Path) -> list[str]:
@@ -83,6 +83,12 @@ def test_services_are_those_of_production() -> None:
 def test_service_listens_on_this_machine_only(name: str) -> None:
     for port in SERVICES[name].get("ports", []):
         assert str(port).startswith("127.0.0.1:")
+
+
+def test_only_services_that_check_who_asks_are_published() -> None:
+    published = {name for name, service in SERVICES.items() if "ports" in service}
+    # By a signature, by a password, and by the name that a browser asks for.
+    assert published == {"storage", "server", "reports"}
 
 
 @pytest.mark.parametrize("name", SERVICES)

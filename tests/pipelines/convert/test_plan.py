@@ -113,6 +113,18 @@ def test_plan_refuses_what_it_cannot_convert(source: Path) -> None:
             plan(sources, root="root", parameters=SMALL)
 
 
+@pytest.mark.parametrize("name", ["gone.tfrecord", "./gone/*.tfrecord", "../gone.tfrecord"])
+def test_plan_says_what_a_relative_path_is_relative_to(
+    name: str, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source.parent)
+    with pytest.raises(ConfigError) as refused:
+        plan([name], root="root", parameters=SMALL)
+    said = f"({name} is relative to {source.parent}, where the work runs); check the path"
+    assert str(refused.value).endswith(said)
+    assert plan([source.name], root="root", parameters=SMALL).source_bytes == 100
+
+
 def test_parameters_refuse_what_makes_no_sense() -> None:
     with pytest.raises(ConfigError, match="range_bytes must be at least 1, got 0"):
         Parameters(range_bytes=0)
