@@ -1,11 +1,13 @@
 """What the engines are made of, each pinned, and how each is installed into a folder of its own."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,15 @@ from infra.engines.jar import manifest_jar
 _HERE: Final = Path(__file__).parent
 
 _BEAM: Final = "v2.77.0"
+_PRISM_LISTENS: Final = (
+    'net.Listen("tcp", fmt.Sprintf(":%d",',
+    'net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d",',
+)
+_JAVA_LISTENS: Final = (
+    "NettyServerBuilder.forPort(socket.getPort())",
+    "NettyServerBuilder.forAddress(socket)",
+)
+_SERVER_FACTORY: Final = "org/apache/beam/sdk/fn/server/ServerFactory.java"
 _JOB_SERVER: Final = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 
 
@@ -37,11 +48,11 @@ class Part:
     install: Callable[[], None]
 
 
-def run(command: Sequence[str | Path], **environment: str) -> None:
-    """Runs a command of an installation; its output is shown where it fails."""
+def run(command: Sequence[str | Path], *, cwd: Path = CHECKOUT, **environment: str) -> str:
+    """Run a command of an installation and return its output, which is shown where it fails."""
     done = subprocess.run(  # noqa: S603 - the commands of this module
         [str(part) for part in command],
-        cwd=CHECKOUT,
+        cwd=cwd,
         env={**_inherited(), **environment},
         capture_output=True,
         text=True,
@@ -49,12 +60,19 @@ def run(command: Sequence[str | Path], **environment: str) -> None:
     )
     if done.returncode:
         raise OSError(f"{' '.join(map(str, command))}:\n{done.stderr.strip() or done.stdout}")
+    return done.stdout
 
 
 def parts() -> list[Part]:
     """All of them, in the order in which they are installed."""
     return [
-        _go("prism", f"github.com/apache/beam/sdks/v2/go/cmd/prism@{_BEAM}", "Beam's own engine"),
+        Part(
+            "prism",
+            "Beam's own engine",
+            ("go",),
+            f"{_PRISM_LISTENS[1]} in github.com/apache/beam/sdks/v2@{_BEAM}",
+            _install_prism,
+        ),
         _go(
             "boot",
             f"github.com/apache/beam/sdks/v2/python/container@{_BEAM}",
@@ -74,8 +92,8 @@ def parts() -> list[Part]:
         Part(
             "flink-job-server",
             "Beam's job server for Flink, with a Flink in it",
-            ("java", "mvn"),
-            (_HERE / "flink-job-server.xml").read_text(encoding="utf-8"),
+            ("java", "javac", "mvn"),
+            (_HERE / "flink-job-server.xml").read_text(encoding="utf-8") + _JAVA_LISTENS[1],
             _install_job_server,
         ),
         Part(
@@ -112,6 +130,33 @@ def _go(name: str, package: str, what: str, *, built: str = "") -> Part:
     return Part(name, what, ("go",), package, install)
 
 
+def _install_prism() -> None:
+    """Build Prism, which has no option for it, so that it listens on loopback alone."""
+    module = f"github.com/apache/beam/sdks/v2@{_BEAM}"
+    with tempfile.TemporaryDirectory() as built:
+        place = Path(built)
+        downloaded = Path(json.loads(run(["go", "mod", "download", "-json", module]))["Dir"])
+        for name in ("go.mod", "go.sum"):
+            shutil.copyfile(downloaded / name, place / name)
+        shutil.copytree(downloaded / "go", place / "go", copy_function=shutil.copyfile)
+        server = place / "go/pkg/beam/runners/prism/internal/jobservices/server.go"
+        _replace_once(server, *_PRISM_LISTENS)
+        program = folder() / "bin" / "prism"
+        run(["go", "build", "-o", program, "./go/cmd/prism"], cwd=place)
+
+
+def _replace_once(source: Path, old: str, new: str) -> None:
+    """Replace the one occurrence of a text.
+
+    Raises:
+      OSError: there is another number of them: the source is of another version.
+    """
+    text = source.read_text(encoding="utf-8")
+    if text.count(old) != 1:
+        raise OSError(f"expected {old!r} once in {source.name}, found it {text.count(old)} times")
+    source.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def _environment(name: str, requirements: str, what: str) -> Part:
     def install() -> None:
         run([sys.executable, "-m", "venv", "--clear", folder() / name])
@@ -126,7 +171,46 @@ def _install_job_server() -> None:
     shutil.rmtree(jars, ignore_errors=True)
     goal = ("dependency:copy-dependencies", f"-DoutputDirectory={jars}")
     run(["mvn", "--quiet", "--batch-mode", "-f", _HERE / "flink-job-server.xml", *goal])
+    _listen_where_told(jars)
     manifest_jar(job_server_jar(), main_class=_JOB_SERVER)
+
+
+def _listen_where_told(jars: Path) -> None:
+    """Have Beam's servers in Java listen at the address that they give out.
+
+    They know it, and yet take all interfaces. The job server brings these classes to the task
+    managers of a cluster too.
+    """
+    (core,) = jars.glob("beam-sdks-java-core-*.jar")
+    version = core.stem.rpartition("-")[2]
+    with tempfile.TemporaryDirectory() as built:
+        place = Path(built)
+        artifact = f"org.apache.beam:beam-sdks-java-core:{version}:jar:sources"
+        copy = ("dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={place}")
+        run(["mvn", "--quiet", "--batch-mode", *copy])
+        (sources,) = place.glob("*-sources.jar")
+        with zipfile.ZipFile(sources) as packed:
+            source = place / packed.extract(_SERVER_FACTORY, place)
+        _replace_once(source, *_JAVA_LISTENS)
+        classes = place / "classes"
+        run(["javac", "--release", "11", "-proc:none", "-cp", jars / "*", "-d", classes, source])
+        _replace_members(core, classes)
+
+
+def _replace_members(archive: Path, new: Path) -> None:
+    """Replace members of a zip archive by the files of a folder."""
+    files = {str(path.relative_to(new)): path for path in new.rglob("*") if path.is_file()}
+    done = set(files)
+    made = archive.with_suffix(".new")
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as to:
+        for member in old.infolist():
+            # Beam's has members that are there twice.
+            if member.filename not in done:
+                to.writestr(member, old.read(member))
+                done.add(member.filename)
+        for name, path in files.items():
+            to.write(path, name)
+    made.replace(archive)
 
 
 def _install_flink() -> None:
