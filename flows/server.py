@@ -3,8 +3,11 @@
 Must come before the flows are imported: Prefect sets up its log when they are.
 """
 
+import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from flows.temporary_server import START_SEC, TemporaryServer
@@ -20,6 +23,10 @@ _PRIVATE: Final = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
 }
+_PLACES: Final = (
+    "they come from the variables PREFECT_*, from profiles.toml in PREFECT_HOME (by default "
+    "~/.prefect), and from prefect.toml, pyproject.toml or .env in this folder"
+)
 _QUIET: Final = {
     # What failed is said once, in a sentence, by the command itself.
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
@@ -101,7 +108,7 @@ def _settings_context() -> "SettingsContext":
       ConfigError: they cannot be read, or have a value that Prefect does not take.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _no_log_lines("prefect"):
             # Of a home that cannot be made, which a run with a server of its own does not need,
             # and of settings of other versions.
             warnings.simplefilter("ignore")
@@ -119,13 +126,23 @@ def _settings_context() -> "SettingsContext":
     return context
 
 
+@contextmanager
+def _no_log_lines(name: str) -> Iterator[None]:
+    log = logging.getLogger(name)
+    before, log.level = log.level, logging.CRITICAL
+    try:
+        yield
+    finally:
+        log.level = before
+
+
 def _of_settings(err: Exception) -> str:
     """Say what is wrong with the settings without the value, which may be a secret."""
     from pydantic import ValidationError  # noqa: PLC0415 - as above
 
     if not isinstance(err, ValidationError):
-        return f"{err}; they are of the environment, a profile, or a file in this folder"
+        return f"{err}; {_PLACES}"
     # Those without an input of their own follow from the others.
     first = next(of for of in err.errors() if of["type"] != "default_factory_not_called")
     name = ".".join(map(str, first["loc"]))
-    return f"{name} of {err.title}: {first['msg']}; see the variables PREFECT_* and the profile"
+    return f"{name} of {err.title}: {first['msg']}; {_PLACES}"

@@ -96,7 +96,8 @@ class TemporaryServer:
         Raises:
           ConfigError: it ended, or is not up in time.
         """
-        self._link.settimeout(seconds)
+        # Zero would not mean to wait no time, but not to wait for the answer.
+        self._link.settimeout(max(seconds, 0.001))
         try:
             is_up = self._link.recv(1) == _READY
         except TimeoutError as err:

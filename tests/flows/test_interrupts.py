@@ -1,5 +1,7 @@
 """Ctrl-C in a terminal, and harder ends, at each stage of the main job and of a conversion."""
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,3 +107,60 @@ def test_ctrl_c_ends_the_main_job_at_each_stage_and_the_rerun_goes_on(
         assert list((tmp_path / "temporary").glob("nsynth-prefect-*")) == []
     done = run_json(*command, env=environment)
     assert done["models"]["preliminary"]["num_scored"]
+
+
+@pytest.mark.parametrize("command", ["convert", "retrain"])
+def test_ctrl_c_ends_a_conversion_in_the_middle_of_its_ranges(
+    command: str, start: Callable[..., Terminal], source: Path, long_source: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    test = ("--test", str(source / "nsynth-test.tfrecord"))
+    job = {
+        "convert": ("convert", str(long_source)),
+        "retrain": ("retrain", "--train", *[str(long_source)], *test),
+    }
+    terminal = start("nsynth", *job[command], "--root", str(root))
+    terminal.until(lambda: "converting" in terminal.output)
+    press_ctrl_c(terminal)
+    assert not list(root.glob("notes/*/manifest.json"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
+def test_nothing_is_left_of_a_main_job_that_is_killed(
+    number: signal.Signals, start: Callable[..., Terminal], source: Path, tmp_path: Path
+) -> None:
+    terminal = start(*main_job(source, tmp_path / "root", "--epochs", "5000"))
+    terminal.until(lambda: STAGES["training"](terminal, tmp_path / "root"))
+    assert terminal.processes()
+    os.kill(terminal.pid, number)
+    assert terminal.wait() == (130 if number == signal.SIGTERM else -number)
+    assert_nothing_left(terminal, tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_trainings_side_by_side_end_with_the_main_job(
+    number: signal.Signals, start: Callable[..., Terminal], source: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    terminal = start(
+        *main_job(source, root, "--model", "optimised", "--epochs", "5000"),
+        # Two devices that are not there give two processes, on processors.
+        CUDA_VISIBLE_DEVICES="7,8",
+    )
+    terminal.until(lambda: len(list(root.glob("runs/*/*/checkpoints"))) == 2)
+    if number == signal.SIGINT:
+        press_ctrl_c(terminal)
+    else:
+        os.kill(terminal.pid, number)
+        assert terminal.wait() == -number
+    assert_nothing_left(terminal, tmp_path)
+
+
+def assert_nothing_left(terminal: Terminal, tmp_path: Path) -> None:
+    """Waits until no process is there, since those of a killed one end by themselves."""
+    end = time.monotonic() + AT_ONCE_SEC
+    while terminal.processes():
+        assert time.monotonic() < end, terminal.processes()
+        time.sleep(0.1)
+    assert list((tmp_path / "temporary").glob("nsynth-prefect-*")) == []
+    assert "Traceback" not in terminal.output

@@ -1,0 +1,238 @@
+"""What a user's machine may hold around Prefect: each fault is one sentence before any work."""
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.flows.command import run
+from tests.flows.conftest import LENIENT
+
+
+@pytest.fixture
+def job(source: Path, tmp_path: Path) -> list[str]:
+    return [
+        *("nsynth", "retrain", "--train", str(source / "nsynth-train.tfrecord")),
+        *("--test", str(source / "nsynth-test.tfrecord"), "--root", str(tmp_path / "root")),
+        *("--model", "preliminary", "--epochs", "1", *LENIENT),
+    ]
+
+
+def refused(job: list[str], tmp_path: Path, **env: str) -> str:
+    """Runs the main job, which has to refuse before any work; returns its sentence."""
+    home = str(tmp_path / "home")
+    done = run(*job, env={"HOME": home, "PREFECT_HOME": "", "PREFECT_API_URL": "", **env})
+    assert done.returncode == 1, done.stderr
+    (sentence,) = done.stderr.strip().splitlines()
+    assert sentence.startswith("nsynth: ")
+    assert not (tmp_path / "root" / "notes").exists()
+    return sentence
+
+
+@contextmanager
+def server(answers: dict[str, tuple[int, str]], *, otherwise: int) -> Iterator[str]:
+    """A server that is not quite one of Prefect's."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, text = answers.get(self.path, (otherwise, "<html>"))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        do_POST = do_GET  # noqa: N815 - as above
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/api"
+        running.shutdown()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_server_that_is_gone(job: list[str], tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}/api"
+    sentence = refused(job, tmp_path, PREFECT_API_URL=url.replace("//", "//user:secret@"))
+    assert f"the Prefect server at {url}, from the variable PREFECT_API_URL" in sentence
+    assert "secret" not in sentence
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://x/api", "http://", "127.0.0.1:4200/api"])
+def test_url_that_is_none(url: str, job: list[str], tmp_path: Path) -> None:
+    sentence = refused(job, tmp_path, PREFECT_API_URL=url)
+    assert f"got '{url}'" in sentence.replace("got 'http:'", "got 'http://'")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/api", "http://no-such-host.invalid/api"])
+def test_url_that_leads_nowhere(url: str, job: list[str], tmp_path: Path) -> None:
+    assert f"the Prefect server at {url}" in refused(job, tmp_path, PREFECT_API_URL=url)
+
+
+def test_url_of_an_old_profile(job: list[str], tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}/api"
+    profiles = tmp_path / "old" / "profiles.toml"
+    profiles.parent.mkdir()
+    profiles.write_text(f'active = "old"\n[profiles.old]\nPREFECT_API_URL = "{url}"\n')
+    # An empty variable would be a wish for no server.
+    assert "PREFECT_API_URL" not in os.environ
+    done = run(*job, env={"PREFECT_HOME": str(profiles.parent)})
+    assert done.returncode == 1
+    (sentence,) = done.stderr.strip().splitlines()
+    assert f"the Prefect server at {url}, from the profile 'old' in {profiles}" in sentence
+
+
+@pytest.mark.parametrize(
+    ("answers", "otherwise", "expected"),
+    [
+        ({}, 401, "it wants a password (401)"),
+        ({}, 403, "it answers 403 to /api/admin/version"),
+        ({}, 404, "it answers 404 to /api/admin/version"),
+        ({}, 503, "it answers 503 to /api/admin/version"),
+        ({}, 200, "its answer is not that of a Prefect server"),
+        ({"/api/admin/version": (200, '"2.20.1"')}, 404, "incompatible versions"),
+        ({"/api/admin/version": (200, '"4.0.0"')}, 404, "incompatible versions"),
+        ({"/api/admin/version": (200, '"3.9.0"')}, 500, "it answers 500 to "),
+    ],
+)
+def test_server_that_does_not_serve(
+    answers: dict[str, tuple[int, str]],
+    otherwise: int,
+    expected: str,
+    job: list[str],
+    tmp_path: Path,
+) -> None:
+    with server(answers, otherwise=otherwise) as url:
+        sentence = refused(job, tmp_path, PREFECT_API_URL=url)
+    assert f"the Prefect server at {url}" in sentence
+    assert expected in sentence
+
+
+def test_settings_that_prefect_does_not_take(job: list[str], tmp_path: Path) -> None:
+    assert "level of LoggingSettings" in refused(job, tmp_path, PREFECT_LOGGING_LEVEL="LOUD")
+    sentence = refused(job, tmp_path, PREFECT_PROFILE="unknown")
+    assert "Prefect has no profile 'unknown'" in sentence
+    sentence = refused(job, tmp_path, PREFECT_SERVER_EPHEMERAL_ENABLED="false")
+    assert "there is no Prefect server" in sentence
+
+
+@pytest.mark.parametrize("text", ["this is [not toml", b"\xff\xfe", None])
+def test_profiles_that_cannot_be_read(
+    text: str | bytes | None, job: list[str], tmp_path: Path
+) -> None:
+    profiles = tmp_path / "prefect" / "profiles.toml"
+    profiles.parent.mkdir()
+    if text is None:
+        profiles.mkdir()
+    else:
+        profiles.write_bytes(text.encode() if isinstance(text, str) else text)
+    sentence = refused(job, tmp_path, PREFECT_HOME=str(profiles.parent))
+    assert "cannot read Prefect's settings" in sentence
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(b"this is not SQLite, it is a text of some length" * 100)
+
+
+def newer(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("create table alembic_version (version_num varchar(32) not null)")
+        database.execute("insert into alembic_version values ('fffffffffffff')")
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [
+        (damaged, "file is not a database"),
+        (newer, "Can't locate revision"),
+        (folder, "unable to open database file"),
+    ],
+)
+def test_database_that_the_user_has_and_that_cannot_be_used(
+    make: Callable[[Path], None], cause: str, job: list[str], tmp_path: Path
+) -> None:
+    home = tmp_path / "prefect"
+    home.mkdir()
+    make(home / "prefect.db")
+    sentence = refused(job, tmp_path, PREFECT_HOME=str(home))
+    assert "the temporary Prefect server did not start" in sentence
+    assert cause in sentence
+
+
+def test_database_of_the_user_is_left_alone_without_a_home_that_was_chosen(
+    job: list[str], tmp_path: Path
+) -> None:
+    home = tmp_path / "home" / ".prefect"
+    home.mkdir(parents=True)
+    newer(home / "prefect.db")
+    done = run(*job, "--json", env={"HOME": str(home.parent), "PREFECT_HOME": ""})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["run_id"]
+    assert {path.name for path in home.iterdir()} == {"prefect.db"}
+
+
+def test_home_that_cannot_be_written_is_not_needed(job: list[str]) -> None:
+    env = {"HOME": "/proc/none", "PREFECT_HOME": "", "PREFECT_API_URL": "", "PREFECT_API_KEY": "x"}
+    done = run(*job, "--json", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+
+
+def test_loopback_never_goes_through_a_proxy(job: list[str]) -> None:
+    gone = f"http://127.0.0.1:{free_port()}"
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY"), gone)
+    others = {"no_proxy": "example.org", "NO_PROXY": "", "PREFECT_HOME": "", "PREFECT_API_URL": ""}
+    done = run(*job, "--json", env=proxies | others)
+    assert done.returncode == 0, done.stderr
+
+
+def test_start_that_takes_too_long_is_a_sentence(job: list[str], tmp_path: Path) -> None:
+    sentence = refused(job, tmp_path, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="0")
+    assert "was not up after 0 s" in sentence
+    assert "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS" in sentence
+
+
+WITHIN = """
+import json, os, urllib.error, urllib.request
+from flows.server import PrefectServer
+server = PrefectServer()
+server.start()
+server.wait()
+url = os.environ["PREFECT_API_URL"]
+status = []
+for headers in ({}, {"Authorization": "Basic eDp5"}):
+    try:
+        urllib.request.urlopen(urllib.request.Request(f"{url}/admin/version", headers=headers))
+    except urllib.error.HTTPError as err:
+        status.append(err.code)
+print(json.dumps([url, status]))
+"""
+
+
+def test_temporary_server_lets_nobody_else_in() -> None:
+    env = {**os.environ, "PREFECT_API_URL": "", "PREFECT_HOME": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHIN], capture_output=True, text=True, check=True, env=env
+    )
+    url, status = json.loads(done.stdout)
+    assert url.startswith("http://127.0.0.1:")
+    assert status == [401, 401]
