@@ -16,7 +16,7 @@ from pipelines.storage.leftovers import sweep_uploads
 from pipelines.storage.listing import glob, identities, list_folders, list_names, modified, sizes
 from pipelines.storage.location import absolute, cache_dir, is_link, join, local_path, name, parent
 from pipelines.storage.reading import exists, identity, is_folder, open_seekable, read, read_range
-from pipelines.storage.root import check_visible, check_writable, free_bytes
+from pipelines.storage.root import check_exists, check_visible, check_writable, free_bytes
 from pipelines.storage.travel import adopt, carried
 from pipelines.storage.writing import create, put, put_file, remove
 
@@ -25,6 +25,7 @@ __all__ = [
     "adopt",
     "cache_dir",
     "carried",
+    "check_exists",
     "check_visible",
     "check_writable",
     "create",
