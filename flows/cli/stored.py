@@ -1,5 +1,6 @@
 """What is stored under a root, as commands: listed, verified, looked into, cleaned."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +12,8 @@ from flows.parameters import MIB
 from pipelines import storage
 from pipelines.convert.quarantine import list_quarantined
 from pipelines.convert.verify import verify as verify_dataset
-from pipelines.errors import DatasetError
-from pipelines.registry.champions import champions
+from pipelines.errors import DatasetError, PipelineError
+from pipelines.registry.champions import Entry, champions
 from pipelines.registry.clean import find_abandoned, remove_abandoned
 from pipelines.registry.inventory import (
     StoredDataset,
@@ -32,11 +33,14 @@ RootArgument = Annotated[str, typer.Argument(help="Folder or URI that holds note
 
 def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
     """List data sets, runs and champions under a root."""
-    datasets, runs, crowned = list_datasets(root), list_runs(root), champions(root)
+    storage.check_exists(root)
+    datasets, runs = list_datasets(root), list_runs(root)
+    crowned, trouble = _champions(root)
     result = {
         "datasets": [_dataset_fields(found) for found in datasets],
         "runs": [_run_fields(found) for found in runs],
         "champions": {model: entry_fields(entry) for model, entry in crowned.items()},
+        "champions_note": trouble,
     }
     tables = [
         rows_table(
@@ -69,9 +73,19 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
         tables.append(champions_table(crowned.values()))
     unfinished: list[StoredDataset | StoredRun] = [*datasets, *runs]
     notes = [(storage.name(found.uri), found.note) for found in unfinished if found.note]
+    if trouble:
+        notes.append(("registry", trouble))
     if notes:
         tables.append(rows_table("Unfinished", ("folder", "what to do"), notes))
     print_result(result, as_json=as_json, tables=tables)
+
+
+def _champions(root: str) -> tuple[Mapping[str, Entry], str]:
+    """Return the champions, or why they are not known: the rest is listed all the same."""
+    try:
+        return champions(root), ""
+    except PipelineError as err:
+        return {}, str(err)
 
 
 def _dataset_fields(found: StoredDataset) -> dict[str, Any]:
@@ -161,6 +175,7 @@ def clean(
     as_json: Json = False,
 ) -> None:
     """Remove what abandoned conversions left, and caches of data sets that are gone."""
+    storage.check_exists(root)
     min_age_sec = older_than_hours * 3600
     found = [
         *find_abandoned(root, min_age_sec=min_age_sec),

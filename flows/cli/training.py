@@ -117,6 +117,7 @@ def index(*, root: Root = "data", as_json: Json = False) -> None:
     """Write one page over all runs under a root, with their scores and links to their reports."""
     from pipelines.report.runs.index import build_index  # noqa: PLC0415 - as in its siblings
 
+    storage.check_exists(root)
     uri = build_index(root)
     print_result({"index": uri}, as_json=as_json, tables=[], last_line=uri)
 

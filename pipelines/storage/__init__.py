@@ -27,7 +27,7 @@ from pipelines.storage.location import (
     without_query,
 )
 from pipelines.storage.reading import exists, identity, is_folder, open_seekable, read, read_range
-from pipelines.storage.root import check_visible, check_writable, free_bytes
+from pipelines.storage.root import check_exists, check_visible, check_writable, free_bytes
 from pipelines.storage.travel import adopt, carried
 from pipelines.storage.writing import create, put, put_file, remove
 
@@ -37,6 +37,7 @@ __all__ = [
     "base_note",
     "cache_dir",
     "carried",
+    "check_exists",
     "check_visible",
     "check_writable",
     "create",

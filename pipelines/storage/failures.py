@@ -84,6 +84,17 @@ def is_out_of_range(err: BaseException) -> bool:
     return _answer(err)[0] == 416
 
 
+def is_missing_bucket(err: BaseException) -> bool:
+    """Whether a store says that there is no such bucket."""
+    return _answer(err)[1] == "NoSuchBucket"
+
+
+def missing_bucket(uri: str) -> str:
+    """The sentence for a location in a bucket that there is not."""
+    which = "AWS_ENDPOINT_URL" if uri.startswith("s3") else "the project"
+    return f"there is no bucket {bucket_of(uri)!r} for {uri}; check its name and {which}"
+
+
 def is_misuse(err: BaseException) -> bool:
     """Whether a library will not carry out the call as it stands, such as with a bad endpoint."""
     library = type(err).__module__.partition(".")[0]
@@ -116,14 +127,14 @@ def explained(uri: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as err:
-        raise ConfigError(_missing(uri)) from err
+        raise ConfigError(_missing(uri, err)) from err
     except (FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError) as err:
         if (local := local_path(uri)) is not None and (problem := broken_link(local)):
             raise ConfigError(problem) from err
         raise ConfigError(_forbidden(uri, err.strerror or str(err))) from err
     except OSError as err:
         if err.errno == errno.ELOOP:
-            raise ConfigError(_missing(uri)) from err
+            raise ConfigError(_missing(uri, err)) from err
         if err.errno == errno.EROFS:
             raise ConfigError(f"cannot write to {uri}: the file system is read-only") from err
         if is_google(uri) and str(err).startswith("Forbidden"):
@@ -162,7 +173,8 @@ def _names(err: BaseException) -> set[str]:
 
 def _answer(err: BaseException) -> tuple[int, str]:
     """HTTP status and error code of the server's answer; 0 and nothing where it gave none."""
-    for raised in (err, err.__cause__):
+    # s3fs names the cause of some of its errors and not of others.
+    for raised in (err, err.__cause__, err.__context__):
         response = getattr(raised, "response", None)
         if isinstance(response, Mapping):
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -174,10 +186,21 @@ def _answer(err: BaseException) -> tuple[int, str]:
     return 0, ""
 
 
-def _missing(uri: str) -> str:
+def _missing(uri: str, err: BaseException) -> str:
     local = local_path(uri)
     if local is not None:
         return broken_link(local) or f"there is no file {uri}; check the path"
-    rest = uri.partition("://")[2]
-    bucket = rest.partition("/")[0]
-    return f"there is no {uri}; check that bucket {bucket!r} exists and the key is right"
+    if uri.startswith("http"):
+        return _refused_by_web_server(uri, err)
+    if is_missing_bucket(err):
+        return missing_bucket(uri)
+    return f"there is no {uri}; check that bucket {bucket_of(uri)!r} exists and the key is right"
+
+
+def _refused_by_web_server(uri: str, err: BaseException) -> str:
+    status, _ = _answer(err)
+    if status in (401, 403):
+        return f"the server of {uri} does not let everybody read it ({status}); download it first"
+    if status in (0, 404, 410):
+        return f"there is no {uri}; check the address"
+    return f"the server of {uri} answered {status}; check the address"

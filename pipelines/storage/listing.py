@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipelines.errors import ConfigError
-from pipelines.storage.failures import explained
+from pipelines.storage.failures import explained, is_missing_bucket
 from pipelines.storage.filesystem import resolve
 from pipelines.storage.local import broken_link
 from pipelines.storage.location import absolute, join, local_path, name
@@ -140,8 +140,8 @@ def _entries(uri: str) -> list[dict[str, Any]]:
             entries = retried(uri, lambda: fs.ls(path, detail=True))
             # Some clients store an empty object as a sign of the folder itself.
             return [e for e in entries if e["type"] != "file" or not e["name"].endswith("/")]
-        except FileNotFoundError:
-            if local is not None and broken_link(local):
+        except FileNotFoundError as err:
+            if is_missing_bucket(err) or (local is not None and broken_link(local)):
                 raise
             return []
 

@@ -3,7 +3,8 @@
 import errno
 import os
 import re
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,18 +61,32 @@ def create_local(path: Path, data: bytes) -> bool:
 
 @contextmanager
 def temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
-    """A synced temporary file with `data` in the folder of `path`; removed in the end."""
+    """A synced temporary file with `data` in the folder of `path`; removed in the end.
+
+    Its permissions are those that `open` would leave `path` with: those of the file that is there,
+    or what the umask of this process allows.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(
-        prefix=f".{path.name}.", suffix=".nsynth-part", dir=path.parent
-    )
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.nsynth-part")
+    mode = _mode(path)
+    # Private until it has the permissions of the file that it will replace.
+    flags, first_mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600
+    with os.fdopen(os.open(temporary, flags, first_mode), "wb") as file:
+        try:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; readers are other users too.
-        Path(temporary).chmod(0o644)
-        yield Path(temporary)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int | None:
+    """The permissions of a file; None where there is none, or a link."""
+    try:
+        found = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(found) if stat.S_ISREG(found) else None

@@ -13,6 +13,12 @@ from pipelines.errors import ConfigError
 # What a server of files never takes for a part of the name: a query or a fragment.
 _QUERY: Final = re.compile(r"((?:^|::)https?://[^?#]*)[?#].*", re.IGNORECASE | re.DOTALL)
 
+_MISTYPED: Final = re.compile(
+    r"(?P<protocol>s3a?|gs|gcs|file|https?|memory|abfss?|az|hdfs|hf|sftp|ftp)"
+    r"(?P<separator>:/*|//+)(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 def join(uri: str, *parts: str) -> str:
     """The location of `parts` under `uri`."""
@@ -52,7 +58,7 @@ def absolute(uri: str) -> str:
     """`uri` made independent of the working folder; remote ones are so already.
 
     Raises:
-      ConfigError: it holds credentials.
+      ConfigError: it holds credentials, or is mistyped.
     """
     refuse_credentials(uri)
     path = local_path(uri)
@@ -62,7 +68,12 @@ def absolute(uri: str) -> str:
 
 
 def local_path(uri: str) -> Path | None:
-    """The absolute path of a location on this machine, None for a remote one."""
+    """Return the absolute path of a location on this machine, None for a remote one.
+
+    Raises:
+      ConfigError: it is meant for another place and mistyped, so that it looks like a path.
+    """
+    refuse_mistyped(uri)
     if uri.startswith("file://"):
         uri = uri.removeprefix("file://")
     elif "://" in uri:
@@ -112,4 +123,31 @@ def refuse_credentials(uri: str) -> None:
         raise ConfigError(
             f"{place} holds credentials; leave them out of it and set them in the environment or "
             "a profile, or download the file first"
+        )
+
+
+def refuse_mistyped(uri: str) -> None:
+    """Refuse a location with the name of a protocol that is not followed by `://` and a place.
+
+    As a path it would make a folder `s3:` on this machine, or look like an empty root.
+
+    Raises:
+      ConfigError: it is mistyped; the message has the right spelling.
+    """
+    found = _MISTYPED.fullmatch(uri)
+    if found is None:
+        return
+    protocol, separator, rest = found["protocol"].lower(), found["separator"], found["rest"]
+    if protocol == "file":
+        is_right = uri.startswith(("file:///", "file://~"))
+        right = f"file:///{rest}" if "/" in separator.removeprefix("://") else rest
+    elif protocol == "memory":
+        is_right, right = uri.startswith("memory://"), f"memory://{rest}"
+    else:
+        is_right = found["protocol"] == protocol and separator == "://" and rest != ""
+        right = f"{protocol}://{rest or 'BUCKET'}"
+    if not is_right:
+        refuse_credentials(right)
+        raise ConfigError(
+            f"{uri} is no location: write {right}, or ./{uri} for a file or folder of that name"
         )

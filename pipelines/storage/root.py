@@ -5,9 +5,12 @@ import tempfile
 
 from pipelines.errors import ConfigError
 from pipelines.storage.conditional import honours_create, probe
-from pipelines.storage.failures import explained
+from pipelines.storage.failures import explained, is_missing_bucket, missing_bucket
 from pipelines.storage.filesystem import resolve
-from pipelines.storage.location import join, local_path
+from pipelines.storage.local import broken_link
+from pipelines.storage.location import bucket_of, join, local_path
+from pipelines.storage.reading import exists
+from pipelines.storage.retry import retried
 
 
 def check_writable(root: str) -> None:
@@ -30,6 +33,30 @@ def check_writable(root: str) -> None:
             raise ConfigError(f"cannot make the folder {root}: {err.strerror}") from err
         with tempfile.TemporaryFile(dir=local):
             return
+
+
+def check_exists(uri: str) -> None:
+    """Refuse a root, or another place, that is not there: a typo must not look like an empty one.
+
+    Nothing is made. An empty folder or bucket is there; in a bucket a folder is there when it holds
+    an object.
+
+    Raises:
+      ConfigError: it is not there.
+    """
+    fs, path = resolve(uri)
+    local = local_path(uri)
+    with explained(uri):
+        if local is not None:
+            if not exists(uri):
+                raise ConfigError(broken_link(local) or f"there is no folder {uri}; check the path")
+            return
+        try:
+            retried(uri, lambda: fs.info(path))
+        except FileNotFoundError as err:
+            if is_missing_bucket(err) or path.strip("/") == bucket_of(uri):
+                raise ConfigError(missing_bucket(uri)) from err
+            raise ConfigError(f"there is nothing in {uri}; check the path") from err
 
 
 def check_visible(folder: str) -> None:

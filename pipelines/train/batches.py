@@ -19,7 +19,7 @@ class Notes:
     """Some notes of a data set.
 
     Attributes:
-      audio: float32 [all notes, 8000]: a memory map, an array, or a tensor on the device.
+      audio: float32 [all notes, 8000]: a file, an array, or a tensor on the device.
       rows: int64 [num_notes], where these notes stand in `audio`.
       labels: int64 [num_notes], in [0, 10).
     """

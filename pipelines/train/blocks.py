@@ -8,10 +8,12 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, BinaryIO, Final
+from weakref import finalize
 
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from pipelines.convert.manifest import Manifest, Shard
 from pipelines.dataset import Dataset
@@ -25,6 +27,7 @@ READERS: Final = 8
 holds a batch, 2 MB of samples, about three times, and of a remote shard the whole file."""
 
 _CHUNK_BYTES: Final = 2**20
+_READ_NOTES: Final = 64
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,82 @@ class Block:
     def num_bytes(self) -> int:
         """Bytes of the block."""
         return self.shard.num_notes * NOTE_BYTES
+
+
+class SampleFile:
+    """The samples of a data set in an open file, read note by note where they are asked for.
+
+    It is not a memory map: where another process cuts the file short, the system ends a process
+    that has it mapped (SIGBUS), while a read can say so.
+
+    Args:
+      file: holds the samples, float32, little-endian, from its first byte on; may be closed then.
+      num_notes: notes in it.
+
+    Attributes:
+      shape: (num_notes, 8000).
+      nbytes: bytes of all samples.
+      path: of the file, as it was opened.
+    """
+
+    def __init__(self, file: BinaryIO, num_notes: int) -> None:
+        self.shape = (num_notes, NUM_SAMPLES)
+        self.nbytes = num_notes * NOTE_BYTES
+        self.path = file.name
+        self._descriptor = os.dup(file.fileno())
+        finalize(self, os.close, self._descriptor)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Read some notes, float32 [len(rows), 8000].
+
+        Raises:
+          IndexError: there is no such row.
+          OSError: the file does not hold them any more.
+        """
+        self._check(rows)
+        samples = np.empty((len(rows), NUM_SAMPLES), "<f4")
+        for place, row in enumerate(rows.tolist()):
+            self._read(samples[place : place + 1], row)
+        return samples
+
+    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> NDArray[np.float32]:
+        """Read all notes."""
+        del copy
+        samples = np.empty(self.shape, "<f4")
+        for row in range(0, len(self), _READ_NOTES):
+            self._read(samples[row : row + _READ_NOTES], row)
+        return samples if dtype is None else samples.astype(dtype, copy=False)
+
+    def announce(self, rows: NDArray[np.int64]) -> None:
+        """Have the system read some notes from disk, and do not wait for them.
+
+        Raises:
+          IndexError: there is no such row.
+        """
+        self._check(rows)
+        if hasattr(os, "posix_fadvise"):
+            for row in rows.tolist():
+                advice = os.POSIX_FADV_WILLNEED
+                os.posix_fadvise(self._descriptor, row * NOTE_BYTES, NOTE_BYTES, advice)
+
+    def _check(self, rows: NDArray[np.int64]) -> None:
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"rows must be from 0 to {len(self) - 1}, got {rows.tolist()}")
+
+    def _read(self, samples: NDArray[np.float32], row: int) -> None:
+        data, at = samples.data.cast("B"), row * NOTE_BYTES
+        while data:
+            num = os.preadv(self._descriptor, [data], at)
+            if num == 0:
+                raise OSError(
+                    f"the audio cache {self.path} ends at byte {at} and had {self.nbytes} "
+                    "when it was opened; another process has cut it short, which the next start "
+                    "mends"
+                )
+            data, at = data[num:], at + num
 
 
 def layout(manifest: Manifest) -> list[Block]:

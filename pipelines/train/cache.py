@@ -1,8 +1,10 @@
-"""All samples of a data set in one local file, memory-mapped, so that any order reads alike.
+"""All samples of a data set in one local file, so that any order reads alike.
 
 The file is built once from the shards, and found again by the digest of the data set's manifest.
 Every time it is opened all of it is held against the digests in the manifest, which a disk takes
-longer to read than a processor to check; what is wrong is read again from its shard.
+longer to read than a processor to check; what is wrong is read again from its shard. A link in the
+place of the file is not followed: others may write to the folder, and what it points to is not
+ours.
 """
 
 import errno
@@ -16,15 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipelines import storage
 from pipelines.dataset import Dataset
 from pipelines.errors import ConfigError, DatasetError
-from pipelines.notes import NUM_SAMPLES
-from pipelines.train.blocks import Block, damaged, fill, layout
-from pipelines.train.lock import locked
+from pipelines.train.blocks import NOTE_BYTES, Block, SampleFile, damaged, fill, layout
+from pipelines.train.lock import locked, open_own
 
 SUFFIX: Final = ".f32"
 PART_SUFFIX: Final = ".part"
@@ -35,11 +33,11 @@ _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 log = logging.getLogger(__name__)
 
 
-def cached_audio(dataset: Dataset, cache_dir: Path) -> NDArray[np.float32]:
-    """The samples of all notes of a data set, in its order, from the local cache.
+def cached_audio(dataset: Dataset, cache_dir: Path) -> SampleFile:
+    """Return the samples of all notes of a data set, in its order, from the local cache.
 
     Returns:
-      A read-only memory map, float32 [num_notes, 8000].
+      float32 [num_notes, 8000].
 
     Raises:
       ConfigError: the disk is full, or the folder cannot be written.
@@ -51,11 +49,11 @@ def cached_audio(dataset: Dataset, cache_dir: Path) -> NDArray[np.float32]:
         raise DatasetError(f"{dataset.manifest_uri} holds no notes; expected one at least")
     path = cache_dir / cache_name(dataset)
     with _explained(path, num_bytes(blocks)):
-        if path.exists():
-            _check(path, dataset, blocks)
-        else:
-            _build(path, dataset, blocks)
-    return np.memmap(path, dtype="<f4", mode="r", shape=(num_notes, NUM_SAMPLES))
+        if (found := _found(path, dataset, blocks)) is not None:
+            return found
+        _build(path, dataset, blocks)
+        with open_own(path, os.O_RDONLY) as file:
+            return SampleFile(file, num_notes)
 
 
 def cache_name(dataset: Dataset) -> str:
@@ -73,18 +71,27 @@ def num_bytes(blocks: list[Block]) -> int:
     return blocks[-1].begin + blocks[-1].num_bytes
 
 
-def _check(path: Path, dataset: Dataset, blocks: list[Block]) -> None:
+def _found(path: Path, dataset: Dataset, blocks: list[Block]) -> SampleFile | None:
+    """Return the cache that is there, checked and mended; None where there is none of our own."""
+    try:
+        with open_own(path, os.O_RDONLY) as file:
+            _check(file.fileno(), path, dataset, blocks)
+            return SampleFile(file, num_bytes(blocks) // NOTE_BYTES)
+    except FileNotFoundError:
+        return None
+
+
+def _check(descriptor: int, path: Path, dataset: Dataset, blocks: list[Block]) -> None:
     """Makes sure that a cache is what the manifest says, mending it in place."""
     begun = time.perf_counter()
-    with path.open("rb") as file:
-        wrong = damaged(file.fileno(), blocks)
+    wrong = damaged(descriptor, blocks)
     if wrong:
         log.warning(
             "%d of %d shards are damaged in the audio cache %s; reading them again",
             *(len(wrong), len(blocks), path),
         )
-        # Whoever has it mapped sees either damage or what belongs there.
-        with path.open("r+b") as file:
+        # Whoever reads it meanwhile sees either damage or what belongs there.
+        with open_own(path, os.O_RDWR) as file:
             _complete(file.fileno(), dataset, blocks, wrong)
     log.info(
         "reusing the audio cache %s: %d notes, checked in %.1f s",
@@ -97,7 +104,7 @@ def _build(path: Path, dataset: Dataset, blocks: list[Block]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + PART_SUFFIX)
     with locked(part) as descriptor:
-        if path.exists():
+        if path.is_file() and not path.is_symlink():
             # Another process was faster. Its file had the name that this one has taken since.
             part.unlink()
             return
@@ -147,7 +154,7 @@ def _explained(path: Path, needed: int) -> Iterator[None]:
     folder, elsewhere = path.parent, "name a folder on another disk with NSYNTH_CACHE"
     try:
         yield
-    except (PermissionError, FileExistsError, NotADirectoryError) as err:
+    except (PermissionError, FileExistsError, IsADirectoryError, NotADirectoryError) as err:
         raise ConfigError(
             f"cannot write the audio cache to {folder}: {err.strerror}; {elsewhere}"
         ) from err

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import DatasetError
 from pipelines.train.batches import Notes
+from pipelines.train.blocks import SampleFile
 from pipelines.train.cache import cached_audio
 from pipelines.train.folds import Groups, folds, groups_of, hold_out
 from pipelines.train.gating import change_places
@@ -148,7 +149,7 @@ def _folds(plan: RunPlan, labels: NDArray[np.int64], groups: Groups) -> NDArray[
     return found
 
 
-def audio_to_score(plan: RunPlan, cache_dir: Path) -> NDArray[np.float32]:
+def audio_to_score(plan: RunPlan, cache_dir: Path) -> SampleFile:
     """The samples of all test notes, float32 [num_notes, 8000]."""
     return cached_audio(_opened(plan.test), cache_dir)
 

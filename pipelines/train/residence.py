@@ -1,11 +1,10 @@
-"""Where samples stay while a model trains: on the device, in memory, or in the memory map.
+"""Where samples stay while a model trains: on the device, in memory, or in the cache's file.
 
 On the device they are copied once instead of once an epoch. TensorFlow does not tell what is free
 there, so its samples stay in memory unless the environment says otherwise.
 """
 
 import logging
-import mmap
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,13 +15,14 @@ from numpy.typing import NDArray
 
 from pipelines.errors import ConfigError
 from pipelines.train import backend
+from pipelines.train.blocks import SampleFile
 from pipelines.train.memory import available_bytes
 
 Samples = Any
-"""float32 [notes, 8000]: a NumPy array, a memory map, or a tensor of the backend."""
+"""float32 [notes, 8000]: a NumPy array, a `SampleFile`, or a tensor of the backend."""
 
 PLACES: Final = MappingProxyType(
-    {"device": "on the device", "memory": "in memory", "map": "on disk, in a memory map"}
+    {"device": "on the device", "memory": "in memory", "map": "on disk, read as needed"}
 )
 """From fast to slow; of the last one the system keeps in memory what there is room for."""
 
@@ -35,11 +35,11 @@ _SHARE: Final = 0.5
 log = logging.getLogger(__name__)
 
 
-def settle(audio: NDArray[np.float32]) -> Samples:
+def settle(audio: SampleFile | NDArray[np.float32]) -> Samples:
     """Brings samples to where they are read fastest, of the places where they fit.
 
     Args:
-      audio: float32 [notes, 8000], a memory map.
+      audio: float32 [notes, 8000].
 
     Raises:
       ConfigError: the environment names a place that there is not, or one without room.
@@ -48,7 +48,7 @@ def settle(audio: NDArray[np.float32]) -> Samples:
     place = _named_place(audio.nbytes, free) or best_place(audio.nbytes, free)
     log.info("samples of %d notes, %.3g GB: %s", len(audio), audio.nbytes / 1e9, PLACES[place])
     if place == "device":
-        return backend.keras.ops.convert_to_tensor(audio)
+        return backend.keras.ops.convert_to_tensor(np.asarray(audio))
     return np.array(audio) if place == "memory" else audio
 
 
@@ -66,24 +66,19 @@ def best_place(num_bytes: int, free: Mapping[str, int | None]) -> str:
 
 def take(audio: Samples, rows: NDArray[np.int64]) -> Samples:
     """Samples of some notes, [len(rows), 8000], where they are."""
-    if isinstance(audio, np.ndarray):
+    if isinstance(audio, np.ndarray | SampleFile):
         return audio[rows]
     # JAX has no 64-bit numbers unless it is told to.
     return backend.keras.ops.take(audio, rows.astype(np.int32), axis=0)
 
 
 def foresee(audio: Samples, rows: NDArray[np.int64]) -> None:
-    """Has the system read samples of a memory map from disk, and does not wait.
+    """Has the system read samples of a file from disk, and does not wait.
 
-    Without it a page is asked for when the one before it has come.
+    Without it a note is asked for when the one before it has come.
     """
-    mapped = getattr(audio, "base", None)
-    if not isinstance(mapped, mmap.mmap):
-        return
-    note_bytes = audio.strides[0]
-    for begin in (rows * note_bytes).tolist():
-        page = begin - begin % mmap.PAGESIZE
-        mapped.madvise(mmap.MADV_WILLNEED, page, begin + note_bytes - page)
+    if isinstance(audio, SampleFile):
+        audio.announce(rows)
 
 
 def _named_place(num_bytes: int, free: Mapping[str, int | None]) -> str | None:

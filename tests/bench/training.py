@@ -1,6 +1,5 @@
 """What `tests.bench.train` measures: training both ways, and the cache against the disk."""
 
-import mmap
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from pipelines.dataset import Dataset, open_dataset
 from pipelines.notes import NUM_SAMPLES
 from pipelines.train.backend import device, keras
 from pipelines.train.batches import Batches, Notes
+from pipelines.train.blocks import SampleFile
 from pipelines.train.cache import cached_audio
 from pipelines.train.experiment import MODEL_NAMES, Experiment
 from pipelines.train.fit import untrained
@@ -98,7 +98,7 @@ def measure(manifest: str, folder: Path, *, limit: int, repeats: int) -> dict[st
 
 
 def compare(
-    name: str, notes: Notes, experiment: Experiment, *, audio: NDArray[np.float32], repeats: int
+    name: str, notes: Notes, experiment: Experiment, *, audio: SampleFile, repeats: int
 ) -> dict[str, Any]:
     """Notes a second by both ways, and of our epochs the share in which batches were made.
 
@@ -136,7 +136,7 @@ def compare(
 
 
 def loader_rates(
-    audio: NDArray[np.float32], labels: NDArray[np.int64], experiment: Experiment
+    audio: SampleFile, labels: NDArray[np.int64], experiment: Experiment
 ) -> dict[str, float]:
     """Notes a second that the loader gives when nobody trains, by the place of the samples."""
     rows, rates = np.flatnonzero(labels != NO_LABEL), dict[str, float]()
@@ -146,7 +146,7 @@ def loader_rates(
         # The first time may compile, or bring in pages.
         rates[place] = [epoch_rate(batches, epoch) for epoch in range(2)][1]
     del os.environ[VARIABLE]
-    forget(Path(audio.filename), audio)  # type: ignore[attr-defined] # a memory map has one
+    forget(Path(audio.path))
     rates["map_from_disk"] = epoch_rate(batches, 2)
     return rates
 
@@ -159,11 +159,8 @@ def epoch_rate(batches: Timed, epoch: int) -> float:
     return round(num_notes / (time.perf_counter() - begun), 1)
 
 
-def forget(path: Path, mapped: NDArray[np.float32] | None = None) -> None:
+def forget(path: Path) -> None:
     """Has the system drop what it keeps of a file in memory, where it can be told to."""
-    base = getattr(mapped, "base", None)
-    if isinstance(base, mmap.mmap):
-        base.madvise(mmap.MADV_DONTNEED)
     if not hasattr(os, "posix_fadvise"):
         return
     with path.open("rb") as file:
@@ -172,7 +169,7 @@ def forget(path: Path, mapped: NDArray[np.float32] | None = None) -> None:
 
 def cache_rates(
     dataset: Dataset, folder: Path, *, repeats: int
-) -> tuple[NDArray[np.float32], dict[str, Any]]:
+) -> tuple[SampleFile, dict[str, Any]]:
     """The cache, and MB a second of building and checking it and of the disk, medians."""
     figures: dict[str, list[float]] = {}
     for repeat in range(repeats):
@@ -180,7 +177,7 @@ def cache_rates(
         build = partial(cached_audio, dataset, place)
         seconds = {"cache_build": timed(build), "cache_check": timed(build)}
         audio = build()
-        forget(next(place.glob("*.f32")), audio)
+        forget(next(place.glob("*.f32")))
         seconds["cache_check_from_disk"] = timed(build)
         for name, sec in (seconds | disk_seconds(audio.nbytes, place)).items():
             figures.setdefault(name, []).append(audio.nbytes / 1e6 / sec)

@@ -53,3 +53,32 @@ def test_glob_gives_whole_locations_in_order(root: str) -> None:
     found = storage.glob(storage.join(root, "*.tfrecord"))
     assert [storage.name(uri) for uri in found] == ["a.tfrecord", "b.tfrecord"]
     assert all(storage.read(uri) == b"x" for uri in found)
+
+
+def test_glob_takes_nothing_but_a_star_for_a_pattern(root: str) -> None:
+    names = ("[a]/x?1", "[a]/x21", "a/x?1", "[a]/.x?1")
+    for name in names:
+        storage.put(storage.join(root, name), b"x")
+
+    def found(pattern: str) -> list[str]:
+        uris = storage.glob(storage.join(root, pattern))
+        return [uri.removeprefix(storage.join(root, "")) for uri in uris]
+
+    assert found("[a]/x?*") == ["[a]/x?1"]
+    assert found("[a]/*1") == ["[a]/x21", "[a]/x?1"]
+    assert found("[a]/.*1") == ["[a]/.x?1"]
+    assert found("*/x?1") == ["[a]/x?1", "a/x?1"]
+    assert found("*") == ["[a]", "a"]
+    assert found("[b]*/x") == []
+
+
+def test_glob_takes_a_name_with_a_star_for_itself(root: str) -> None:
+    for name in ("a*b/1", "axb/2", "axb/3*", "axb/34"):
+        storage.put(storage.join(root, name), b"x")
+    assert [storage.name(uri) for uri in storage.glob(storage.join(root, "a*b/*"))] == ["1"]
+    assert [storage.name(uri) for uri in storage.glob(storage.join(root, "a*/3*"))] == ["3*"]
+
+
+def test_glob_does_not_look_for_buckets(s3_environment: None) -> None:
+    with pytest.raises(ConfigError, match="cannot stand for a bucket or a host, got s3://buck"):
+        storage.glob("s3://buck*/x")

@@ -38,6 +38,55 @@ def test_absolute_does_not_depend_on_the_folder(
     assert storage.absolute("memory://") == "memory://"
 
 
+@pytest.mark.parametrize(
+    ("uri", "right"),
+    [
+        ("s3:/bucket/x", "s3://bucket/x"),
+        ("s3:bucket/x", "s3://bucket/x"),
+        ("s3:///bucket/x", "s3://bucket/x"),
+        ("s3:////bucket", "s3://bucket"),
+        ("s3//bucket", "s3://bucket"),
+        ("S3://bucket", "s3://bucket"),
+        ("S3:/bucket", "s3://bucket"),
+        ("s3://", "s3://BUCKET"),
+        ("s3:", "s3://BUCKET"),
+        ("s3:/", "s3://BUCKET"),
+        ("s3a:/bucket", "s3a://bucket"),
+        ("gs:/bucket/x", "gs://bucket/x"),
+        ("gs:/", "gs://BUCKET"),
+        ("GS://bucket", "gs://bucket"),
+        ("gcs:bucket", "gcs://bucket"),
+        ("https:/host/x", "https://host/x"),
+        ("Http://host", "http://host"),
+        ("memory:/x", "memory://x"),
+        ("file:/x", "file:///x"),
+        ("file:x", "x"),
+        ("file://data/x", "data/x"),
+        ("FILE:///x", "file:///x"),
+    ],
+)
+def test_a_mistyped_location_is_refused_with_the_right_spelling(uri: str, right: str) -> None:
+    verbs = (storage.absolute, storage.local_path, storage.sizes, storage.check_writable)
+    for verb in (*verbs, storage.check_exists, storage.cache_dir, storage.glob, storage.free_bytes):
+        with pytest.raises(ConfigError) as failure:
+            verb(uri)
+        assert f"is no location: write {right}, or ./{uri} for a file or" in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["./s3:/bucket", "s3", "s3/x", "gs.d/x", "files:x", "file", "my s3:x", "httpd:x", "x/s3:/y"],
+)
+def test_a_path_that_only_resembles_a_protocol_is_one(path: str) -> None:
+    assert storage.local_path(path) == Path(path).absolute()
+
+
+def test_a_mistyped_location_with_credentials_is_not_repeated() -> None:
+    with pytest.raises(ConfigError, match="holds credentials") as failure:
+        storage.local_path(f"s3:/AKIAKEY:{SECRET}@bucket/notes")
+    assert SECRET not in str(failure.value)
+
+
 SECRET = "wJalr/XUt+nFEMI"  # noqa: S105 - of this test
 
 

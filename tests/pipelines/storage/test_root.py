@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,39 @@ def test_free_bytes_is_of_the_disk_and_unknown_elsewhere(tmp_path: Path) -> None
     assert free is not None
     assert 0 < free <= shutil.disk_usage(tmp_path).total
     assert storage.free_bytes("s3://bucket/root") is None
+
+
+def test_check_exists_takes_what_is_there(root: str, tmp_path: Path, bucket: str) -> None:
+    storage.put(storage.join(root, "notes", "object"), b"content")
+    for uri in (root, f"{root}/", storage.join(root, "notes"), storage.join(root, "notes/object")):
+        storage.check_exists(uri)
+    # Empty is not absent.
+    storage.check_exists(bucket)
+    (tmp_path / "empty").mkdir()
+    storage.check_exists(str(tmp_path / "empty"))
+
+
+def test_check_exists_refuses_what_is_not_and_makes_nothing(
+    root: str, tmp_path: Path, direct: s3fs.S3FileSystem
+) -> None:
+    with pytest.raises(ConfigError, match=r"there is no(thing in| folder) \S+typo; check the path"):
+        storage.check_exists(storage.join(root, "typo"))
+    assert list(tmp_path.iterdir()) == []
+    if root.startswith("s3://"):
+        assert direct.find(root) == []
+
+
+@pytest.mark.parametrize("below", ["", "/", "/root", "/root/"])
+@pytest.mark.parametrize("verb", [storage.check_exists, storage.sizes, storage.list_folders])
+def test_a_bucket_that_is_not_there_is_not_an_empty_one(
+    s3_environment: None, below: str, verb: Callable[[str], object]
+) -> None:
+    with pytest.raises(ConfigError, match="there is no bucket 'no-such-bucket' for s3://no-such"):
+        verb(f"s3://no-such-bucket{below}")
+
+
+def test_check_exists_says_which_link_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "root").symlink_to("/mnt/nowhere")
+    for place in ("root", "root/notes"):
+        with pytest.raises(ConfigError, match="root is a link to /mnt/nowhere, which does not"):
+            storage.check_exists(str(tmp_path / place))

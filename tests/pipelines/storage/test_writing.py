@@ -1,4 +1,6 @@
+import os
 import stat
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -69,12 +71,47 @@ def test_create_at_once_has_one_winner(
     assert storage.read(uri) == f"writer {won.index(True)}".encode()
 
 
-def test_put_leaves_nothing_else_and_lets_others_read(tmp_path: Path) -> None:
+def test_put_leaves_nothing_else(tmp_path: Path) -> None:
     storage.put(str(tmp_path / "object"), b"content")
     storage.create(str(tmp_path / "object"), b"content")
     storage.put_file(tmp_path / "object", str(tmp_path / "copy"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "object"]
-    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o644
+
+
+@pytest.fixture
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o002], indirect=True)
+def test_stored_files_have_the_permissions_that_open_would_give(tmp_path: Path, umask: int) -> None:
+    storage.put(str(tmp_path / "put"), b"content")
+    storage.create(str(tmp_path / "create"), b"content")
+    storage.put(str(tmp_path / "new" / "folder" / "put"), b"content")
+    for path in ("put", "create", "new/folder/put"):
+        assert stat.S_IMODE((tmp_path / path).stat().st_mode) == 0o666 & ~umask
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o777 & ~umask
+
+
+@pytest.mark.parametrize("umask", [0o022], indirect=True)
+def test_put_keeps_the_permissions_of_the_file_that_it_replaces(tmp_path: Path, umask: int) -> None:
+    del umask
+    storage.put(str(tmp_path / "object"), b"content")
+    (tmp_path / "object").chmod(0o640)
+    storage.put(str(tmp_path / "object"), b"other content")
+    assert stat.S_IMODE((tmp_path / "object").stat().st_mode) == 0o640
+
+
+def test_put_replaces_a_link_and_not_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"somebody else's")
+    (tmp_path / "object").symlink_to(tmp_path / "precious")
+    assert not storage.create(str(tmp_path / "object"), b"content")
+    storage.put(str(tmp_path / "object"), b"content")
+    assert (tmp_path / "precious").read_bytes() == b"somebody else's"
+    assert not (tmp_path / "object").is_symlink()
+    assert storage.read(str(tmp_path / "object")) == b"content"
 
 
 def test_put_that_fails_leaves_what_was_there(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import ConfigError, DatasetError, ShardError
 from pipelines.train.blocks import NOTE_BYTES, damaged, layout
-from pipelines.train.cache import _explained, cached_audio
+from pipelines.train.cache import _explained, cache_name, cached_audio
 from tests.pipelines.datasets import row, samples, store
 
 NUM_NOTES, NOTES_PER_SHARD = 10, 3
@@ -22,11 +22,12 @@ EXPECTED = samples(NUM_NOTES)
 
 BUILD = """
 import logging, sys
+import numpy as np
 from pathlib import Path
 from pipelines.dataset import open_dataset
 from pipelines.train.cache import cached_audio
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-print(cached_audio(open_dataset(sys.argv[1]), Path(sys.argv[2])).sum(dtype=float))
+print(np.asarray(cached_audio(open_dataset(sys.argv[1]), Path(sys.argv[2]))).sum(dtype=float))
 """
 
 
@@ -69,8 +70,10 @@ def num_missing(dataset: Dataset, folder: Path) -> int:
 def test_cached_audio_is_the_shards_samples_in_order(dataset: Dataset, folder: Path) -> None:
     audio = cached_audio(dataset, folder)
     np.testing.assert_array_equal(audio, EXPECTED)
-    assert audio.dtype == np.float32
-    assert not audio.flags.writeable
+    assert np.asarray(audio).dtype == np.float32
+    rows = np.array([9, 0, 9])
+    np.testing.assert_array_equal(audio[rows], EXPECTED[rows])
+    assert (len(audio), audio.shape, audio.nbytes) == (10, (10, 8000), EXPECTED.nbytes)
     assert suffixes(folder) == [".f32", ".json"]
 
 
@@ -229,3 +232,85 @@ def test_cached_audio_says_beside_it_what_it_is_made_from(dataset: Dataset, fold
         "manifest_uri": dataset.manifest_uri,
         "num_notes": NUM_NOTES,
     }
+
+
+CUT = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from pipelines.dataset import open_dataset
+from pipelines.train.cache import cached_audio
+from pipelines.train.residence import settle, take
+audio = settle(cached_audio(open_dataset(sys.argv[1]), Path(sys.argv[2])))
+[path] = Path(sys.argv[2]).glob("*.f32")
+os.truncate(path, int(sys.argv[3]))
+try:
+    take(audio, np.array([0, 9]))
+except OSError as err:
+    print(err)
+"""
+
+
+@pytest.mark.parametrize("size", [0, 9 * NOTE_BYTES + 7])
+def test_a_cache_cut_short_in_use_is_a_sentence_and_mended(
+    dataset: Dataset, folder: Path, size: int
+) -> None:
+    """In a process of its own: a memory map would end it by SIGBUS."""
+    command = [sys.executable, "-c", CUT, dataset.manifest_uri, str(folder), str(size)]
+    environment = os.environ | {"NSYNTH_SAMPLES": "map"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert f"ends at byte {size} and had 320000 when it was opened; another" in done.stdout
+    np.testing.assert_array_equal(cached_audio(dataset, folder), EXPECTED)
+
+
+@pytest.mark.parametrize("suffix", ["", ".part"])
+@pytest.mark.parametrize("kind", ["link", "broken link", "loop", "pipe", "hard link"])
+def test_cached_audio_replaces_what_leads_elsewhere(
+    dataset: Dataset, folder: Path, suffix: str, kind: str, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"somebody else's")
+    folder.mkdir()
+    place = folder / f"{cache_name(dataset)}{suffix}"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "hard link":
+        os.link(precious, place)
+    else:
+        target = {"link": precious, "broken link": tmp_path / "new", "loop": place}[kind]
+        place.symlink_to(target)
+    np.testing.assert_array_equal(cached_audio(dataset, folder), EXPECTED)
+    assert precious.read_bytes() == b"somebody else's"
+    assert not (tmp_path / "new").exists()
+    assert suffixes(folder) == [".f32", ".json"]
+    assert only(folder, ".f32").lstat().st_nlink == 1
+
+
+def test_cached_audio_replaces_a_link_of_its_note(
+    dataset: Dataset, folder: Path, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"somebody else's")
+    folder.mkdir()
+    (folder / cache_name(dataset)).with_suffix(".json").symlink_to(precious)
+    cached_audio(dataset, folder)
+    assert precious.read_bytes() == b"somebody else's"
+    assert not only(folder, ".json").is_symlink()
+
+
+def test_cached_audio_explains_a_folder_in_its_place(dataset: Dataset, folder: Path) -> None:
+    (folder / cache_name(dataset)).mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"cannot write the audio cache to .*: is a folder; name"):
+        cached_audio(dataset, folder)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_cached_audio_honours_the_umask(
+    dataset: Dataset, folder: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        cached_audio(dataset, folder)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {mode}
