@@ -15,6 +15,7 @@ class StoredDataset:
 
     Attributes:
       manifest: None while the conversion is not committed, or where it cannot be read.
+      is_committed: whether there is one, readable or not.
       note: why there is none.
       num_shards: shards stored, whether listed or not.
       stored_bytes: of these shards.
@@ -25,6 +26,7 @@ class StoredDataset:
     note: str
     num_shards: int
     stored_bytes: int
+    is_committed: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,10 @@ def stored_run(uri: str) -> StoredRun:
 
 
 def manifests_under(uri: str) -> list[str]:
-    """The manifests that a manifest's, a data set's or a root's location stands for."""
+    """Return the manifests that a manifest's, a data set's or a root's location stands for.
+
+    Those that cannot be read are among them, so that no command passes over them.
+    """
     uri = storage.absolute(uri)
     if uri.endswith(".json"):
         return [uri]
@@ -67,7 +72,9 @@ def manifests_under(uri: str) -> list[str]:
     if storage.exists(own):
         return [own]
     return [
-        storage.join(found.uri, "manifest.json") for found in list_datasets(uri) if found.manifest
+        storage.join(found.uri, "manifest.json")
+        for found in list_datasets(uri)
+        if found.is_committed
     ]
 
 
@@ -75,9 +82,10 @@ def _dataset(uri: str) -> StoredDataset:
     sizes = storage.sizes(uri)
     shards = {name: size for name, size in sizes.items() if name.startswith("part-")}
     manifest, note = None, "not committed: convert the source again to finish it"
-    if "manifest.json" in sizes:
+    is_committed = "manifest.json" in sizes
+    if is_committed:
         try:
             manifest, note = load_manifest(storage.join(uri, "manifest.json")), ""
         except PipelineError as err:
             note = str(err)
-    return StoredDataset(uri, manifest, note, len(shards), sum(shards.values()))
+    return StoredDataset(uri, manifest, note, len(shards), sum(shards.values()), is_committed)
