@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 
 from pipelines import storage
 from pipelines.convert.manifest import Manifest, Shard, load_manifest
-from pipelines.convert.shards import summary_of
+from pipelines.convert.shards import rows_digest, summary_of
 from pipelines.errors import ConfigError, ShardError
-from pipelines.notes import NUM_SAMPLES, SCHEMA
-from pipelines.parquet import open_parquet
+from pipelines.notes import NUM_SAMPLES, SCALAR_COLUMNS, SCHEMA
+from pipelines.parquet import check_columns, open_parquet, table_digest
 
 _READERS: Final = 8
 _DECODERS: Final = BoundedSemaphore(os.cpu_count() or 1)
 """More threads than processors wait for a store, and would only take turns at decoding."""
+
+_PROVEN: Final[dict[tuple[str, str], dict[str, str]]] = {}
+"""Digests of the columns of shards that this process has held against their manifest."""
 
 _BATCH_NOTES: Final = 64
 """Decoded at a time: 2 MB of samples, which a processor's cache takes with what decoding needs."""
@@ -43,7 +46,10 @@ class Dataset:
         """
         with ThreadPoolExecutor(_READERS) as pool:
             tables = list(
-                pool.map(lambda shard: self._read_shard(shard, columns), self.manifest.shards)
+                pool.map(
+                    lambda shard: self._read_shard(shard, columns, proven=True),
+                    self.manifest.shards,
+                )
             )
         return pa.concat_tables([SCHEMA.empty_table().select(list(columns)), *tables])
 
@@ -111,9 +117,19 @@ class Dataset:
             raise IndexError(f"rows must be from 0 to {first - 1}, got {list(rows)}")
         return audio
 
-    def _read_shard(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
+    def _read_shard(
+        self, shard: Shard, columns: Sequence[str], *, proven: bool = False
+    ) -> pa.Table:
+        """Return columns of a shard.
+
+        Args:
+          proven: whether they have to be those that were committed, by the digest of the manifest.
+        """
         with self._open(shard, whole="audio" in columns) as file:
-            return file.read(columns=list(columns)).replace_schema_metadata(None)
+            table = file.read(columns=list(columns)).replace_schema_metadata(None)
+            if proven:
+                _prove(table, file, shard, self.shard_uri(shard))
+            return table
 
     @contextmanager
     def _open(
@@ -122,7 +138,9 @@ class Dataset:
         uri = self.shard_uri(shard)
         try:
             with open_parquet(uri, whole=whole, checksums=checksums) as file:
-                if summary_of(file, uri).notes_digest != shard.notes_digest:
+                check_columns(file.schema_arrow, SCHEMA, SCHEMA.names, uri)
+                found = (summary_of(file, uri).notes_digest, file.metadata.num_rows)
+                if found != (shard.notes_digest, shard.num_notes):
                     raise ShardError(f"{uri} is not the shard that was committed")
                 yield file
         except ShardError as err:
@@ -143,6 +161,28 @@ def open_dataset(manifest_uri: str) -> Dataset:
     """
     manifest_uri = storage.absolute(manifest_uri)
     return Dataset(manifest_uri, load_manifest(manifest_uri))
+
+
+def _prove(table: pa.Table, file: pq.ParquetFile, shard: Shard, uri: str) -> None:
+    """Refuse columns that are not those that were committed.
+
+    The digest in the manifest is of whole rows and takes a while, so that a process computes it
+    once for a shard, and then holds what it reads against a quick digest of each column.
+
+    Raises:
+      ShardError: the rows are others than those that were committed.
+    """
+    columns = {name: table_digest(table.select([name])) for name in table.column_names}
+    known = _PROVEN.get((uri, shard.notes_digest), {})
+    if columns.items() <= known.items():
+        return
+    whole = file.read(columns=list(SCALAR_COLUMNS)).replace_schema_metadata(None)
+    if rows_digest(whole.drop_columns(["peak", "rms"])) != shard.notes_digest:
+        raise ShardError(f"{uri} holds other notes than were committed")
+    # Further columns, and a file that was replaced by one with the same notes.
+    _PROVEN[uri, shard.notes_digest] = columns | {
+        name: table_digest(whole.select([name])) for name in SCALAR_COLUMNS
+    }
 
 
 def _rows(file: pq.ParquetFile, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -4,7 +4,8 @@
     ├── ConfigError     the request itself: a path, an option, a bucket, permissions
     ├── RecordError     one record that cannot become a note; carries a reason code
     ├── ShardError      a stored shard that is damaged or is not what its name says
-    └── DatasetError    a data set as a whole: empty, too many drops, one class only
+    └── DatasetError    a data set as a whole: empty, too many drops, one class only; a record of it
+        └── FormatError that is of a format of another version
 
 Input and output errors (OSError and its kin) are left alone: retries are for them.
 """
@@ -37,3 +38,7 @@ class ShardError(PipelineError):
 
 class DatasetError(PipelineError):
     """A data set that cannot be used as it is."""
+
+
+class FormatError(DatasetError):
+    """A stored record of a format that this version does not read."""

@@ -1,6 +1,8 @@
 """Parquet files opened with their checksums checked, and what is wrong with one in one sentence."""
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +38,71 @@ def open_parquet(
         if type(err) is not OSError or err.errno is not None:
             raise
         raise ShardError(f"{uri} is damaged: {_one_line(err)}") from err
+
+
+def read_table(
+    uri: str, schema: pa.Schema, *, columns: Sequence[str] | None = None, mend: str
+) -> pa.Table:
+    """Read a stored table whose columns are known; others beside them are left alone.
+
+    Args:
+      columns: which of the schema's to read; all by default.
+      mend: what to do where the table is not what it should be.
+
+    Returns:
+      The columns in the order asked for, with the metadata of the file.
+
+    Raises:
+      ConfigError: there is no such file.
+      ShardError: it is damaged, or a column is missing, of another type, or without a value.
+    """
+    names = list(schema.names if columns is None else columns)
+    try:
+        with open_parquet(uri) as file:
+            check_columns(file.schema_arrow, schema, names, uri)
+            table = file.read(columns=names).select(names)
+        for name in names:
+            if not schema.field(name).nullable and table[name].null_count:
+                raise ShardError(f"{uri} has a row without {name}")
+    except ShardError as err:
+        raise ShardError(f"{err}; {mend}") from err
+    return table
+
+
+def check_columns(found: pa.Schema, schema: pa.Schema, names: Sequence[str], uri: str) -> None:
+    """Refuse a stored table in which a column is missing or of another type.
+
+    Args:
+      names: of the columns of `schema` that matter.
+
+    Raises:
+      ShardError: see above.
+    """
+    for name in names:
+        # A name that is there twice has no index either.
+        place, expected = found.get_field_index(name), schema.field(name)
+        if place < 0:
+            raise ShardError(f"{uri} has no column {name}")
+        kind = found.field(place).type
+        # A column without any value may have lost its type.
+        is_empty = expected.nullable and pa.types.is_null(kind)
+        if not kind.equals(expected.type) and not is_empty:
+            raise ShardError(f"{uri} has the column {name} as {kind}, expected {expected.type}")
+
+
+def table_digest(table: pa.Table) -> str:
+    """Return the SHA-256 of a table's names, types and values, however it is stored."""
+    state = hashlib.sha256()
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        state.update(f"{name} {column.type} {len(column)}\n".encode())
+        flat = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
+        if pa.types.is_primitive(flat.type) and not (column.null_count or flat.null_count):
+            values = flat.to_numpy(zero_copy_only=False)
+            state.update(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes())
+        else:
+            state.update(json.dumps(column.to_pylist()).encode())
+    return state.hexdigest()
 
 
 @contextmanager

@@ -48,7 +48,10 @@ def compare(
     if output:
         from pipelines.report.runs.page import write_comparison  # noqa: PLC0415
 
-        result["page"] = write_comparison(output, uris, pairs, models)
+        # A run that cannot be read has no place on the page; it is named below.
+        shown = [pair for pair in pairs if pair.is_readable]
+        readable = [uri for uri, pair in zip(uris[1:], pairs, strict=False) if pair.is_readable]
+        result["page"] = write_comparison(output, [uris[0], *readable], shown, models)
     if len(pairs) > 1:
         lines, tables = [], _short_tables(result["pairs"])
     else:
@@ -58,6 +61,8 @@ def compare(
     lines += [f"{pair.second} is not subtracted: {pair.note}" for pair in pairs if pair.note]
     lines += [result["page"]] if output else []
     print_result(result, as_json=as_json, tables=tables, last_line="\n".join(lines))
+    if not all(pair.is_readable for pair in pairs):
+        raise typer.Exit(1)
 
 
 def _content(pairs: Sequence["RunPair"], models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Training and report as commands, and the main job through the Prefect flow."""
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -41,7 +40,9 @@ from pipelines import storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import Parameters, plan
 from pipelines.evaluate.spread import spread
+from pipelines.evaluate.stored import load_metrics
 from pipelines.promotion.stored import load_promotions
+from pipelines.registry.runs import load_run
 from pipelines.terminal import bars
 from pipelines.validate.verdicts import MAX_DROPPED
 
@@ -230,19 +231,18 @@ def _print_runs(results: Sequence[dict[str, Any]], last_line: str, *, as_json: b
 
 def _run_summary(run_uri: str) -> dict[str, Any]:
     """What scripts read of a run."""
-    record = json.loads(storage.read(storage.join(run_uri, "run.json")))
-    models = {}
-    for name in record["models"]:
-        metrics = json.loads(storage.read(storage.join(run_uri, name, "metrics.json")))
+    record, models = load_run(run_uri), {}
+    for name in record.models:
+        metrics = load_metrics(storage.join(run_uri, name))
         models[name] = {key: metrics[key] for key in ("accuracy", "num_scored", "num_parameters")}
-    promotions = load_promotions(run_uri, list(record["models"]))
+    promotions = load_promotions(run_uri, record.models)
+    keys = ("num_seen", "num_kept", "num_quarantined", "dropped")
     return {
-        "run_id": record["run_id"],
-        "protocol": record["experiment"]["protocol"],
-        "seed": record["seed"],
+        "run_id": record.run_id,
+        "protocol": record.experiment.protocol,
+        "seed": record.experiment.seed,
         "datasets": {
-            side: {key: data[key] for key in ("num_seen", "num_kept", "num_quarantined", "dropped")}
-            for side, data in record["datasets"].items()
+            side: {key: getattr(of, key) for key in keys} for side, of in record.datasets.items()
         },
         "models": models,
         "promotion": {of.model: promotion_fields(of) for of in promotions},

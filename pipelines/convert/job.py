@@ -66,9 +66,10 @@ def convert(
     planned = plan(sources, root=root, parameters=parameters or Parameters())
     name = ", ".join(source.name for source in planned.sources)
     if not force and storage.exists(planned.manifest_uri):
+        committed = load_manifest(planned.manifest_uri)
         why = f"the source is unchanged: {planned.manifest_uri} is committed; nothing to convert"
         decided(log, "convert", name, "reused", why)
-        return planned.manifest_uri, load_manifest(planned.manifest_uri)
+        return planned.manifest_uri, committed
     check(engine, [*(source.uri for source in planned.sources), planned.folder])
     storage.check_writable(planned.folder)
     with storage.leased(planned.folder, "convert") as lease:

@@ -2,24 +2,30 @@
 
 Two digests say what a data set is, of values and never of file bytes. `manifest_digest` is of what
 was read, the same on every engine, root and machine; `samples_digest` is of the stored samples, the
-same on every engine of one platform.
+same on every engine of one platform. The seal of the file is of all of it, the sources' places
+included.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import ClassVar, Final
 
-from pipelines import storage
+from pydantic import ConfigDict
+
 from pipelines.convert.accounting import Account
-from pipelines.convert.plan import Parameters, Plan, digest
+from pipelines.convert.plan import Parameters, Plan
 from pipelines.convert.shards import ShardSummary
 from pipelines.convert.sources import Source
 from pipelines.credentials import is_secret_location
-from pipelines.errors import ConfigError, DatasetError
+from pipelines.errors import DatasetError
 from pipelines.notes import DATASET_VERSION
+from pipelines.records import Count, Name, digest, read_record, sealed
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""2 adds the seal."""
+
+_READABLE: Final = (1, FORMAT_VERSION)
+_AGAIN: Final = "convert again with --force"
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,12 @@ class Shard:
       end: the byte behind the last.
     """
 
-    name: str
-    file: int
-    begin: int
-    end: int
-    num_notes: int
-    num_quarantined: int
+    name: Name
+    file: Count
+    begin: Count
+    end: Count
+    num_notes: Count
+    num_quarantined: Count
     notes_digest: str
     quarantine_digest: str
     samples_digest: str
@@ -47,8 +53,8 @@ class SkippedSpan:
     """Bytes of a source that belong to no sound record."""
 
     source_file: str
-    offset: int
-    length: int
+    offset: Count
+    length: Count
     reason: str
 
 
@@ -63,15 +69,17 @@ class Manifest:
         `source_bytes`.
     """
 
-    dataset_id: str
-    manifest_digest: str
-    samples_digest: str
-    num_notes: int
-    num_quarantined: int
-    quarantined: dict[str, int]
-    source_bytes: int
-    record_bytes: int
-    skipped_bytes: int
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    dataset_id: Name
+    manifest_digest: Name
+    samples_digest: Name
+    num_notes: Count
+    num_quarantined: Count
+    quarantined: dict[str, Count]
+    source_bytes: Count
+    record_bytes: Count
+    skipped_bytes: Count
     sources: tuple[Source, ...]
     parameters: Parameters
     shards: tuple[Shard, ...]
@@ -80,8 +88,9 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
-        """The text of manifest.json."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+        """Return the text of manifest.json."""
+        content = asdict(self)
+        return sealed(content, format_version=content.pop("format_version")).decode()
 
 
 def make_manifest(
@@ -121,43 +130,40 @@ def make_manifest(
 
 
 def load_manifest(uri: str) -> Manifest:
-    """Reads a manifest.
+    """Read a manifest, and check that its counts and digests belong together.
 
     Raises:
-      ConfigError: there is none, or it is of an unknown format.
-      DatasetError: it was changed, or a source in it holds credentials.
+      ConfigError: there is none.
+      DatasetError: it is damaged, was changed, or is of a format that this version does not read.
     """
-    data = storage.read(uri)
-    try:
-        manifest = _parse(data, uri)
-    except (ValueError, KeyError, TypeError) as err:
-        raise ConfigError(f"{uri} is no manifest; name the manifest.json of a data set") from err
+    manifest = read_record(
+        uri,
+        Manifest,
+        what="a manifest",
+        mend=f"name the manifest.json of a data set, or {_AGAIN}",
+        versions=_READABLE,
+    )
     if any(is_secret_location(source.uri) for source in manifest.sources):
         raise DatasetError(
             f"{uri} names a source whose location holds credentials, which no conversion stores; "
             "convert again from a location without them"
         )
-    if manifest.manifest_digest != _digest(manifest):
-        raise DatasetError(f"{uri} was changed after it was written; convert again with --force")
+    if manifest.manifest_digest != _digest(manifest) or not _adds_up(manifest):
+        raise DatasetError(f"{uri} was changed after it was written; {_AGAIN}")
     return manifest
 
 
-def _parse(data: bytes, uri: str) -> Manifest:
-    content: dict[str, Any] = json.loads(data)
-    version = content["format_version"]
-    if version != FORMAT_VERSION:
-        raise ConfigError(
-            f"{uri} has manifest format {version}, this version reads {FORMAT_VERSION}; "
-            "convert again or use the version that wrote it"
-        )
-    return Manifest(
-        **content
-        | {
-            "sources": tuple(Source(**source) for source in content["sources"]),
-            "parameters": Parameters(**content["parameters"]),
-            "shards": tuple(Shard(**shard) for shard in content["shards"]),
-            "spans": tuple(SkippedSpan(**span) for span in content["spans"]),
-        }
+def _adds_up(manifest: Manifest) -> bool:
+    """Return whether the totals are those of the shards, the spans and the sources."""
+    shards, spans = manifest.shards, manifest.spans
+    return (
+        manifest.num_notes == sum(shard.num_notes for shard in shards)
+        and manifest.num_quarantined == sum(shard.num_quarantined for shard in shards) + len(spans)
+        and manifest.num_quarantined == sum(manifest.quarantined.values())
+        and manifest.skipped_bytes == sum(span.length for span in spans)
+        and manifest.source_bytes == manifest.record_bytes + manifest.skipped_bytes
+        and manifest.source_bytes == sum(source.size for source in manifest.sources)
+        and manifest.samples_digest == digest([shard.samples_digest for shard in shards])
     )
 
 

@@ -1,10 +1,8 @@
 """What a conversion will do: its sources, its parameters, its byte ranges and their names."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 from pipelines import storage
 from pipelines.convert.parts import Part, parts_of
@@ -12,6 +10,7 @@ from pipelines.convert.sources import GZIP, TFRECORD, Source, find_sources
 from pipelines.convert.tfrecord import Position
 from pipelines.errors import ConfigError
 from pipelines.notes import DATASET_VERSION, NUM_SAMPLES
+from pipelines.records import digest
 
 RANGE_BYTES: Final = 128 * 2**20
 
@@ -141,9 +140,3 @@ def plan(sources: Sequence[str], *, root: str, parameters: Parameters) -> Plan:
         }
     )[:16]
     return Plan(dataset_id, storage.join(root, "notes", dataset_id), found, parameters)
-
-
-def digest(content: Any) -> str:
-    """SHA-256 of a value's canonical JSON, in hexadecimal."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()

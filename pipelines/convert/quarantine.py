@@ -7,7 +7,7 @@ import pyarrow as pa
 from pipelines import storage
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.shards import QUARANTINE_SCHEMA
-from pipelines.parquet import open_parquet
+from pipelines.parquet import read_table
 
 SPANS: Final = "spans.parquet"
 
@@ -27,9 +27,9 @@ def list_quarantined(manifest_uri: str) -> pa.Table:
 
 
 def read_quarantine(uri: str) -> pa.Table:
-    """The rows of one file, its pages checked."""
-    with open_parquet(uri) as file:
-        return file.read().replace_schema_metadata(None)
+    """Read the rows of one file, its pages and columns checked."""
+    mend = "convert again with --force"
+    return read_table(uri, QUARANTINE_SCHEMA, mend=mend).replace_schema_metadata(None)
 
 
 def listed_files(manifest: Manifest) -> list[str]:

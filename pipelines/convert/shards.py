@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 
 from pipelines import storage
 from pipelines.convert.gunzip import Fault
-from pipelines.convert.plan import ByteRange, digest
+from pipelines.convert.plan import ByteRange
 from pipelines.convert.ranges import Content, read_range
 from pipelines.convert.readahead import ReadAhead
 from pipelines.convert.sources import fetcher
 from pipelines.convert.tfrecord import Position, Span
 from pipelines.convert.window import Window
 from pipelines.convert.writebehind import Store, Write, at_once
-from pipelines.errors import ShardError
+from pipelines.errors import DatasetError, ShardError
 from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, SCHEMA
 from pipelines.parquet import open_parquet
+from pipelines.records import digest, parse, validated
 
 SHARD_FORMAT_VERSION: Final = 1
 
@@ -244,25 +245,21 @@ def summary_of(file: pq.ParquetFile, uri: str) -> ShardSummary:
       ShardError: there is none, it is damaged, or of a version that is not known.
     """
     try:
-        stored = json.loads((file.metadata.metadata or {})[_SUMMARY_KEY])
+        stored = parse((file.metadata.metadata or {})[_SUMMARY_KEY])
         content, version = stored["summary"], stored["summary"]["format_version"]
     except (KeyError, ValueError, TypeError) as err:
-        raise ShardError(f"{uri} is no shard of this project") from err
+        raise ShardError(f"{uri} is not a shard of this project") from err
     if version != SHARD_FORMAT_VERSION:
         raise ShardError(
             f"{uri} has shard format {version}, this version reads {SHARD_FORMAT_VERSION}"
         )
     if stored.get("digest") != digest(content):
         raise ShardError(f"{uri} is damaged: its summary does not have the digest it was given")
-    summary = ShardSummary(
-        **content
-        | {
-            "entry": Position(*content["entry"]),
-            "exit": Position(*content["exit"]),
-            "spans": tuple(Span(*span) for span in content["spans"]),
-            "fault": Fault(*content["fault"]) if content.get("fault") else None,
-        }
-    )
+    try:
+        mend = "convert it again"
+        summary = validated(content, ShardSummary, uri=uri, what="a shard", mend=mend)
+    except DatasetError as err:
+        raise ShardError(str(err)) from err
     if summary.name != storage.name(uri):
         raise ShardError(f"{uri} holds the range of {summary.name}")
     return summary

@@ -1,7 +1,7 @@
 """A model's answer for each scored note: the table that every figure follows from."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pipelines.errors import DatasetError, ShardError
 from pipelines.notes import CLASSES
-from pipelines.parquet import open_parquet
+from pipelines.parquet import check_columns, open_parquet, table_digest
+from pipelines.records import parse
 
 EVALUATION_VERSION: Final = 3
 """Raised whenever predictions or metrics of the same model would change; retrains nothing."""
@@ -99,14 +100,43 @@ class Predictions:
         return np.unique(self.instrument_str.astype(str), return_inverse=True)[1].astype(np.int64)
 
 
-def from_table(table: pa.Table) -> Predictions:
-    """The arrays of a predictions table; columns that are not in the schema are left alone.
+def stamped(table: pa.Table, models: Sequence[str]) -> pa.Table:
+    """Return predictions with what says which they are: their version, models and digest.
+
+    Args:
+      models: the SHA-256 of each model.keras that gave them.
+    """
+    stamp = {
+        "evaluation_version": EVALUATION_VERSION,
+        "models": list(models),
+        "digest": predictions_digest(table),
+    }
+    return table.replace_schema_metadata({STAMP_KEY: json.dumps(stamp)})
+
+
+def predictions_digest(table: pa.Table) -> str:
+    """Return the digest of the columns of the schema."""
+    return table_digest(table.select(PREDICTIONS_SCHEMA.names))
+
+
+def stamp_of(table: pa.Table) -> Mapping[str, Any]:
+    """Return what `stamped` added; nothing where there is none."""
+    try:
+        return parse((table.schema.metadata or {}).get(STAMP_KEY, b""))
+    except ValueError:
+        return {}
+
+
+def from_table(table: pa.Table, *, name: str = "the predictions") -> Predictions:
+    """Return the arrays of a predictions table; columns that are not in the schema are left alone.
+
+    Args:
+      name: what an error calls it.
 
     Raises:
-      DatasetError: a column is missing, or a label or a probability cannot be one.
+      DatasetError: a column is missing or of another type, or a value cannot be one.
     """
-    if missing := [name for name in PREDICTIONS_SCHEMA.names if name not in table.column_names]:
-        raise DatasetError(f"the predictions have no {', '.join(missing)}; {_AGAIN}")
+    _check_table(table, name)
     table = table.sort_by("row")
     lists = table["probabilities"].combine_chunks()
     shape = (table.num_rows, lists.type.list_size)
@@ -119,45 +149,77 @@ def from_table(table: pa.Table) -> Predictions:
         kept=np.asarray(table["verdict"].is_null()),
         probabilities=probabilities,
     )
-    _check(found)
+    _check(found, name)
     return found
 
 
-def load_predictions(uri: str) -> Predictions:
-    """Reads a stored predictions.parquet.
+def load_predictions(uri: str, *, digest: str | None = None) -> Predictions:
+    """Read a stored predictions.parquet.
+
+    Args:
+      digest: that the record of its run has; None where it has none.
 
     Raises:
       ConfigError: there is none.
       ShardError: it is damaged.
-      DatasetError: it is of another version, or see `from_table`.
+      DatasetError: it is of another version, was changed, or see `from_table`.
     """
+    return from_table(read_predictions(uri, digest=digest), name=uri)
+
+
+def read_predictions(uri: str, *, digest: str | None = None) -> pa.Table:
+    """Read a stored predictions.parquet as a table; see `load_predictions`."""
     try:
         with open_parquet(uri) as file:
             table = file.read()
     except ShardError as err:
         raise ShardError(f"{err}; {_AGAIN}") from err
-    found = _version(table)
+    stamp = stamp_of(table)
+    found = stamp.get("evaluation_version")
     if found != EVALUATION_VERSION:
         raise DatasetError(
             f"expected evaluation_version {EVALUATION_VERSION} in {uri}, found {found!r}; {_AGAIN}"
         )
-    return from_table(table)
+    _check_table(table, uri)
+    # Predictions of earlier versions have no digest of their own.
+    if {digest, stamp.get("digest")} - {None, predictions_digest(table)}:
+        raise DatasetError(f"{uri} was changed after it was written; {_AGAIN}")
+    return table
 
 
-def _version(table: pa.Table) -> Any:
-    """The evaluation_version that wrote the table; None where it does not say."""
+def _check_table(table: pa.Table, name: str) -> None:
+    scalars = PREDICTIONS_SCHEMA.names[:-1]
     try:
-        return json.loads(table.schema.metadata[STAMP_KEY])["evaluation_version"]
-    except (TypeError, KeyError, ValueError):
-        return None
+        check_columns(table.schema, PREDICTIONS_SCHEMA, scalars, name)
+    except ShardError as err:
+        raise DatasetError(f"{err}; {_AGAIN}") from err
+    place = table.schema.get_field_index("probabilities")
+    if place < 0:
+        raise DatasetError(f"{name} has no column probabilities; {_AGAIN}")
+    kind = table.schema.field(place).type
+    # How many classes there are is the run's to say.
+    if not (pa.types.is_fixed_size_list(kind) and kind.value_type == pa.float32()):
+        raise DatasetError(f"{name} should have a list of probabilities in each row; {_AGAIN}")
+    for field in PREDICTIONS_SCHEMA:
+        if not field.nullable and table[field.name].null_count:
+            raise DatasetError(f"{name} has a row without {field.name}; {_AGAIN}")
 
 
-def _check(found: Predictions) -> None:
+def _check(found: Predictions, name: str) -> None:
     classes: Sequence[NDArray[np.int64]] = (found.label, found.predicted)
     if any(((of < 0) | (of >= found.num_classes)).any() for of in classes):
         raise DatasetError(
             f"expected labels and predicted classes from 0 to {found.num_classes - 1} "
-            f"in the predictions, found others; {_AGAIN}"
+            f"in {name}, found others; {_AGAIN}"
         )
     if not np.isfinite(found.probabilities).all():
-        raise DatasetError(f"the predictions hold probabilities that are not finite; {_AGAIN}")
+        raise DatasetError(f"{name} holds probabilities that are not finite; {_AGAIN}")
+    if len(np.unique(found.row)) < len(found):
+        raise DatasetError(f"{name} holds a note twice; {_AGAIN}")
+    # A tie has several likeliest classes.
+    given = found.probabilities[np.arange(len(found)), found.predicted]
+    if num := int((given < found.probabilities.max(axis=1)).sum()):
+        raise DatasetError(
+            f"{name} names a class that is not the likeliest for {num} of {len(found)} notes; "
+            f"{_AGAIN}"
+        )

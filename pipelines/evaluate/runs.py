@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines import storage
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, PipelineError
 from pipelines.evaluate.comparison import Comparison, compare
-from pipelines.evaluate.predictions import load_predictions
+from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.stored import PREDICTIONS, evaluate_again
 from pipelines.registry.runs import RunRecord, load_run
 
@@ -20,12 +20,14 @@ class RunPair:
       first: its run_id, as is `second`.
       comparisons: second minus first, by model; empty where there is nothing to subtract.
       note: why nothing was subtracted; empty where it was.
+      is_readable: whether what the second run stored can be read.
     """
 
     first: str
     second: str
     comparisons: Mapping[str, Comparison]
     note: str
+    is_readable: bool = True
 
 
 def evaluate_run(run_uri: str) -> dict[str, dict[str, Any]]:
@@ -42,6 +44,7 @@ def evaluate_run(run_uri: str) -> dict[str, dict[str, Any]]:
             model=name,
             num_parameters=model.num_parameters,
             families=record.families,
+            digest=model.predictions_digest,
         )
         for name, model in record.models.items()
     }
@@ -61,26 +64,34 @@ def compare_runs(first_uri: str, second_uri: str) -> dict[str, Comparison]:
             f"run {first.run_id} has {', '.join(first.models)} and run {second.run_id} has "
             f"{', '.join(second.models)}; compare runs that have a model in common"
         )
-    return {name: _compare(first, (first_uri, name), (second_uri, name)) for name in names}
+    return {name: _compare(first, (first_uri, name), second, (second_uri, name)) for name in names}
 
 
 def compare_with_first(run_uris: Sequence[str]) -> list[RunPair]:
-    """Compares each later run with the first, as far as they have models and test notes in common.
+    """Compare each later run with the first, as far as they have models and test notes in common.
+
+    A later run that cannot be read says why in its note, and does not stop the others.
 
     Raises:
-      ConfigError: one of them is no complete run.
+      ConfigError: the first is not a complete run.
       DatasetError: its record or its predictions are of another version, or damaged.
     """
-    ids = [load_run(uri).run_id for uri in run_uris]
-    pairs = []
-    for uri, run_id in zip(run_uris[1:], ids[1:], strict=True):
-        try:
-            found, note = compare_runs(run_uris[0], uri), ""
-        except ConfigError as err:
-            # Runs that cannot be subtracted still stand beside each other.
-            found, note = {}, str(err)
-        pairs.append(RunPair(ids[0], run_id, found, note))
-    return pairs
+    first = load_run(run_uris[0])
+    for name in first.models:
+        _predictions(first, run_uris[0], name)
+    return [_pair(first.run_id, run_uris[0], uri) for uri in run_uris[1:]]
+
+
+def _pair(first: str, first_uri: str, uri: str) -> RunPair:
+    run_id = storage.name(uri)
+    try:
+        run_id = load_run(uri).run_id
+        return RunPair(first, run_id, compare_runs(first_uri, uri), "")
+    except ConfigError as err:
+        # Runs that cannot be subtracted still stand beside each other.
+        return RunPair(first, run_id, {}, str(err))
+    except PipelineError as err:
+        return RunPair(first, run_id, {}, str(err), is_readable=False)
 
 
 def compare_models(run_uri: str) -> dict[str, Comparison]:
@@ -99,13 +110,22 @@ def compare_models(run_uri: str) -> dict[str, Comparison]:
             f"run {record.run_id} has one model only, {smallest}; name a second run to compare with"
         )
     return {
-        f"{smallest}, {other}": _compare(record, (run_uri, smallest), (run_uri, other))
+        f"{smallest}, {other}": _compare(record, (run_uri, smallest), record, (run_uri, other))
         for other in others
     }
 
 
-def _compare(record: RunRecord, first: tuple[str, str], second: tuple[str, str]) -> Comparison:
-    before, after = (
-        load_predictions(storage.join(*place, PREDICTIONS)) for place in (first, second)
-    )
-    return compare(before, after, record.families)
+def _compare(
+    first: RunRecord,
+    first_place: tuple[str, str],
+    second: RunRecord,
+    second_place: tuple[str, str],
+) -> Comparison:
+    """Compare a model with another one, each in its run."""
+    before, after = _predictions(first, *first_place), _predictions(second, *second_place)
+    return compare(before, after, first.families)
+
+
+def _predictions(record: RunRecord, run_uri: str, model: str) -> Predictions:
+    uri = storage.join(run_uri, model, PREDICTIONS)
+    return load_predictions(uri, digest=record.models[model].predictions_digest)

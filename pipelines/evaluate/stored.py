@@ -1,35 +1,62 @@
 """What a run keeps of an evaluation: predictions.parquet, and metrics.json that follows from it."""
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pipelines import storage
 from pipelines.errors import DatasetError
-from pipelines.evaluate.predictions import load_predictions
+from pipelines.evaluate.predictions import (
+    Predictions,
+    from_table,
+    load_predictions,
+    read_predictions,
+    stamp_of,
+)
+from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.summary import FORMAT_VERSION, summarise
-from pipelines.notes import CLASSES
+from pipelines.notes import CLASS_OF_FAMILY, CLASSES
+from pipelines.records import Count, check_name, read_content, to_json, validated
+from pipelines.registry.gate import Gate
 
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 
 
+@dataclass(frozen=True)
+class _Metrics(Scores):
+    """What readers of metrics.json rely on."""
+
+    model: str
+    num_parameters: Count
+    evaluation_version: Count
+    all_notes: Scores
+    seen: Scores | None
+    unseen: Scores | None
+
+
 def evaluate_again(
-    model_uri: str, *, model: str, num_parameters: int, families: Sequence[str] = CLASSES
+    model_uri: str,
+    *,
+    model: str,
+    num_parameters: int,
+    families: Sequence[str] = CLASSES,
+    digest: str | None = None,
 ) -> dict[str, Any]:
     """Computes metrics.json anew from the stored predictions; needs neither model nor audio.
 
     Args:
       model_uri: the folder of one model of a run.
+      digest: of the predictions, as the record of the run has it.
 
     Returns:
       The content of metrics.json.
 
     Raises:
       ConfigError: there are no predictions.
-      DatasetError: they are of another version.
+      DatasetError: they are of another version, or were changed.
     """
-    predictions = load_predictions(storage.join(model_uri, PREDICTIONS))
+    predictions = load_predictions(storage.join(model_uri, PREDICTIONS), digest=digest)
     figures = summarise(predictions, families)
     return store_metrics(model_uri, figures, model=model, num_parameters=num_parameters)
 
@@ -40,7 +67,7 @@ def store_metrics(
     """Writes metrics.json unless it is there already, and returns its content."""
     content = {"model": model, "num_parameters": num_parameters, **figures}
     uri = storage.join(model_uri, METRICS)
-    data = (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    data = to_json(content)
     if not storage.exists(uri) or storage.read(uri) != data:
         storage.put(uri, data)
     return content
@@ -53,20 +80,35 @@ def load_metrics(model_uri: str) -> dict[str, Any]:
       ConfigError: there is none.
       DatasetError: it is of a format that this version does not read, or no JSON.
     """
-    uri = storage.join(model_uri, METRICS)
-    try:
-        content: dict[str, Any] = json.loads(storage.read(uri))
-        found = content.get("format_version")
-    except (ValueError, AttributeError) as err:
-        raise DatasetError(f"{uri} is damaged: {err}; evaluate the run again") from err
-    if found != FORMAT_VERSION:
-        is_older = isinstance(found, int) and found < FORMAT_VERSION
-        raise DatasetError(
-            f"expected format_version {FORMAT_VERSION} in {uri}, found {found!r}; "
-            + (
-                "run the same training again, which scores again and retrains nothing"
-                if is_older
-                else "use the version of this project that wrote it"
-            )
-        )
+    uri, what = storage.join(model_uri, METRICS), "the metrics of a model"
+    mend = "evaluate the run again"
+    older = "run the same training again, which scores again and retrains nothing"
+    content = read_content(uri, what=what, mend=mend, versions=(FORMAT_VERSION,), older=older)
+    validated(content, _Metrics, uri=uri, what=what, mend=mend)
     return content
+
+
+def predictions_uri(gate: Gate, model_sha256: str) -> str:
+    """Return where the predictions of a model for the notes of a gate are stored."""
+    return storage.join(gate.uri, "predictions", f"{check_name(model_sha256)}.parquet")
+
+
+def gate_predictions(gate: Gate, model_sha256: str) -> Predictions:
+    """Read what a model made of the notes of a gate.
+
+    Raises:
+      PipelineError: there is nothing, it is damaged or was changed, or of another model or notes.
+    """
+    uri = predictions_uri(gate, model_sha256)
+    table = read_predictions(uri)
+    names = [name for name in gate.notes.column_names if name in table.column_names]
+    is_same = table.select(names).equals(gate.notes.select(names))
+    label = [CLASS_OF_FAMILY.get(of) for of in gate.notes["instrument_family"].to_pylist()]
+    if (
+        stamp_of(table).get("models") != [model_sha256]
+        or not is_same
+        or table["label"].to_pylist() != label
+        or table["verdict"].null_count < table.num_rows
+    ):
+        raise DatasetError(f"{uri} is of another model or of other notes; promote the run again")
+    return from_table(table, name=uri)

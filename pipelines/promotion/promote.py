@@ -209,7 +209,7 @@ def _promotion(
     number: int | None = None,
 ) -> Promotion:
     challenger, champion = question.challenger, question.champion
-    health = health_drops(rival.run.datasets, challenger.run.datasets) if rival else []
+    health = health_drops(rival.run.datasets, challenger.run.datasets) if rival else ()
     return Promotion(
         model=challenger.model,
         run_id=challenger.run.run_id,
@@ -225,7 +225,7 @@ def _promotion(
         # As they are read back: with lists for tuples.
         figures=json.loads(json.dumps(verdict.figures)),
         quality_drop=verdict.is_drop,
-        health=health,
+        health=tuple(health),
     )
 
 

@@ -1,13 +1,13 @@
 """What a run keeps of the decision on one of its models: `<model>/promotion.json`."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from pipelines import storage
 from pipelines.errors import DatasetError
 from pipelines.promotion.verdict import Outcome
+from pipelines.records import Count, Name, read_record, to_json
 from pipelines.registry.champions import By, now
 
 FORMAT_VERSION: Final = 1
@@ -24,10 +24,10 @@ class GateFigures:
       look: the number of this look at it, from 1; None where it was refused without one.
     """
 
-    digest: str
-    num_notes: int
-    num_instruments: int
-    look: int | None
+    digest: Name
+    num_notes: Count
+    num_instruments: Count
+    look: Count | None
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Rival:
       number: of its entry in the registry.
     """
 
-    number: int
-    run_id: str
-    model_sha256: str
+    number: Count
+    run_id: Name
+    model_sha256: Name
 
 
 @dataclass(frozen=True)
@@ -61,20 +61,20 @@ class Promotion:
       is_news: whether the decision was made now, and not found.
     """
 
-    model: str
-    run_id: str
-    model_sha256: str
+    model: Name
+    run_id: Name
+    model_sha256: Name
     outcome: Outcome
     why: str
     by: By
     reason: str
     margin: float
-    entry: int | None
+    entry: Count | None
     gate: GateFigures | None
     champion: Rival | None
     figures: Mapping[str, Any]
     quality_drop: bool
-    health: Sequence[str]
+    health: tuple[str, ...]
     when: str = field(default_factory=now)
     is_news: bool = field(default=True, compare=False)
 
@@ -91,21 +91,11 @@ class Promotion:
         del content["is_news"]
         return {"format_version": FORMAT_VERSION, **content}
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Promotion":
-        """The decision of `to_dict`, which was made before."""
-        fields = {name: content[name] for name in cls.__dataclass_fields__ if name != "is_news"}
-        parts = {
-            "gate": GateFigures(**fields["gate"]) if fields["gate"] else None,
-            "champion": Rival(**fields["champion"]) if fields["champion"] else None,
-        }
-        return cls(**fields | parts, is_news=False)
-
 
 def store_promotion(run_uri: str, promotion: Promotion) -> None:
     """Writes the decision beside the model."""
-    text = json.dumps(promotion.to_dict(), indent=1, ensure_ascii=False)
-    storage.put(storage.join(run_uri, promotion.model, PROMOTION), f"{text}\n".encode())
+    uri = storage.join(run_uri, promotion.model, PROMOTION)
+    storage.put(uri, to_json(promotion.to_dict()))
 
 
 def load_promotion(run_uri: str, model: str) -> Promotion | None:
@@ -117,20 +107,13 @@ def load_promotion(run_uri: str, model: str) -> Promotion | None:
     uri = storage.join(run_uri, model, PROMOTION)
     if not storage.exists(uri):
         return None
-    try:
-        content = json.loads(storage.read(uri))
-        found = content["format_version"]
-        stored = Promotion.from_dict(content) if found == FORMAT_VERSION else None
-    except (ValueError, KeyError, TypeError) as err:
-        raise DatasetError(
-            f"{uri} is damaged: {err!r}; remove it and promote the run again"
-        ) from err
-    if stored is None:
-        raise DatasetError(
-            f"expected format_version {FORMAT_VERSION} in {uri}, found {found!r}; "
-            "use the version of this project that wrote it"
-        )
-    return stored
+    mend = "remove it and promote the run again"
+    stored = read_record(
+        uri, Promotion, what="a decision on promotion", mend=mend, versions=(FORMAT_VERSION,)
+    )
+    if stored.model != model:
+        raise DatasetError(f"{uri} is of {stored.model}, not of {model}; {mend}")
+    return replace(stored, is_news=False)
 
 
 def load_promotions(run_uri: str, models: Iterable[str]) -> list[Promotion]:

@@ -8,14 +8,13 @@ A rollback is an entry too, which says the number of the one that it goes back t
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pipelines import storage
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.records import Count, Name, Place
 from pipelines.registry.ledger import add_record, read_ledger, record_uri
 from pipelines.registry.places import GATE, registry_uri
-
-FORMAT_VERSION: Final = 1
 
 By = Literal["flow", "hand", "rollback"]
 
@@ -44,18 +43,18 @@ class Entry:
       when: in ISO 8601; two entries that differ in nothing else are the same.
     """
 
-    number: int
-    model: str
-    run_id: str
-    model_uri: str
-    model_sha256: str
+    number: Count
+    model: Name
+    run_id: Name
+    model_uri: Place
+    model_sha256: Name
     gate: str | None
     verdict: str
     why: str
     figures: Mapping[str, Any]
     by: By
     reason: str = ""
-    points_to: int | None = None
+    points_to: Count | None = None
     when: str = field(default_factory=now, compare=False)
 
     @property
@@ -71,12 +70,14 @@ def history(root: str, model: str) -> Sequence[Entry]:
       DatasetError: an entry is missing, damaged, or of a format that this version does not read.
     """
     folder = registry_uri(root, model)
-    return [
-        _entry(folder, number, dict(content))
-        for number, content in enumerate(
-            read_ledger(folder, format_version=FORMAT_VERSION), start=1
-        )
-    ]
+    entries = read_ledger(folder, Entry, what="an entry of a champion")
+    for entry in entries:
+        if entry.model != model or not 1 <= entry.origin <= entry.number:
+            raise DatasetError(
+                f"{record_uri(folder, entry.number)} is of {entry.model} and points to entry "
+                f"{entry.origin}; restore it from a backup"
+            )
+    return entries
 
 
 def champion(root: str, model: str) -> Entry | None:
@@ -101,7 +102,7 @@ def crown(root: str, entry: Entry) -> Entry | None:
     """
     folder = registry_uri(root, entry.model)
     content = {key: value for key, value in asdict(entry).items() if key != "number"}
-    if add_record(folder, entry.number, content, format_version=FORMAT_VERSION):
+    if add_record(folder, entry.number, content):
         return entry
     stored = history(root, entry.model)[entry.number - 1]
     return stored if stored == entry else None
@@ -158,12 +159,3 @@ def _rollback_target(found: Sequence[Entry], model: str, to: int | None) -> Entr
     if found[to - 1].model_sha256 == present.model_sha256:
         raise ConfigError(f"entry {to} of {model} is of the model that is its champion already")
     return found[found[to - 1].origin - 1]
-
-
-def _entry(folder: str, number: int, content: dict[str, Any]) -> Entry:
-    content.pop("format_version")
-    try:
-        return Entry(number=number, **content)
-    except TypeError as err:
-        uri = record_uri(folder, number)
-        raise DatasetError(f"{uri} is no entry of a champion: {err}") from err

@@ -17,16 +17,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.convert.plan import digest
 from pipelines.convert.shards import encode
-from pipelines.dataset import open_dataset
+from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import DatasetError
-from pipelines.parquet import open_parquet
+from pipelines.notes import SCHEMA
+from pipelines.parquet import read_table, table_digest
+from pipelines.records import Count, Name, Place, digest
 from pipelines.registry.champions import now
 from pipelines.registry.ledger import add_record, read_ledger
 from pipelines.registry.places import GATE, registry_uri, relative, resolved
-
-FORMAT_VERSION: Final = 1
 
 GATE_COLUMNS: Final = (
     "note_str",
@@ -42,9 +41,34 @@ GATE_COLUMNS: Final = (
 )
 """What is kept of a note beside its row: what a table of predictions says of it."""
 
-_ROW: Final = pa.field("row", pa.int64(), nullable=False)
+GATE_SCHEMA: Final = pa.schema(
+    [pa.field("row", pa.int64(), nullable=False), *(SCHEMA.field(name) for name in GATE_COLUMNS)]
+)
+
+_MEND: Final = "restore it from a backup"
+
+_Look = dict[str, Any]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Pointer:
+    """The record of a gate.
+
+    Attributes:
+      manifest: of the data set that holds its notes, as seen from the root.
+      notes_digest: of notes.parquet; None in a record of format 1.
+    """
+
+    number: Count
+    digest: Name
+    holds_instruments: bool
+    manifest: Place
+    manifest_digest: Name
+    num_notes: Count
+    when: str
+    notes_digest: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,19 +123,20 @@ def freeze_gate(
     """
     dataset = open_dataset(manifest_uri)
     rows = np.sort(rows)
-    notes = dataset.read(list(GATE_COLUMNS)).take(pa.array(rows)).add_column(0, _ROW, [rows])
-    identity = notes.select(["audio_digest", "note_str", "instrument_family"]).to_pylist()
+    notes = dataset.read(list(GATE_COLUMNS)).take(pa.array(rows))
+    notes = notes.add_column(0, GATE_SCHEMA.field("row"), [rows])
     content = {
         "holds_instruments": holds_instruments,
         "manifest": relative(root, dataset.manifest_uri),
         "manifest_digest": dataset.manifest.manifest_digest,
         "num_notes": len(rows),
+        "notes_digest": table_digest(notes),
     }
-    name = digest([identity, holds_instruments, content["manifest_digest"]])
+    name = _digest(notes, holds_instruments, dataset.manifest.manifest_digest)
     # The notes go first: where the pointer is, they are.
     storage.create(registry_uri(root, GATE, name, "notes.parquet"), encode(notes))
     pointer = {"digest": name, **content, "when": now()}
-    if add_record(registry_uri(root, GATE), 1, pointer, format_version=FORMAT_VERSION):
+    if add_record(registry_uri(root, GATE), 1, pointer):
         log.info("froze %d notes as the gate %s", len(rows), name[:12])
     gate = current_gate(root)
     if gate is None:
@@ -125,31 +150,57 @@ def current_gate(root: str) -> Gate | None:
     Raises:
       DatasetError: it is damaged, or of a format that this version does not read.
     """
-    pointers = read_ledger(registry_uri(root, GATE), format_version=FORMAT_VERSION)
+    pointers = read_ledger(registry_uri(root, GATE), _Pointer, what="the record of a gate")
     if not pointers:
         return None
     found = pointers[-1]
-    uri = registry_uri(root, GATE, found["digest"])
-    with open_parquet(storage.join(uri, "notes.parquet")) as file:
-        notes = file.read()
-    if notes.num_rows != found["num_notes"]:
+    uri = registry_uri(root, GATE, found.digest)
+    place = storage.join(uri, "notes.parquet")
+    notes = read_table(place, GATE_SCHEMA, mend=_MEND)
+    if notes.num_rows != found.num_notes:
         raise DatasetError(
-            f"expected {found['num_notes']} notes in {uri}/notes.parquet, found {notes.num_rows}; "
-            "restore it from a backup"
+            f"expected {found.num_notes} notes in {place}, found {notes.num_rows}; {_MEND}"
         )
+    name = _digest(notes, found.holds_instruments, found.manifest_digest)
+    if name != found.digest or found.notes_digest not in (None, table_digest(notes)):
+        raise DatasetError(f"{place} does not hold the notes that were frozen; {_MEND}")
     return Gate(
-        digest=found["digest"],
+        digest=found.digest,
         uri=uri,
-        manifest_uri=resolved(root, found["manifest"]),
-        manifest_digest=found["manifest_digest"],
-        holds_instruments=found["holds_instruments"],
+        manifest_uri=resolved(root, found.manifest),
+        manifest_digest=found.manifest_digest,
+        holds_instruments=found.holds_instruments,
         notes=notes,
     )
 
 
+def check_notes(gate: Gate, dataset: Dataset) -> None:
+    """Refuse a gate whose notes are not those of its data set.
+
+    Raises:
+      DatasetError: the data set is another one, or holds other notes in these rows.
+    """
+    if dataset.manifest.manifest_digest != gate.manifest_digest:
+        raise DatasetError(
+            f"{gate.manifest_uri} is not the data set that the gate was taken from; convert its "
+            "source again"
+        )
+    names, rows = list(GATE_COLUMNS), gate.notes["row"].to_pylist()
+    is_inside = not rows or (rows[0] >= 0 and rows[-1] < dataset.manifest.num_notes)
+    if not is_inside or not dataset.take(names, rows).equals(gate.notes.select(names)):
+        raise DatasetError(
+            f"{gate.uri}/notes.parquet does not hold the notes of {gate.manifest_uri}; {_MEND}"
+        )
+
+
+def _digest(notes: pa.Table, holds_instruments: bool, manifest_digest: str) -> str:
+    identity = notes.select(["audio_digest", "note_str", "instrument_family"]).to_pylist()
+    return digest([identity, holds_instruments, manifest_digest])
+
+
 def looks(gate: Gate) -> Sequence[Mapping[str, Any]]:
     """What the gate has decided so far, in order; see `look`."""
-    return read_ledger(storage.join(gate.uri, "looks"), format_version=FORMAT_VERSION)
+    return read_ledger(storage.join(gate.uri, "looks"), _Look, what="the record of a look")
 
 
 def look(gate: Gate, what: Mapping[str, Any]) -> int:
@@ -171,5 +222,5 @@ def look(gate: Gate, what: Mapping[str, Any]) -> int:
                 return number
         number = len(before) + 1
         content = {**what, "when": now()}
-        if add_record(folder, number, content, format_version=FORMAT_VERSION):
+        if add_record(folder, number, content):
             return number

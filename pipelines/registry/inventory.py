@@ -20,6 +20,7 @@ class StoredDataset:
 
     Attributes:
       manifest: None while the conversion is not committed, or where it cannot be read.
+      is_committed: whether there is one, readable or not.
       note: why there is none.
       num_shards: shards stored, whether listed or not.
       stored_bytes: of these shards.
@@ -30,6 +31,7 @@ class StoredDataset:
     note: str
     num_shards: int
     stored_bytes: int
+    is_committed: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,21 +71,25 @@ def stored_run(uri: str) -> StoredRun:
 
 
 def manifests_under(uri: str) -> list[str]:
-    """The manifests that a manifest's, a data set's or a root's location stands for."""
+    """Return the manifests that a manifest's, a data set's or a root's location stands for.
+
+    Those that cannot be read are among them, so that no command passes over them.
+    """
     uri = storage.absolute(uri)
     if uri.endswith(".json"):
         return [uri]
     if MANIFEST in storage.list_names(uri):
         return [storage.join(uri, MANIFEST)]
-    return [storage.join(found.uri, MANIFEST) for found in list_datasets(uri) if found.manifest]
+    return [storage.join(found.uri, MANIFEST) for found in list_datasets(uri) if found.is_committed]
 
 
 def _dataset(uri: str) -> StoredDataset:
     manifest, note = None, "not committed: convert the source again to finish it"
+    is_committed = False
     shards = dict[str, int]()
     try:
         if MANIFEST in storage.list_names(uri):
-            note = ""
+            note, is_committed = "", True
             manifest = load_manifest(storage.join(uri, MANIFEST))
         folders = (uri, storage.join(uri, "data"))
         stored = [item for folder in folders for item in storage.sizes(folder).items()]
@@ -91,4 +97,4 @@ def _dataset(uri: str) -> StoredDataset:
     except PipelineError as err:
         # A data set that cannot be read says nothing about the others.
         note = str(err)
-    return StoredDataset(uri, manifest, note, len(shards), sum(shards.values()))
+    return StoredDataset(uri, manifest, note, len(shards), sum(shards.values()), is_committed)

@@ -4,19 +4,29 @@ Who adds one names its number, having read those before: of several that do so a
 number, and the others read what it wrote before they decide again.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from pipelines import storage
 from pipelines.errors import DatasetError
+from pipelines.records import read_content, sealed, validated
 
-Content = Mapping[str, Any]
+FORMAT_VERSION: Final = 2
+"""Of all records; 2 adds the seal."""
+
+_READABLE: Final = (1, FORMAT_VERSION)
+_MEND: Final = "restore it from a backup"
+
+T = TypeVar("T")
 
 
-def read_ledger(folder: str, *, format_version: int) -> Sequence[Content]:
-    """The records of a folder in the order of their numbers, from 1; may be empty.
+def read_ledger(folder: str, kind: type[T], *, what: str) -> Sequence[T]:
+    """Return the records of a folder in the order of their numbers, from 1; may be empty.
+
+    Args:
+      kind: a dataclass, whose `number` is that of the record's name, or a mapping.
+      what: each of them is.
 
     Raises:
       DatasetError: one is missing or damaged, or of a format that this version does not read.
@@ -25,32 +35,19 @@ def read_ledger(folder: str, *, format_version: int) -> Sequence[Content]:
     if numbers != list(range(1, len(numbers) + 1)):
         missing = min(set(range(1, numbers[-1])) - set(numbers))
         raise DatasetError(f"{record_uri(folder, missing)} is missing; restore it from a backup")
-    return [read_record(record_uri(folder, of), format_version=format_version) for of in numbers]
+    return [_read(folder, number, kind, what) for number in numbers]
 
 
-def read_record(uri: str, *, format_version: int) -> Content:
-    """One record.
-
-    Raises:
-      DatasetError: it is damaged, or of a format that this version does not read.
-    """
-    try:
-        content: Content = json.loads(storage.read(uri))
-        found = content["format_version"]
-    except (ValueError, KeyError, TypeError) as err:
-        raise DatasetError(f"{uri} is damaged: {err!r}; restore it from a backup") from err
-    if found != format_version:
-        raise DatasetError(
-            f"expected format_version {format_version} in {uri}, found {found!r}; "
-            "use the version of this project that wrote it"
-        )
-    return content
+def _read(folder: str, number: int, kind: type[T], what: str) -> T:
+    uri = record_uri(folder, number)
+    content = read_content(uri, what=what, mend=_MEND, versions=_READABLE)
+    return validated(content | {"number": number}, kind, uri=uri, what=what, mend=_MEND)
 
 
-def add_record(folder: str, number: int, content: Content, *, format_version: int) -> bool:
-    """Writes a record unless its number is taken; says whether it did."""
-    text = json.dumps({"format_version": format_version, **content}, indent=1, ensure_ascii=False)
-    return storage.create(record_uri(folder, number), f"{text}\n".encode())
+def add_record(folder: str, number: int, content: Mapping[str, Any]) -> bool:
+    """Write a record unless its number is taken; return whether it did."""
+    data = sealed(content, format_version=FORMAT_VERSION)
+    return storage.create(record_uri(folder, number), data)
 
 
 def record_uri(folder: str, number: int) -> str:

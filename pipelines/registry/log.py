@@ -4,7 +4,6 @@ Only flow runs that did something are kept: one that found all its work done lea
 that a report which shows them need not be written again.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +11,15 @@ from typing import Final
 
 from pipelines import storage
 from pipelines.decisions import Decision
+from pipelines.errors import DatasetError, FormatError
+from pipelines.records import read_record, to_json
 from pipelines.registry.champions import now
 
 LOG: Final = "decisions.json"
 
 FORMAT_VERSION: Final = 1
+
+_READABLE: Final = (FORMAT_VERSION,)
 
 MAX_ENTRIES: Final = 20
 """Flow runs that are kept; older ones go."""
@@ -34,7 +37,12 @@ class FlowRun:
     """
 
     when: str
-    decisions: Sequence[Decision]
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True)
+class _Log:
+    flow_runs: tuple[FlowRun, ...]
 
 
 def log_decisions(run_uri: str, decisions: Sequence[Decision]) -> bool:
@@ -48,8 +56,7 @@ def log_decisions(run_uri: str, decisions: Sequence[Decision]) -> bool:
         "format_version": FORMAT_VERSION,
         "flow_runs": [asdict(flow_run) for flow_run in found],
     }
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    storage.put(storage.join(run_uri, LOG), f"{text}\n".encode())
+    storage.put(storage.join(run_uri, LOG), to_json(content))
     return True
 
 
@@ -58,16 +65,14 @@ def load_log(run_uri: str) -> Sequence[FlowRun]:
     uri = storage.join(run_uri, LOG)
     if not storage.exists(uri):
         return ()
+    # It says what happened and decides nothing, so that no run needs it.
+    mend = "its decisions are not shown"
     try:
-        content = json.loads(storage.read(uri))
-        if content["format_version"] != FORMAT_VERSION:
-            log.warning("%s is of another version; its decisions are not shown", uri)
-            return ()
-        return tuple(
-            FlowRun(of["when"], tuple(Decision(**found) for found in of["decisions"]))
-            for of in content["flow_runs"]
-        )
-    except (ValueError, KeyError, TypeError) as err:
-        # It tells what happened and decides nothing, so that no run needs it.
-        log.warning("%s is damaged (%r); its decisions are not shown", uri, err)
+        found = read_record(uri, _Log, what="a log of decisions", mend=mend, versions=_READABLE)
+    except FormatError:
+        log.warning("%s is of another version; %s", uri, mend)
         return ()
+    except DatasetError as err:
+        log.warning("%s", err)
+        return ()
+    return found.flow_runs

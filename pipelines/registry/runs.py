@@ -3,21 +3,32 @@
 Needs no Keras, so that a list of runs is quick.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from pipelines import storage
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.records import Count, Name, read_content, read_record, sealed, validated
 from pipelines.registry.provenance import Git
+from pipelines.train.checkpoint import HISTORY_COLUMNS, History
 from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
+"""4 adds the seal and the digests of predictions and verdicts."""
 
 RECORD: Final = "run.json"
+
+HISTORY: Final = "history.json"
+
+_READABLE: Final = (3, FORMAT_VERSION)
+
+# Epochs are whole numbers, and stay so.
+_NUMBERS: Final[type[History]] = dict[str, list[int | float]]
 
 
 @dataclass(frozen=True)
@@ -39,27 +50,25 @@ class TrainingRecord:
       seconds: by step: `data` and `storing` in the last process, `training` in all epochs.
     """
 
-    model_sha256: str
+    model_sha256: Name
     weights_digest: str
-    seed: int
-    epochs: int
-    stored_epoch: int
-    best_epoch: int
-    batch_size: int
-    num_steps: int
-    num_train: int
-    num_validation: int
-    resumed_after: int
+    seed: Count
+    epochs: Count
+    stored_epoch: Count
+    best_epoch: Count
+    batch_size: Count
+    num_steps: Count
+    num_train: Count
+    num_validation: Count
+    resumed_after: Count
     device: str
     versions: Mapping[str, str]
     git: Git | None
     seconds: Mapping[str, float]
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "TrainingRecord":
-        """The record of `dataclasses.asdict`, which may hold more."""
-        fields = {key: content[key] for key in cls.__dataclass_fields__}
-        return cls(**fields | {"git": Git(**fields["git"]) if fields["git"] else None})
+    def __post_init__(self) -> None:
+        if "training" not in self.seconds:
+            raise DatasetError("the seconds of the training are missing")
 
 
 @dataclass(frozen=True)
@@ -69,22 +78,18 @@ class ModelRecord:
     Attributes:
       layers: type, output shape without batch, and parameters of each.
       trainings: one, or one a fold in their order.
+      predictions_digest: of the table of its predictions; None in a record of format 3.
     """
 
-    num_parameters: int
-    layers: Sequence[Sequence[Any]]
-    trainings: Sequence[TrainingRecord]
+    num_parameters: Count
+    layers: tuple[tuple[str, tuple[Count, ...], Count], ...]
+    trainings: Annotated[tuple[TrainingRecord, ...], Field(min_length=1)]
+    predictions_digest: str | None = None
 
     @property
     def training_seconds(self) -> float:
         """Time in the epochs of all trainings."""
         return sum(training.seconds["training"] for training in self.trainings)
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "ModelRecord":
-        """The record of `dataclasses.asdict`."""
-        trainings = tuple(TrainingRecord.from_dict(found) for found in content["trainings"])
-        return cls(**{**content, "trainings": trainings})
 
 
 @dataclass(frozen=True)
@@ -101,16 +106,16 @@ class RunRecord:
       seconds: time in training, of all models together.
     """
 
-    run_id: str
-    training_version: int
+    run_id: Name
+    training_version: Count
     experiment: Experiment
     backend: str
     device: str
     versions: Mapping[str, str]
     git: Git | None
-    families: Sequence[str]
-    datasets: Mapping[str, Validation]
-    models: Mapping[str, ModelRecord]
+    families: tuple[str, ...]
+    datasets: Mapping[Name, Validation]
+    models: Annotated[Mapping[Name, ModelRecord], Field(min_length=1)]
     created: str
     seconds: float
 
@@ -120,25 +125,10 @@ class RunRecord:
         return next(iter(self.models.values())).trainings
 
     def to_json(self) -> str:
-        """The text of run.json."""
+        """Return the text of run.json."""
         fields = asdict(self) | {"experiment": self.experiment.to_dict()}
-        head = {"format_version": FORMAT_VERSION, "seed": self.experiment.seed}
-        return json.dumps(head | fields, indent=1, ensure_ascii=False) + "\n"
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "RunRecord":
-        """The record in the content of a run.json."""
-        fields = {key: content[key] for key in cls.__dataclass_fields__}
-        return cls(
-            **fields
-            | {
-                "experiment": Experiment.from_dict(content["experiment"]),
-                "families": tuple(content["families"]),
-                "datasets": {k: Validation(**v) for k, v in content["datasets"].items()},
-                "git": Git(**content["git"]) if content["git"] else None,
-                "models": {k: ModelRecord.from_dict(v) for k, v in content["models"].items()},
-            }
-        )
+        content = {"seed": self.experiment.seed, **fields}
+        return sealed(content, format_version=FORMAT_VERSION).decode()
 
 
 def store_run(record: RunRecord, uri: str) -> None:
@@ -153,21 +143,36 @@ def load_run(uri: str) -> RunRecord:
       ConfigError: there is no run.
       DatasetError: the record is of a format that this version does not read, or damaged.
     """
-    place = storage.join(uri, RECORD)
-    try:
-        content = json.loads(storage.read(place))
-        found = content["format_version"]
-    except (ValueError, KeyError, TypeError) as err:
-        raise DatasetError(f"{place} is no record of a run: {err}") from err
-    if found != FORMAT_VERSION:
+    return read_record(
+        storage.join(uri, RECORD),
+        RunRecord,
+        what="the record of a run",
+        mend="run the same training again, which writes it and retrains nothing",
+        versions=_READABLE,
+    )
+
+
+def load_history(uri: str, *, columns: Sequence[str] = HISTORY_COLUMNS) -> History:
+    """Read how a model trained, from the history.json in its folder.
+
+    Args:
+      columns: that it has to hold, with as many values in each.
+
+    Raises:
+      ConfigError: there is none.
+      DatasetError: it is damaged.
+    """
+    place, what = storage.join(uri, HISTORY), "the history of a training"
+    mend = "train the model again: nsynth retrain --force train"
+    content = read_content(place, what=what, mend=mend, versions=None)
+    history = validated(content, _NUMBERS, uri=place, what=what, mend=mend)
+    lengths = {len(history.get(column, ())) for column in columns}
+    if len(lengths) != 1 or 0 in lengths:
         raise DatasetError(
-            f"expected format_version {FORMAT_VERSION} in {place}, found {found!r}; "
-            "use the version of this project that wrote it"
+            f"{place} is not {what}: expected as many values in each of {', '.join(columns)}; "
+            f"{mend}"
         )
-    try:
-        return RunRecord.from_dict(content)
-    except (KeyError, TypeError, AttributeError) as err:
-        raise DatasetError(f"{place} is no record of a run: {err!r}") from err
+    return history
 
 
 def find_run(root: str, run: str) -> str:

@@ -12,11 +12,11 @@ from pipelines.convert.manifest import load_manifest
 from pipelines.convert.quarantine import list_quarantined
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
-from pipelines.parquet import open_parquet
 from pipelines.report.formats import count, plural, shown
 from pipelines.report.results import RunResults
+from pipelines.train.kept_out import load_notes
 from pipelines.validate.rules import GATED, LEAKED
-from pipelines.validate.verdicts import Validation
+from pipelines.validate.verdicts import Validation, load_verdicts
 
 NUM_EXAMPLES: Final = 3
 
@@ -126,14 +126,13 @@ def _place(row: Mapping[str, Any]) -> str:
 
 
 def _verdicts(dataset: Validation) -> list[dict[str, Any]]:
-    with open_parquet(storage.join(dataset.uri, "verdicts.parquet")) as file:
-        rows = file.read(columns=["reason", "note_str", "source_file", "source_offset"]).to_pylist()
+    rows = load_verdicts(dataset).to_pylist()
     return [row | {"what": row["note_str"], "offset": row["source_offset"]} for row in rows]
 
 
 def _kept_out(run_uri: str, name: str, dataset: Validation, reason: str) -> list[dict[str, Any]]:
-    with open_parquet(storage.join(run_uri, _OF_RUN[reason])) as file:
-        rows = [row for row in file.read().to_pylist() if row["dataset"] == name]
+    table = load_notes(storage.join(run_uri, _OF_RUN[reason]))
+    rows = [row for row in table.to_pylist() if row["dataset"] == name]
     rows = sorted(rows, key=lambda row: row["row"])[:NUM_EXAMPLES]
     opened = open_dataset(dataset.manifest_uri)
     _check_same(dataset, opened.manifest.manifest_digest)

@@ -1,6 +1,5 @@
 """What a run stored, read back and checked: the only thing a report knows."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.stored import PREDICTIONS, load_metrics
 from pipelines.promotion.stored import Promotion, load_promotion
-from pipelines.registry.runs import RunRecord, load_run
+from pipelines.registry.runs import RunRecord, load_history, load_run
 from pipelines.report.published import PUBLISHED, Layer, PublishedModel
 
 
@@ -82,14 +81,16 @@ def _load_model(run_uri: str, record: RunRecord, name: str) -> ModelResults:
     model = ModelResults(
         name=name,
         num_parameters=record.models[name].num_parameters,
-        layers=tuple((kind, tuple(shape), num) for kind, shape, num in record.models[name].layers),
-        history=json.loads(storage.read(storage.join(uri, "history.json"))),
+        layers=record.models[name].layers,
+        history=load_history(uri),
         kept=Scores.from_dict(metrics),
         every=Scores.from_dict(metrics["all_notes"]),
         seen=_scores(metrics["seen"]),
         unseen=_scores(metrics["unseen"]),
         evaluation_version=metrics["evaluation_version"],
-        predictions=load_predictions(storage.join(uri, PREDICTIONS)),
+        predictions=load_predictions(
+            storage.join(uri, PREDICTIONS), digest=record.models[name].predictions_digest
+        ),
     )
     _check(model, num_classes=len(record.families), uri=uri)
     return model

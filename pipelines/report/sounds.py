@@ -69,8 +69,9 @@ def originals(dataset: Dataset, rows: Sequence[int]) -> Mapping[int, Audio]:
     Args:
       rows: their numbers in the data set.
     """
-    columns = dataset.read(["source_file", "source_offset", "note_str"]).take(list(rows))
-    notes = columns.to_pylist()
+    columns, ascending = ["source_file", "source_offset", "note_str"], sorted(rows)
+    notes = dataset.take(columns, ascending).to_pylist()
     with ThreadPoolExecutor(_READERS) as pool:
         found = pool.map(lambda note: read_original(dataset.manifest.sources, **note), notes)
-        return {row: audio for row, audio in zip(rows, found, strict=True) if audio is not None}
+        pairs = zip(ascending, found, strict=True)
+        return {row: audio for row, audio in pairs if audio is not None}

@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import json
 import logging
 from pathlib import Path
 
@@ -14,15 +13,10 @@ import pyarrow.compute as pc
 from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.dataset import open_dataset
-from pipelines.errors import DatasetError
-from pipelines.evaluate.predictions import (
-    EVALUATION_VERSION,
-    STAMP_KEY,
-    Predictions,
-    from_table,
-)
-from pipelines.parquet import open_parquet
-from pipelines.registry.gate import Gate
+from pipelines.errors import DatasetError, PipelineError
+from pipelines.evaluate.predictions import Predictions, from_table, stamped
+from pipelines.evaluate.stored import gate_predictions, predictions_uri
+from pipelines.registry.gate import Gate, check_notes
 from pipelines.train.batches import Notes
 from pipelines.train.cache import cached_audio
 from pipelines.train.evaluate import check_complete, predict, predictions_table
@@ -46,13 +40,12 @@ def score_gate(
       ConfigError: the model, or the data set of the gate's notes, is gone.
       DatasetError: either is not the one that it was, or not every note was scored.
     """
-    uri = storage.join(gate.uri, "predictions", f"{model_sha256}.parquet")
-    stamp = json.dumps({"evaluation_version": EVALUATION_VERSION, "models": [model_sha256]})
+    uri = predictions_uri(gate, model_sha256)
     if storage.exists(uri):
-        with open_parquet(uri) as file:
-            stored = file.read()
-        if (stored.schema.metadata or {}).get(STAMP_KEY) == stamp.encode():
-            return from_table(stored)
+        try:
+            return gate_predictions(gate, model_sha256)
+        except PipelineError as err:
+            log.warning("scoring on the gate again: %s", err)
     data = storage.read(storage.join(model_uri, "model.keras"))
     if hashlib.sha256(data).hexdigest() != model_sha256:
         raise DatasetError(
@@ -62,11 +55,7 @@ def score_gate(
     log.info("scoring %s on %d notes of the gate", model_uri, gate.notes.num_rows)
     notes = _scorable(gate, model_uri)
     dataset = open_dataset(gate.manifest_uri)
-    if dataset.manifest.manifest_digest != gate.manifest_digest:
-        raise DatasetError(
-            f"{gate.manifest_uri} is not the data set that the gate was taken from; convert its "
-            "source again"
-        )
+    check_notes(gate, dataset)
     to_score = Notes(
         cached_audio(dataset, cache_dir), notes["row"].to_numpy(), notes["label"].to_numpy()
     )
@@ -74,7 +63,7 @@ def score_gate(
     probabilities = predict(model, to_score, batch_size=batch_size)
     check_complete(probabilities, num_notes=notes.num_rows, model=model.name)
     table = predictions_table(notes, probabilities)
-    storage.put(uri, encode(table.replace_schema_metadata({STAMP_KEY: stamp})))
+    storage.put(uri, encode(stamped(table, [model_sha256])))
     return from_table(table)
 
 

@@ -10,6 +10,7 @@ from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.dataset import open_dataset
 from pipelines.notes import FAMILIES
+from pipelines.parquet import read_table
 from pipelines.train.experiment import Experiment
 from pipelines.train.gating import Gating, gate_of_run, gated_rows, trains_on
 from pipelines.train.leaks import leaked
@@ -87,6 +88,11 @@ def store_notes(uri: str, tables: dict[str, pa.Table]) -> int:
     found = pa.concat_tables([table.select(KEPT_OUT_SCHEMA.names) for table in tables.values()])
     storage.create(uri, encode(found))
     return int(found.num_rows)
+
+
+def load_notes(uri: str) -> pa.Table:
+    """Read which notes are kept out, with the columns of `KEPT_OUT_SCHEMA`."""
+    return read_table(uri, KEPT_OUT_SCHEMA, mend="remove it and run the same training again")
 
 
 def without(side: Validation, reason: str, table: pa.Table) -> Validation:

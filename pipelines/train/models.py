@@ -83,9 +83,9 @@ def build(name: str, experiment: Experiment, *, num_samples: int = NUM_SAMPLES) 
     return MODELS[name](experiment, num_samples)
 
 
-def layer_table(model: keras.Model) -> list[list[Any]]:
-    """One row a layer: its type, its output's shape without the batch, its parameters."""
-    return [
-        [type(layer).__name__, list(layer.output.shape[1:]), layer.count_params()]
+def layer_table(model: keras.Model) -> tuple[tuple[str, tuple[int, ...], int], ...]:
+    """Return one row per layer: its type, its output's shape without the batch, its parameters."""
+    return tuple(
+        (type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
         for layer in model.layers
-    ]
+    )

@@ -7,18 +7,17 @@ belong to the gate.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from pipelines import storage
-from pipelines.convert.plan import digest
 from pipelines.errors import ConfigError, DatasetError
-from pipelines.parquet import open_parquet
+from pipelines.records import digest
 from pipelines.train.experiment import Experiment, check_datasets
 from pipelines.train.folds import NUM_FOLDS
 from pipelines.train.gating import Gating
-from pipelines.train.kept_out import gated_notes, leaked_notes, store_notes, without
+from pipelines.train.kept_out import gated_notes, leaked_notes, load_notes, store_notes, without
 from pipelines.train.split import Indices
 from pipelines.validate.rules import GATED, LEAKED
 from pipelines.validate.verdicts import Validation, load_reasons
@@ -178,6 +177,12 @@ def _check_distinct(sides: dict[str, Validation]) -> None:
 
 
 def _stored_rows(plan: RunPlan, name: str, dataset: str) -> list[int]:
-    with open_parquet(storage.join(plan.uri, name)) as file:
-        found: list[dict[str, Any]] = file.read(columns=["dataset", "row"]).to_pylist()
-    return [note["row"] for note in found if note["dataset"] == dataset]
+    uri = storage.join(plan.uri, name)
+    notes = [note for note in load_notes(uri).to_pylist() if note["dataset"] == dataset]
+    num_seen = plan.datasets[dataset].num_seen
+    if any(not 0 <= note["row"] < num_seen for note in notes):
+        raise DatasetError(
+            f"{uri} names rows that {dataset} does not have; remove it and run the same training "
+            "again"
+        )
+    return [note["row"] for note in notes]

@@ -5,11 +5,10 @@ gives small values only, so that a scheduler may run the steps in different proc
 """
 
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,19 @@ import numpy as np
 from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.decisions import decided
-from pipelines.errors import ConfigError, DatasetError
-from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY, from_table
+from pipelines.errors import ConfigError, DatasetError, FormatError
+from pipelines.evaluate.predictions import (
+    from_table,
+    predictions_digest,
+    read_predictions,
+    stamped,
+)
 from pipelines.evaluate.stored import METRICS, PREDICTIONS, store_metrics
 from pipelines.evaluate.summary import summarise
 from pipelines.notes import CLASSES
+from pipelines.records import to_json
 from pipelines.registry.provenance import git_state, versions
-from pipelines.registry.runs import ModelRecord, RunRecord, load_run, store_run
+from pipelines.registry.runs import HISTORY, ModelRecord, RunRecord, load_run, store_run
 from pipelines.train import backend
 from pipelines.train.batches import Notes
 from pipelines.train.checkpoint import HISTORY_COLUMNS, History
@@ -38,12 +43,10 @@ from pipelines.train.models import build, layer_table
 from pipelines.train.plan import TRAINING_VERSION, RunPlan, training_name
 from pipelines.train.resume import checkpoints_of
 from pipelines.train.stored import (
-    HISTORY,
     stored_history,
     stored_model,
     stored_predictions,
     stored_training,
-    to_json,
 )
 from pipelines.train.storing import store_trained
 from pipelines.train.trained import store_trained_notes
@@ -155,8 +158,7 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
     files = {fold: _model_file(plan, training_name(name, fold)) for fold in plan.folds}
     notes = scorable_notes(plan)
     digests = [hashlib.sha256(data).hexdigest() for data in files.values()]
-    stamp = {"evaluation_version": EVALUATION_VERSION, "models": digests}
-    predictions = stored_predictions(plan, name, notes, stamp)
+    predictions = stored_predictions(plan, name, notes, digests)
     if predictions is not None:
         why = f"reusing the predictions of {name} in run {plan.run_id}: same model and notes"
         decided(log, "evaluate", name, "reused", why)
@@ -175,8 +177,7 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
             )
         check_complete(probabilities, num_notes=len(rows), model=name)
         predictions = predictions_table(notes, probabilities)
-        stamped = predictions.replace_schema_metadata({STAMP_KEY: json.dumps(stamp)})
-        storage.put(plan.model_uri(name, PREDICTIONS), encode(stamped))
+        storage.put(plan.model_uri(name, PREDICTIONS), encode(stamped(predictions, digests)))
     return _store_metrics(plan, name, summarise(from_table(predictions)))
 
 
@@ -196,8 +197,8 @@ def finish_run(plan: RunPlan) -> RunRecord:
     names = plan.experiment.models
     models = {name: _model_record(plan, name) for name in names}
     if storage.exists(storage.join(plan.uri, "run.json")):
-        record = load_run(plan.uri)
-        if record.models == models:
+        record = _stored_record(plan.uri)
+        if record is not None and _without_digests(record.models, models) == models:
             log.info("run %s is complete already", plan.run_id)
             return record
     devices = {training.device for model in models.values() for training in model.trainings}
@@ -246,4 +247,28 @@ def _model_record(plan: RunPlan, name: str) -> ModelRecord:
             f"run {plan.run_id} cannot be closed: {name} is not trained and evaluated; run it first"
         )
     model = build(name, plan.experiment)
-    return ModelRecord(model.count_params(), layer_table(model), trainings)
+    predictions = read_predictions(plan.model_uri(name, PREDICTIONS))
+    digest = predictions_digest(predictions)
+    return ModelRecord(model.count_params(), layer_table(model), trainings, digest)
+
+
+def _stored_record(uri: str) -> RunRecord | None:
+    try:
+        return load_run(uri)
+    except FormatError:
+        raise
+    except DatasetError as err:
+        log.warning("writing the record of the run again: %s", err)
+        return None
+
+
+def _without_digests(
+    stored: Mapping[str, ModelRecord], models: Mapping[str, ModelRecord]
+) -> Mapping[str, ModelRecord]:
+    """Return stored models with the digests that a record of format 3 does not have."""
+    return {
+        name: model
+        if model.predictions_digest or name not in models
+        else replace(model, predictions_digest=models[name].predictions_digest)
+        for name, model in stored.items()
+    }

@@ -1,6 +1,5 @@
 """Audio caches whose data set is gone, found for `nsynth clean`; nothing is lost with one."""
 
-import json
 import re
 import time
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Final
 
 from pipelines import storage
 from pipelines.convert.manifest import load_manifest
-from pipelines.errors import ConfigError, DatasetError
+from pipelines.errors import PipelineError
+from pipelines.records import parse
 from pipelines.registry.clean import MIN_AGE_SEC, Abandoned
 from pipelines.registry.inventory import list_datasets
 
@@ -51,16 +51,14 @@ def _files(folder: Path) -> list[Path]:
 def _is_gone(path: Path, digest: str, root: str, folder: Path) -> bool:
     """Whether the manifest that a cache was made from is gone, and was under this root."""
     try:
-        uri = str(json.loads(path.with_suffix(".json").read_bytes())["manifest_uri"])
-    except (OSError, ValueError, KeyError, TypeError):
+        uri = str(parse(path.with_suffix(".json").read_bytes())["manifest_uri"])
+    except (OSError, ValueError, KeyError):
         uri = ""
     if not uri.startswith(f"{root}/"):
         # In the root itself, from before it was moved; elsewhere it is another root's.
         return folder == Path(root, "cache")
     try:
         return load_manifest(uri).manifest_digest != digest
-    except DatasetError:
-        return True
-    except ConfigError:
+    except PipelineError:
         # A manifest that this version cannot read may be another version's.
         return not storage.exists(uri)

@@ -1,26 +1,23 @@
 """What a run has stored of a model, found again only where it is whole."""
 
 import hashlib
-import json
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import pyarrow as pa
 
 from pipelines import storage
-from pipelines.errors import DatasetError, ShardError
-from pipelines.evaluate.predictions import STAMP_KEY
+from pipelines.errors import DatasetError, FormatError, PipelineError
+from pipelines.evaluate.predictions import from_table, read_predictions, stamp_of
 from pipelines.notes import CLASSES
-from pipelines.parquet import open_parquet
-from pipelines.registry.runs import TrainingRecord
-from pipelines.train.checkpoint import HISTORY_COLUMNS, History
+from pipelines.records import read_record, to_json
+from pipelines.registry.runs import HISTORY, RECORD, TrainingRecord, load_history, load_run
+from pipelines.train.checkpoint import History
 from pipelines.train.plan import RunPlan
 
 TRAINING: Final = "training.json"
 """Written last: where it is, all else that training stores is."""
-
-HISTORY: Final = "history.json"
 
 FORMAT_VERSION: Final = 2
 """Of training.json."""
@@ -56,18 +53,18 @@ def stored_training(plan: RunPlan, name: str) -> TrainingRecord | None:
     if not storage.exists(uri):
         return None
     try:
-        content = json.loads(storage.read(uri))
-        found = content["format_version"]
-        record = TrainingRecord.from_dict(content) if found == FORMAT_VERSION else None
-    except (ValueError, KeyError, TypeError):
-        log.warning("%s is damaged; the model is trained again", uri)
-        return None
-    if record is None:
-        raise DatasetError(
-            f"expected format_version {FORMAT_VERSION} in {uri}, found {found!r}; "
-            "use the version of this project that wrote it"
+        return read_record(
+            uri,
+            TrainingRecord,
+            what="the record of a training",
+            mend="the model is trained again",
+            versions=(FORMAT_VERSION,),
         )
-    return record
+    except FormatError:
+        raise
+    except DatasetError as err:
+        log.warning("%s", err)
+        return None
 
 
 def stored_history(plan: RunPlan, name: str) -> History | None:
@@ -76,36 +73,46 @@ def stored_history(plan: RunPlan, name: str) -> History | None:
     if not storage.exists(uri):
         return None
     try:
-        history = json.loads(storage.read(uri))
-        whole = all(len(history[column]) == plan.experiment.epochs for column in HISTORY_COLUMNS)
-    except (ValueError, KeyError, TypeError):
-        whole = False
-    if not whole:
+        history = load_history(plan.model_uri(name))
+    except DatasetError:
+        history = {"epoch": []}
+    if len(history["epoch"]) != plan.experiment.epochs:
         log.warning("%s is damaged; the model is trained again", uri)
         return None
-    return dict(history)
+    return history
 
 
 def stored_predictions(
-    plan: RunPlan, name: str, notes: pa.Table, stamp: Mapping[str, Any]
+    plan: RunPlan, name: str, notes: pa.Table, models: Sequence[str]
 ) -> pa.Table | None:
-    """The stored predictions, None unless they are of this model and of exactly these notes."""
+    """Return the stored predictions, None unless they are of this model and exactly these notes.
+
+    Args:
+      notes: all columns of predictions that do not depend on a model.
+      models: the SHA-256 of each model.keras that should have given them.
+    """
     uri = plan.model_uri(name, "predictions.parquet")
     if not storage.exists(uri):
         return None
     try:
-        with open_parquet(uri) as file:
-            table = file.read()
-        found = json.loads((table.schema.metadata or {}).get(STAMP_KEY, b"null"))
-    except (ShardError, ValueError) as err:
-        log.warning("%s; scoring again", err)
+        table = read_predictions(uri, digest=_recorded_digest(plan, name))
+        from_table(table, name=uri)
+    except PipelineError as err:
+        log.warning("scoring again: %s", err)
         return None
-    if found != stamp or not table["row"].equals(notes["row"]):
-        log.info("%s is of another model or version; scoring again", uri)
+    is_same = all(table[column].equals(notes[column]) for column in notes.column_names)
+    if stamp_of(table).get("models") != list(models) or not is_same:
+        log.info("%s is of another model or of other notes; scoring again", uri)
         return None
     return table
 
 
-def to_json(content: Any) -> bytes:
-    """The bytes of a JSON file, the same for the same content."""
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+def _recorded_digest(plan: RunPlan, name: str) -> str | None:
+    """Return the digest of the predictions that run.json has; None where it has none."""
+    if not storage.exists(storage.join(plan.uri, RECORD)):
+        return None
+    try:
+        return load_run(plan.uri).models[name].predictions_digest
+    except (PipelineError, KeyError):
+        # It is written again when the run is closed.
+        return None

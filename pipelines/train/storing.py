@@ -6,14 +6,15 @@ from dataclasses import asdict
 
 from pipelines import storage
 from pipelines.notes import CLASSES
+from pipelines.records import to_json
 from pipelines.registry.provenance import git_state, versions
-from pipelines.registry.runs import TrainingRecord
+from pipelines.registry.runs import HISTORY, TrainingRecord
 from pipelines.train.backend import NAME, device
 from pipelines.train.checkpoint import digest_of
 from pipelines.train.fit import Trained
 from pipelines.train.model_file import encode_model
 from pipelines.train.plan import RunPlan
-from pipelines.train.stored import FORMAT_VERSION, HISTORY, TRAINING, to_json
+from pipelines.train.stored import FORMAT_VERSION, TRAINING
 from pipelines.train.variables import weights
 
 

@@ -12,7 +12,7 @@ from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.dataset import open_dataset
 from pipelines.errors import ConfigError
-from pipelines.parquet import open_parquet
+from pipelines.parquet import read_table
 from pipelines.train.plan import RunPlan
 from pipelines.train.split import Indices
 from pipelines.validate.verdicts import Validation
@@ -29,6 +29,8 @@ TRAINED_SCHEMA: Final = pa.schema(
     ]
 )
 """`dataset` is `train` or `valid`, `row` is of that one; `part` is `train` or `validation`."""
+
+_AGAIN: Final = "train it again: nsynth retrain --force train"
 
 
 def store_trained_notes(plan: RunPlan, name: str, train: Indices, validation: Indices) -> None:
@@ -59,12 +61,8 @@ def load_trained_notes(model_uri: str) -> pa.Table:
     """
     uri = storage.join(model_uri, TRAINED)
     if not storage.exists(uri):
-        raise ConfigError(
-            f"there is no {uri}, which says what the model trained on; train it again with "
-            "--force train"
-        )
-    with open_parquet(uri) as file:
-        return file.read()
+        raise ConfigError(f"there is no {uri}, which says what the model trained on; {_AGAIN}")
+    return read_table(uri, TRAINED_SCHEMA, mend=_AGAIN)
 
 
 def _notes(side: Validation, dataset: str, rows: Indices, part: str) -> pa.Table:

@@ -1,6 +1,5 @@
 """Verdicts: which notes are left out and why, stored beside the shards, which stay as they are."""
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -10,17 +9,21 @@ from typing import Final
 import pyarrow as pa
 
 from pipelines import storage
-from pipelines.convert.plan import digest
 from pipelines.convert.shards import encode
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.decisions import decided
-from pipelines.errors import ConfigError, DatasetError
+from pipelines.errors import ConfigError, DatasetError, FormatError, PipelineError
 from pipelines.notes import FAMILIES
-from pipelines.parquet import open_parquet
+from pipelines.parquet import read_table, table_digest
+from pipelines.records import Count, Name, Place, digest, read_record, sealed
 from pipelines.validate.official import compare_with_official
-from pipelines.validate.rules import COLUMNS, RULES, RULES_VERSION, reasons
+from pipelines.validate.rules import COLUMNS, GATED, LEAKED, RULES, RULES_VERSION, reasons
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""2 adds the seal and the digest of the verdicts."""
+
+_READABLE: Final = (1, FORMAT_VERSION)
+_AGAIN: Final = "validate the data set again"
 
 MAX_DROPPED: Final = 0.05
 """The share of a data set's notes that may be left out, synth_lead apart, unless told otherwise."""
@@ -36,6 +39,9 @@ VERDICT_SCHEMA: Final = pa.schema(
     ]
 )
 
+SUMMARY: Final = "summary.json"
+VERDICTS: Final = "verdicts.parquet"
+
 log = logging.getLogger(__name__)
 
 
@@ -50,18 +56,20 @@ class Validation:
       dropped: reason to number of notes, in the order of the rules.
       families: notes kept, by family.
       official: a sentence on the official split that the file claims to be; may be empty.
+      verdicts_digest: of the table of verdicts; None in a summary of format 1.
     """
 
-    manifest_uri: str
-    manifest_digest: str
-    verdict_digest: str
-    uri: str
-    num_seen: int
-    num_kept: int
-    num_quarantined: int
-    dropped: dict[str, int]
-    families: dict[str, int]
+    manifest_uri: Place
+    manifest_digest: Name
+    verdict_digest: Name
+    uri: Place
+    num_seen: Count
+    num_kept: Count
+    num_quarantined: Count
+    dropped: dict[str, Count]
+    families: dict[str, Count]
     official: str
+    verdicts_digest: str | None = None
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -79,18 +87,32 @@ def validate(manifest_uri: str, *, force: bool = False) -> Validation:
     """
     dataset = open_dataset(manifest_uri)
     manifest_digest = dataset.manifest.manifest_digest
-    verdict_digest = digest([RULES_VERSION, list(RULES), manifest_digest])
+    verdict_digest = _digest_of_rules(manifest_digest)
     uri = storage.join(storage.parent(dataset.manifest_uri), "validation", verdict_digest[:16])
-    summary_uri = storage.join(uri, "summary.json")
+    summary_uri = storage.join(uri, SUMMARY)
     names = ", ".join(source.name for source in dataset.manifest.sources)
-    if not force and storage.exists(summary_uri):
+    if not force and (stored := _stored(summary_uri, dataset, verdict_digest)):
         why = f"the notes and the rules are unchanged: {summary_uri} is there"
         decided(log, "validate", names, "reused", why)
-        # A data set may have been moved since, with all that lies in its folder.
-        stored = load_validation(summary_uri)
-        return replace(stored, manifest_uri=dataset.manifest_uri, uri=uri)
+        return stored
     why = f"judging {dataset.manifest.num_notes:,} notes of {dataset.manifest_uri}"
     decided(log, "validate", names, "ran", f"{why}; asked to do so again" if force else why)
+    validation, verdicts = judge(dataset, uri)
+    # The summary goes last: where it is, the verdicts are.
+    storage.put(storage.join(uri, VERDICTS), encode(verdicts))
+    content = asdict(validation)
+    data = sealed(content, format_version=content.pop("format_version"))
+    storage.put(summary_uri, data)
+    return validation
+
+
+def judge(dataset: Dataset, uri: str) -> tuple[Validation, pa.Table]:
+    """Return the verdicts on the notes of a data set, in figures and as a table; store nothing.
+
+    Args:
+      uri: the folder that the verdicts belong to.
+    """
+    manifest_digest = dataset.manifest.manifest_digest
     notes = dataset.read([*COLUMNS, "source_file", "source_offset"])
     found = reasons(notes)
     verdicts = _verdicts(dataset, notes, found)
@@ -100,7 +122,7 @@ def validate(manifest_uri: str, *, force: bool = False) -> Validation:
     validation = Validation(
         manifest_uri=dataset.manifest_uri,
         manifest_digest=manifest_digest,
-        verdict_digest=verdict_digest,
+        verdict_digest=_digest_of_rules(manifest_digest),
         uri=uri,
         num_seen=notes.num_rows,
         num_kept=found.count(None),
@@ -112,33 +134,87 @@ def validate(manifest_uri: str, *, force: bool = False) -> Validation:
             num_records=notes.num_rows + dataset.manifest.num_quarantined,
             families=Counter(seen),
         ),
+        verdicts_digest=table_digest(verdicts),
     )
-    # The summary goes last: where it is, the verdicts are.
-    storage.put(storage.join(uri, "verdicts.parquet"), encode(verdicts))
-    storage.put(summary_uri, (json.dumps(asdict(validation), indent=1) + "\n").encode())
-    return validation
+    return validation, verdicts
+
+
+def _digest_of_rules(manifest_digest: str) -> str:
+    """Return the digest that names verdicts: of the rules and the data set."""
+    return digest([RULES_VERSION, list(RULES), manifest_digest])
+
+
+def _stored(summary_uri: str, dataset: Dataset, verdict_digest: str) -> Validation | None:
+    """Return the stored verdicts, None unless they are there and whole, and of this data set."""
+    if not storage.exists(summary_uri):
+        return None
+    try:
+        # A data set may have been moved since, with all that its folder holds.
+        stored = replace(
+            load_validation(summary_uri),
+            manifest_uri=dataset.manifest_uri,
+            uri=storage.parent(summary_uri),
+        )
+        load_verdicts(stored)
+    except FormatError:
+        raise
+    except PipelineError as err:
+        log.warning("judging again: %s", err)
+        return None
+    found = (stored.manifest_digest, stored.verdict_digest, stored.num_seen, stored.num_quarantined)
+    manifest = dataset.manifest
+    expected = (
+        *(manifest.manifest_digest, verdict_digest),
+        *(manifest.num_notes, manifest.num_quarantined),
+    )
+    if found != expected or sum(stored.families.values()) != stored.num_kept:
+        log.warning("judging again: %s is not of this data set", summary_uri)
+        return None
+    return stored
 
 
 def load_validation(summary_uri: str) -> Validation:
-    """Reads a stored summary.
+    """Read a stored summary.
 
     Raises:
-      ConfigError: it is of an unknown format.
+      ConfigError: there is none.
+      FormatError: it is of an unknown format.
+      DatasetError: it is damaged, or was changed.
     """
-    content = json.loads(storage.read(summary_uri))
-    if content.get("format_version") != FORMAT_VERSION:
-        raise ConfigError(
-            f"{summary_uri} has format {content.get('format_version')}, "
-            f"this version reads {FORMAT_VERSION}; use the version that wrote it"
-        )
-    return Validation(**content)
+    return read_record(
+        summary_uri, Validation, what="the summary of verdicts", mend=_AGAIN, versions=_READABLE
+    )
+
+
+def load_verdicts(validation: Validation) -> pa.Table:
+    """Read the table of the notes that are left out, with the columns of `VERDICT_SCHEMA`.
+
+    Raises:
+      ConfigError: there is none.
+      ShardError: it is damaged.
+      DatasetError: it does not hold the verdicts that were given.
+    """
+    uri = storage.join(validation.uri, VERDICTS)
+    table = read_table(uri, VERDICT_SCHEMA, mend=_AGAIN)
+    counts = Counter(table["reason"].to_pylist())
+    # What leaks, or belongs to a gate, is found by each run, and stored with it.
+    given = {of: num for of, num in validation.dropped.items() if of not in (LEAKED, GATED)}
+    rows = table["row"].to_pylist()
+    are_notes = not rows or (rows[0] >= 0 and rows[-1] < validation.num_seen)
+    if (
+        counts != given
+        or not are_notes
+        or rows != sorted(set(rows))
+        or validation.verdicts_digest not in (None, table_digest(table))
+    ):
+        raise DatasetError(f"{uri} does not hold the verdicts that were given; {_AGAIN}")
+    return table
 
 
 def load_reasons(validation: Validation) -> list[str | None]:
     """The reason for which each note is left out, in order; None for one that is kept."""
+    table = load_verdicts(validation)
     found: list[str | None] = [None] * validation.num_seen
-    with open_parquet(storage.join(validation.uri, "verdicts.parquet")) as file:
-        table = file.read(columns=["row", "reason"])
     for row, reason in zip(table["row"].to_pylist(), table["reason"].to_pylist(), strict=True):
         found[row] = reason
     return found

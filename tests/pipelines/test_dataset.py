@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.convert.shards import encode, read_summary
 from pipelines.dataset import Dataset, open_dataset
-from pipelines.errors import ConfigError, ShardError
+from pipelines.errors import ConfigError, DatasetError, ShardError
 from pipelines.notes import SCALAR_COLUMNS, SCHEMA
 from tests.pipelines.convert.records import flipped
 from tests.pipelines.datasets import row, samples, store
@@ -137,7 +137,7 @@ def test_reading_another_conversions_shard_is_one_sentence(spoilt: Path, tmp_pat
 def test_open_dataset_needs_a_manifest(spoilt: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no file .*nothing\.json; check the path"):
         open_dataset(str(spoilt.with_name("nothing.json")))
-    with pytest.raises(ConfigError, match=r"\.parquet is no manifest; name the manifest\.json"):
+    with pytest.raises(DatasetError, match=r"\.parquet is not a manifest: .*; name the"):
         open_dataset(str(second_shard(spoilt)))
 
 

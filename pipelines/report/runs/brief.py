@@ -1,14 +1,13 @@
 """A model of a run by its small files alone, for pages over many runs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pipelines import storage
-from pipelines.errors import DatasetError
 from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.stored import load_metrics
+from pipelines.registry.runs import HISTORY, load_history
 
 COURSES: Final = ("val_loss", "val_accuracy")
 
@@ -35,11 +34,8 @@ def load_brief(run_uri: str, name: str) -> BriefModel:
       DatasetError: one of the two is damaged, or of a format that this version does not read.
     """
     uri = storage.join(run_uri, name)
-    place = storage.join(uri, "history.json")
-    try:
-        history = json.loads(storage.read(place)) if storage.exists(place) else {}
-        kept = Scores.from_dict(load_metrics(uri))
-        courses = {key: history[key] for key in ("epoch", *COURSES) if history.get(key)}
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise DatasetError(f"{uri} is damaged: {err!r}; evaluate the run again") from err
-    return BriefModel(name, kept, courses)
+    history = {}
+    if storage.exists(storage.join(uri, HISTORY)):
+        history = load_history(uri, columns=("epoch",))
+    courses = {key: history[key] for key in ("epoch", *COURSES) if history.get(key)}
+    return BriefModel(name, Scores.from_dict(load_metrics(uri)), courses)

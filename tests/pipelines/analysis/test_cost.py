@@ -33,6 +33,7 @@ def test_measure_cost_is_stored_once_and_reused_until_forced(plan: RunPlan) -> N
 WHOLE = {
     "format_version": COST_FORMAT,
     "of": "a1b2c3d4",
+    "device": "cpu",
     "batch_size": 8,
     "lengths": [1_000, 8_000],
     "models": {"tiny": {"exponent": 1.0, "interval": None, "seconds": [[0.1, 0.8]]}},

@@ -12,7 +12,7 @@ from pipelines.convert.plan import Parameters, Plan
 from pipelines.convert.shards import ShardSummary
 from pipelines.convert.sources import Source
 from pipelines.convert.tfrecord import Position, Span
-from pipelines.errors import ConfigError, DatasetError, PipelineError
+from pipelines.errors import ConfigError, DatasetError
 
 SHARD = ShardSummary(
     file=0,
@@ -87,43 +87,101 @@ def test_load_manifest_gives_what_was_written(tmp_path: Path) -> None:
 
 
 Change = Callable[[dict[str, Any]], Any]
-TAMPERED: dict[str, tuple[Change, type[PipelineError], str]] = {
-    "a note more": (
-        lambda m: m["shards"][0].update(num_notes=4),
-        DatasetError,
-        "was changed after it was written; convert again with --force",
-    ),
-    "another digest": (lambda m: m.update(manifest_digest="0"), DatasetError, "was changed after"),
-    "no span": (lambda m: m["spans"].clear(), DatasetError, "was changed after"),
-    "newer": (
-        lambda m: m.update(format_version=2),
-        ConfigError,
-        "has manifest format 2, this version reads 1; convert again or use the version",
-    ),
-    "no version": (lambda m: m.pop("format_version"), ConfigError, "is no manifest; name the"),
-    "no shards": (lambda m: m.pop("shards"), ConfigError, "is no manifest; name the manifest"),
-    "no count": (lambda m: m.pop("num_notes"), ConfigError, "is no manifest; name the manifest"),
-    "more": (lambda m: m.update(surprise=1), ConfigError, "is no manifest; name the manifest"),
+
+TAMPERED: dict[str, Change] = {
+    "a note more": lambda m: m["shards"][0].update(num_notes=4),
+    "another digest": lambda m: m.update(manifest_digest="0"),
+    "no span": lambda m: m["spans"].clear(),
+    "more notes in all": lambda m: m.update(num_notes=5),
+    "fewer records set aside": lambda m: m.update(num_quarantined=0),
+    "another reason": lambda m: m["quarantined"].update(truncated=9),
+    "more bytes in records": lambda m: m.update(record_bytes=901),
+    "fewer bytes skipped": lambda m: m.update(skipped_bytes=0),
+    "a larger source": lambda m: m["sources"][0].update(size=1001),
+    "other samples": lambda m: m["shards"][0].update(samples_digest="other"),
+}
+OF_FORMAT_2: dict[str, Change] = {
+    "another place": lambda m: m["sources"][0].update(uri="http://127.0.0.1:9/nsynth.tfrecord"),
+    "another tag": lambda m: m["sources"][0].update(tag="2"),
+    "another form": lambda m: m["sources"][0].update(form="json_wav"),
+    "a key more": lambda m: m.update(surprise=1),
 }
 
 
-@pytest.mark.parametrize(("change", "error", "message"), TAMPERED.values(), ids=TAMPERED.keys())
-def test_load_manifest_refuses_what_it_does_not_know(
-    tmp_path: Path, change: Change, error: type[PipelineError], message: str
-) -> None:
+def written(folder: Path, change: Change, *, format_version: int) -> str:
+    """A manifest that was changed after it was written; format 1 has no seal."""
     content = json.loads(manifest().to_json())
+    if format_version == 1:
+        del content["content_digest"]
+    content["format_version"] = format_version
     change(content)
-    path = tmp_path / "manifest.json"
+    path = folder / "manifest.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(error, match=message):
-        load_manifest(str(path))
+    return str(path)
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{}", "PAR1", manifest().to_json()[:-100]])
+def unchanged(content: dict[str, Any]) -> None:
+    """Leave it as it is."""
+
+
+def test_load_manifest_reads_the_format_before(tmp_path: Path) -> None:
+    found = load_manifest(written(tmp_path, unchanged, format_version=1))
+    assert found == dataclasses.replace(manifest(), format_version=1)
+
+
+@pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED.keys())
+def test_load_manifest_notices_a_change_without_its_seal(tmp_path: Path, change: Change) -> None:
+    with pytest.raises(DatasetError, match=r"manifest.json was changed after it was written; conv"):
+        load_manifest(written(tmp_path, change, format_version=1))
+
+
+@pytest.mark.parametrize("change", (TAMPERED | OF_FORMAT_2).values(), ids=TAMPERED | OF_FORMAT_2)
+def test_load_manifest_notices_any_change_by_its_seal(tmp_path: Path, change: Change) -> None:
+    with pytest.raises(DatasetError, match=r"manifest.json was changed after it was written; "):
+        load_manifest(written(tmp_path, change, format_version=2))
+
+
+WRONG: dict[str, tuple[Change, str]] = {
+    "newer": (
+        lambda m: m.update(format_version=3),
+        "expected format_version 1 or 2 in .*manifest.json, found 3; use the version",
+    ),
+    "no version": (lambda m: m.pop("format_version"), "not a manifest: its format_version is None"),
+    "true": (lambda m: m.update(format_version=True), "its format_version is True"),
+    "no shards": (lambda m: m.pop("shards"), "not a manifest: shards: field required; name the"),
+    "a text": (lambda m: m.update(num_notes="3"), "num_notes: input should be a valid integer"),
+    "below 0": (lambda m: m.update(num_notes=-1), "num_notes: input should be greater than or eq"),
+    "more": (lambda m: m.update(surprise=1), "surprise: unexpected keyword argument"),
+    "a shard elsewhere": (
+        lambda m: m["shards"][0].update(name="../../../part-00000-000000000000000.parquet"),
+        r"shards.0.name: '../../../part-.*' is not a name of letters",
+    ),
+    "a digest elsewhere": (lambda m: m.update(samples_digest="../x"), "samples_digest: '../x' is"),
+    "a data set elsewhere": (lambda m: m.update(dataset_id="/etc"), "dataset_id: '/etc' is not a"),
+    "a range of no bytes": (
+        lambda m: m["parameters"].update(range_bytes=0),
+        "range_bytes must be at least 1, got 0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG.values(), ids=WRONG.keys())
+def test_load_manifest_says_what_is_wrong(tmp_path: Path, change: Change, message: str) -> None:
+    uri = written(tmp_path, unchanged, format_version=1)
+    content = json.loads(Path(uri).read_text())
+    change(content)
+    Path(uri).write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=message):
+        load_manifest(uri)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1]", "{}", "PAR1", manifest().to_json()[:-100], "[" * 100_000, "\0" * 99]
+)
 def test_load_manifest_refuses_what_is_none(tmp_path: Path, content: str) -> None:
     path = tmp_path / "manifest.json"
     path.write_text(content)
-    with pytest.raises(ConfigError, match=r"manifest.json is no manifest; name the manifest\.json"):
+    with pytest.raises(DatasetError, match=r"is not a manifest: .*; name the manifest\.json of a"):
         load_manifest(str(path))
 
 

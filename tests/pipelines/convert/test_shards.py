@@ -199,7 +199,7 @@ def test_check_shard_refuses_a_shard_cut_short(shard: Path, share: float) -> Non
 def test_check_shard_refuses_what_is_none(shard: Path) -> None:
     for content in (b"", b"text", encode(pa.table({"note": [1]}))):
         shard.write_bytes(content)
-        with pytest.raises(ShardError, match=r"is damaged: |is no shard of this project"):
+        with pytest.raises(ShardError, match=r"is damaged: |is not a shard of this project"):
             check_shard(str(shard))
 
 

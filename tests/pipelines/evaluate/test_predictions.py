@@ -35,13 +35,13 @@ def test_from_table_numbers_instruments_by_name() -> None:
 
 def test_from_table_leaves_other_columns_alone() -> None:
     table = drawn_table(20)
-    more = table.append_column("fold", pa.nulls(20, pa.int8()))
+    more = table.append_column("note", pa.nulls(20, pa.int8()))
     assert from_table(more).label.tolist() == from_table(table).label.tolist()
 
 
 @pytest.mark.parametrize("missing", ["audio_digest", "instrument_seen", "probabilities"])
 def test_from_table_says_which_column_is_missing(missing: str) -> None:
-    with pytest.raises(DatasetError, match=f"have no {missing}; run the same training again"):
+    with pytest.raises(DatasetError, match=f"no column {missing}; run the same training again"):
         from_table(drawn_table(20).drop_columns([missing]))
 
 

@@ -36,9 +36,10 @@ def test_store_metrics_leaves_equal_ones_alone(tmp_path: Path) -> None:
     [
         ('{"format_version": 1}', "found 1; run the same training again"),
         ('{"format_version": 3}', "found 3; use the version of this project that wrote it"),
-        ("{}", "found None; use the version"),
-        ('{"format', "is damaged: .*; evaluate the run again"),
-        ("[]", "is damaged"),
+        ("{}", "its format_version is None; evaluate the run again"),
+        ('{"format', "is not the metrics of a model: .*; evaluate the run again"),
+        ("[]", "is not the metrics of a model: it holds a JSON list"),
+        ('{"format_version": 2}', "is not the metrics of a model: num_scored: field required"),
     ],
 )
 def test_load_metrics_refuses_what_it_does_not_know(

@@ -72,7 +72,7 @@ class Stage:
                 git=None,
                 families=CLASSES,
                 datasets={"train": train or self.train},
-                models={MODEL: ModelRecord(9098, [], (replace(TRAINING, model_sha256=sha),))},
+                models={MODEL: ModelRecord(9098, (), (replace(TRAINING, model_sha256=sha),))},
                 created="2026-11-25T00:00:00+00:00",
                 seconds=1.0,
             ),

@@ -158,7 +158,7 @@ def test_promote_says_what_got_worse_with_the_data(stage: Stage) -> None:
     worse = replace(stage.train, num_seen=stage.train.num_seen + 10, dropped={"silent": 10})
     found = stage.promote(stage.run("b", train=worse))
     assert (found.outcome, found.quality_drop) == ("promoted", False)
-    assert found.health == ["defective notes of the train data rose from 0.0% to 10.0%"]
+    assert found.health == ("defective notes of the train data rose from 0.0% to 10.0%",)
     assert found.alarms == [
         "the data of preliminary of run b got worse: defective notes of the train data rose from "
         "0.0% to 10.0%"

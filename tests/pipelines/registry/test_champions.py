@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.records import sealed
 from pipelines.registry.champions import (
     Entry,
     champion,
@@ -27,7 +28,7 @@ def entry(number: int, run_id: str, **changes: object) -> Entry:
             model=MODEL,
             run_id=run_id,
             model_uri=f"runs/{run_id}/{MODEL}/model.keras",
-            model_sha256=f"sha of {run_id}",
+            model_sha256=f"sha-of-{run_id}",
             gate="a digest",
             verdict="promoted",
             why="it is better",
@@ -137,8 +138,34 @@ def test_history_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     path = tmp_path / "registry" / MODEL / "00001.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"format_version": 9}))
-    with pytest.raises(DatasetError, match="expected format_version 1"):
+    with pytest.raises(DatasetError, match="expected format_version 1 or 2"):
         champion(str(tmp_path), MODEL)
     path.write_text(json.dumps(content | {"crown": "gold"}))
-    with pytest.raises(DatasetError, match=r"00001\.json is no entry of a champion"):
+    with pytest.raises(DatasetError, match=r"00001\.json was changed after it was written; rest"):
+        champion(str(tmp_path), MODEL)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"model_uri": "../../x/model.keras"},
+            "model_uri: '../../x/model.keras' is not a location",
+        ),
+        ({"run_id": "../a"}, "run_id: '../a' is not a name"),
+        ({"model": "optimised"}, "is of optimised and points to entry 1; restore it"),
+        ({"points_to": 2}, "is of preliminary and points to entry 2; restore it"),
+        ({"by": "nobody"}, "by: input should be 'flow', 'hand' or 'rollback'"),
+    ],
+)
+def test_history_refuses_an_entry_that_leads_elsewhere(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    crown_all(str(tmp_path), "a")
+    path = tmp_path / "registry" / MODEL / "00001.json"
+    content = json.loads(path.read_text()) | change
+    # As somebody writes it who knows how records are sealed.
+    del content["content_digest"]
+    path.write_bytes(sealed(content, format_version=2))
+    with pytest.raises(DatasetError, match=message):
         champion(str(tmp_path), MODEL)

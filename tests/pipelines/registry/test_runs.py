@@ -33,7 +33,7 @@ RECORD = RunRecord(
     git=None,
     families=CLASSES,
     datasets={"train": VALIDATION, "test": replace(VALIDATION, manifest_digest="cc")},
-    models={"preliminary": ModelRecord(9098, [["Conv1D", [7999, 64], 192]], (TRAINING,))},
+    models={"preliminary": ModelRecord(9098, (("Conv1D", (7999, 64), 192),), (TRAINING,))},
     created="2026-11-23T00:00:00+00:00",
     seconds=1.5,
 )
@@ -51,7 +51,7 @@ def test_load_run_gives_back_what_store_run_wrote(tmp_path: Path) -> None:
 
 def test_run_record_says_in_json_what_readers_expect() -> None:
     content = json.loads(RECORD.to_json())
-    assert (content["format_version"], content["seed"]) == (3, 3)
+    assert (content["format_version"], content["seed"]) == (4, 3)
     assert content["experiment"]["models"] == ["preliminary", "optimised"]
     assert content["datasets"]["train"]["dropped"] == {"silent": 1, "leaked": 1}
     assert content["models"]["preliminary"]["num_parameters"] == 9098
@@ -60,16 +60,25 @@ def test_run_record_says_in_json_what_readers_expect() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"format_version": 1}', "expected format_version 3 in .*/run.json, found 1; use the ver"),
-        ('{"format_version": 3}', "is no record of a run: KeyError"),
-        ("[]", "is no record of a run"),
-        ("{", "is no record of a run"),
+        ('{"format_version": 1}', "expected format_version 3 or 4 in .*/run.json, found 1; use"),
+        ('{"format_version": 3}', "is not the record of a run: run_id: field required"),
+        ("[]", "is not the record of a run: it holds a JSON list where an object belongs; run the"),
+        ("{", "is not the record of a run: EOF"),
     ],
 )
 def test_load_run_refuses_what_it_does_not_know(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(DatasetError, match=message):
         load_run(str(tmp_path))
+
+
+def test_load_run_reads_a_record_of_the_format_before(tmp_path: Path) -> None:
+    content = json.loads(RECORD.to_json()) | {"format_version": 3}
+    del content["content_digest"], content["models"]["preliminary"]["predictions_digest"]
+    for side in content["datasets"].values():
+        del side["verdicts_digest"]
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    assert load_run(str(tmp_path)) == RECORD
 
 
 def test_find_run_takes_an_id_its_beginning_or_a_uri(tmp_path: Path) -> None:

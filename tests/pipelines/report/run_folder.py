@@ -23,12 +23,12 @@ from tests.pipelines.registry.training import TRAINING
 
 TEN = tuple(CLASSES)
 
-PRELIMINARY_LAYERS = [
-    ["Conv1D", [7999, 64], 192],
-    ["Conv1D", [7998, 64], 8256],
-    ["GlobalAveragePooling1D", [64], 0],
-    ["Dense", [10], 650],
-]
+PRELIMINARY_LAYERS = (
+    ("Conv1D", (7999, 64), 192),
+    ("Conv1D", (7998, 64), 8256),
+    ("GlobalAveragePooling1D", (64,), 0),
+    ("Dense", (10,), 650),
+)
 
 
 def write_run(
@@ -146,7 +146,7 @@ def _record(models: Iterable[str], families: Sequence[str], test: Validation) ->
         git=None,
         families=tuple(families),
         datasets={"train": train, "test": test},
-        models={name: ModelRecord(9098, PRELIMINARY_LAYERS, [TRAINING]) for name in models},
+        models={name: ModelRecord(9098, PRELIMINARY_LAYERS, (TRAINING,)) for name in models},
         created="2026-11-23T01:02:03+00:00",
         seconds=3_725.0,
     )

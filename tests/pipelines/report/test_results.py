@@ -1,12 +1,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.registry.runs import load_run, store_run
 from pipelines.report.results import load_results
 from tests.pipelines.report.run_folder import write_run
 
@@ -34,9 +36,9 @@ def test_pages_are_built_without_any_framework(module: str) -> None:
 
 def test_load_results_puts_small_models_first(tmp_path: Path) -> None:
     uri = write_run(tmp_path, models={"large": 1.0, "small": 1.0})
-    record = json.loads((tmp_path / "run.json").read_text())
-    record["models"]["large"]["num_parameters"] = 1_000_000
-    (tmp_path / "run.json").write_text(json.dumps(record))
+    record = load_run(uri)
+    large = replace(record.models["large"], num_parameters=1_000_000)
+    store_run(replace(record, models={**record.models, "large": large}), uri)
     assert [model.name for model in load_results(uri).models] == ["small", "large"]
 
 

@@ -35,7 +35,7 @@ def test_build_gives_the_published_layers(
     name: str, table: list[list[object]], num_parameters: int
 ) -> None:
     model = build(name, Experiment())
-    assert layer_table(model) == table
+    assert [[kind, list(shape), num] for kind, shape, num in layer_table(model)] == table
     assert model.count_params() == num_parameters
 
 

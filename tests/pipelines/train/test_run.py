@@ -117,7 +117,7 @@ def test_run_record_says_what_was_done(done: RunPlan) -> None:
     assert sum(of.num_train + of.num_validation for of in record.trainings) == done.train.num_kept
     assert record.device == backend.device()
     assert record.models[NAME].num_parameters == 9098
-    assert record.models[NAME].layers[0] == ["Conv1D", [7999, 64], 192]
+    assert record.models[NAME].layers[0] == ("Conv1D", (7999, 64), 192)
     assert set(record.versions) > {"python", "keras", backend.NAME, "nsynth-flows"}
 
 

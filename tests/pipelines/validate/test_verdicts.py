@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.convert.job import convert
 from pipelines.convert.plan import Parameters
-from pipelines.errors import ConfigError, DatasetError, ShardError
+from pipelines.errors import ConfigError, DatasetError, FormatError, ShardError
 from pipelines.notes import FAMILIES
 from pipelines.validate.verdicts import (
     Validation,
@@ -201,8 +201,10 @@ def test_validation_refuses_counts_that_do_not_add_up() -> None:
 def test_load_validation_refuses_an_unknown_version(tmp_path: Path) -> None:
     found = validate(stored(tmp_path, mixed()))
     summary = Path(found.uri) / "summary.json"
-    summary.write_text(json.dumps(dataclasses.asdict(found) | {"format_version": 2}))
-    with pytest.raises(ConfigError, match="has format 2, this version reads 1; use the version"):
+    summary.write_text(json.dumps(dataclasses.asdict(found) | {"format_version": 3}))
+    with pytest.raises(
+        FormatError, match=r"expected format_version 1 or 2 in .*, found 3; use the"
+    ):
         load_validation(str(summary))
 
 

@@ -18,7 +18,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunResults:
     folder = tmp_path_factory.mktemp("run")
     found = load_results(write_run(folder, models={"one": 0.5, "two": 6.0}))
     models = {
-        name: replace(model, trainings=[replace(model.trainings[0], num_validation=400)])
+        name: replace(model, trainings=(replace(model.trainings[0], num_validation=400),))
         for name, model in found.record.models.items()
     }
     return replace(found, record=replace(found.record, models=models))

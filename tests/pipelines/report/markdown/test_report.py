@@ -63,6 +63,7 @@ def test_report_markdown_shows_what_each_feature_says(tmp_path: Path) -> None:
     uri = write_run(tmp_path)
     assert "What predicts the family" not in report_markdown(load_story(uri))
     score = {"feature": "pitch", "accuracy": 0.25, "interval": None}
+    score |= {"num_notes": 9, "num_instruments": 2, "is_constant": False}
     content = {"analysis_version": ANALYSIS_VERSION, "of": [], "scores": [score]}
     (tmp_path / FEATURES_FILE).write_text(json.dumps(content))
     assert f"| pitch | 0.2500 | {formats.NOTHING} |" in report_markdown(load_story(uri))

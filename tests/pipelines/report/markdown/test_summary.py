@@ -3,9 +3,11 @@ import io
 import re
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from pipelines.decisions import Decision
+from pipelines.errors import DatasetError
 from pipelines.report.markdown.summary import dataset_markdown, summary_markdown
 from pipelines.validate.verdicts import Validation
 from tests.pipelines.report.run_folder import write_run
@@ -62,9 +64,9 @@ def test_summary_links_to_a_report_of_the_web_only(tmp_path: Path) -> None:
     assert "`s3://bucket/report.html`" in summary(run_uri, report="s3://bucket/report.html")
 
 
-def test_summary_keeps_names_from_becoming_markup(tmp_path: Path) -> None:
-    text = summary(write_run(tmp_path, models={"a|b<i>": 1.0}))
-    assert "| a\\|b&lt;i> |" in text
+def test_summary_refuses_names_that_are_markup(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"models\.a\|b<i>.*'a\|b<i>' is not a name of letters"):
+        summary(write_run(tmp_path, models={"a|b<i>": 1.0}))
 
 
 def test_dataset_markdown_says_what_is_kept_and_why() -> None:

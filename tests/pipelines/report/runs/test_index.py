@@ -42,7 +42,9 @@ def test_build_index_links_each_report_and_names_what_is_not_complete(tmp_path: 
 def test_build_index_says_what_is_damaged(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "a1b2c3d4")
     (tmp_path / "runs" / "a1b2c3d4" / "tiny" / "metrics.json").write_text("{")
-    assert "metrics.json is damaged" in Path(build_index(str(tmp_path))).read_text()
+    assert (
+        "metrics.json is not the metrics of a model" in Path(build_index(str(tmp_path))).read_text()
+    )
 
 
 def test_build_index_marks_the_champions(tmp_path: Path) -> None:
