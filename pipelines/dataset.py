@@ -93,7 +93,7 @@ class Dataset:
 
     def shard_uri(self, shard: Shard) -> str:
         """Where a shard is stored."""
-        return storage.join(storage.parent(self.manifest_uri), shard.name)
+        return self.manifest.shard_uri(storage.parent(self.manifest_uri), shard)
 
     def audio(self, rows: Sequence[int]) -> NDArray[np.float32]:
         """Samples of some notes.

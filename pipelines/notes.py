@@ -59,7 +59,7 @@ NUM_SAMPLES: Final = 8_000
 
 STORED_RATE_HZ: Final = SAMPLE_RATE_HZ * NUM_SAMPLES // NUM_SOURCE_SAMPLES
 
-DATASET_VERSION: Final = 1
+DATASET_VERSION: Final = 2
 """Raised, with a line of why in CHANGELOG.md, whenever stored samples or the schema change."""
 
 SCALAR_FIELDS: Final = (

@@ -12,7 +12,7 @@ from pipelines import storage
 from pipelines.convert.accounting import Account, account, join
 from pipelines.convert.gunzip import GzipStream
 from pipelines.convert.manifest import Manifest, load_manifest, make_manifest
-from pipelines.convert.plan import ByteRange, Plan
+from pipelines.convert.plan import ByteRange, Plan, shard_uri
 from pipelines.convert.readme import NAME as README
 from pipelines.convert.readme import readme
 from pipelines.convert.shards import (
@@ -91,7 +91,7 @@ def _join(ranges: Sequence[ByteRange], *, folder: str) -> list[ShardSummary]:
         return convert_range(by_name[shard.name], folder=folder, entry=position)
 
     with ThreadPoolExecutor(_READERS) as pool:
-        stored = list(pool.map(read_summary, (storage.join(folder, name) for name in by_name)))
+        stored = list(pool.map(read_summary, (shard_uri(folder, name) for name in by_name)))
     return join(stored, again=again)
 
 

@@ -10,7 +10,14 @@ from pipelines.convert import beam
 from pipelines.convert.commit import MAX_QUARANTINED, commit
 from pipelines.convert.estimate import check_space
 from pipelines.convert.manifest import Manifest, load_manifest
-from pipelines.convert.plan import ByteRange, Parameters, Plan, plan
+from pipelines.convert.plan import (
+    SHARDS_FOLDER,
+    ByteRange,
+    Parameters,
+    Plan,
+    plan,
+    shard_uri,
+)
 from pipelines.convert.shards import check_shard
 from pipelines.convert.streams import rest_of
 from pipelines.convert.watch import watched
@@ -146,12 +153,12 @@ def write_template(
 
 def _without_shard(planned: Plan, ranges: Sequence[ByteRange]) -> list[ByteRange]:
     """The ranges whose shard is absent or damaged; of a stream, what follows its intact shards."""
-    stored = storage.sizes(planned.folder)
+    stored = storage.sizes(storage.join(planned.folder, SHARDS_FOLDER))
     files = [byte_range for byte_range in ranges if not byte_range.source.is_stream]
     rests = [rest_of(r, folder=planned.folder) for r in ranges if r.source.is_stream]
     present = [byte_range for byte_range in files if byte_range.shard_name in stored]
     with ThreadPoolExecutor(_READERS) as pool:
-        intact = pool.map(lambda r: _is_intact(storage.join(planned.folder, r.shard_name)), present)
+        intact = pool.map(lambda r: _is_intact(shard_uri(planned.folder, r.shard_name)), present)
         done = {r.shard_name for r, is_intact in zip(present, intact, strict=True) if is_intact}
     return [*filter(None, rests), *(r for r in files if r.shard_name not in done)]
 

@@ -12,8 +12,9 @@ from typing import ClassVar, Final
 
 from pydantic import ConfigDict
 
+from pipelines import storage
 from pipelines.convert.accounting import Account
-from pipelines.convert.plan import Parameters, Plan
+from pipelines.convert.plan import Parameters, Plan, shard_uri
 from pipelines.convert.shards import ShardSummary
 from pipelines.convert.sources import Source
 from pipelines.credentials import is_secret_location
@@ -86,6 +87,12 @@ class Manifest:
     spans: tuple[SkippedSpan, ...]
     dataset_version: int = DATASET_VERSION
     format_version: int = FORMAT_VERSION
+
+    def shard_uri(self, folder: str, shard: Shard) -> str:
+        """Return the location of a shard of this data set, which is stored in `folder`."""
+        if self.dataset_version == 1:
+            return storage.join(folder, shard.name)
+        return shard_uri(folder, shard.name)
 
     def to_json(self) -> str:
         """Return the text of manifest.json."""

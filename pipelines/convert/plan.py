@@ -14,6 +14,9 @@ from pipelines.records import digest
 
 RANGE_BYTES: Final = 128 * 2**20
 
+SHARDS_FOLDER: Final = "data"
+"""The folder of the shards in that of a data set, with nothing else in it; version 1 had none."""
+
 _NOTE_BYTES: Final = 2**18
 """About what a note takes in a TFRecord, so that shards of either form have a like size."""
 
@@ -118,6 +121,11 @@ class Plan:
             else:
                 for part in parts_of(source, num_notes=num_notes):
                     yield ByteRange(file, source, part.begin, part.end, part=part)
+
+
+def shard_uri(folder: str, name: str) -> str:
+    """Return the location of a shard in the folder of a data set."""
+    return storage.join(folder, SHARDS_FOLDER, name)
 
 
 def plan(sources: Sequence[str], *, root: str, parameters: Parameters) -> Plan:

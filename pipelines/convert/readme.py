@@ -13,12 +13,13 @@ import jinja2
 import pyarrow as pa
 
 from pipelines.convert.manifest import Manifest
+from pipelines.convert.plan import SHARDS_FOLDER
 from pipelines.notes import SCHEMA, STORED_RATE_HZ, named_split
 
 NAME: Final = "README.md"
 
-SHARDS: Final = "part-*.parquet"
-"""What matches the shards and, directly in their folder, nothing else."""
+SHARDS: Final = f"{SHARDS_FOLDER}/part-*.parquet"
+"""The pattern of the shards, seen from the folder of the data set."""
 
 MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -63,6 +64,7 @@ def readme(manifest: Manifest) -> str:
         manifest=manifest,
         columns=[_column(field) for field in SCHEMA],
         shards=SHARDS,
+        folder=SHARDS_FOLDER,
         split=split_name(manifest),
         rate_hz=STORED_RATE_HZ,
     )

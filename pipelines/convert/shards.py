@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipelines import storage
 from pipelines.convert.gunzip import Fault
-from pipelines.convert.plan import ByteRange
+from pipelines.convert.plan import ByteRange, shard_uri
 from pipelines.convert.ranges import Content, read_range
 from pipelines.convert.readahead import ReadAhead
 from pipelines.convert.sources import fetcher
@@ -133,7 +133,7 @@ def write_of(converted: Converted, *, folder: str, again: bool = False) -> Write
         is replaced too.
     """
     name = converted.summary.name
-    objects = [(storage.join(folder, name), encode(converted.table, summary=converted.summary))]
+    objects = [(shard_uri(folder, name), encode(converted.table, summary=converted.summary))]
     # The quarantine goes first: a shard that is there has all that belongs to it.
     if converted.summary.quarantined or again:
         quarantine = storage.join(folder, "quarantine", name)

@@ -14,7 +14,7 @@ from pipelines.convert.accounting import START
 from pipelines.convert.archive import opened_archive
 from pipelines.convert.gunzip import GzipStream
 from pipelines.convert.jsonwav import read_items
-from pipelines.convert.plan import ByteRange
+from pipelines.convert.plan import SHARDS_FOLDER, ByteRange, shard_uri
 from pipelines.convert.ranges import read_range
 from pipelines.convert.readahead import NO_END, ReadAhead
 from pipelines.convert.shards import (
@@ -50,10 +50,10 @@ def convert_pieces(first: ByteRange) -> Iterator[Converted]:
 
 def rest_of(first: ByteRange, *, folder: str) -> ByteRange | None:
     """Where conversion goes on behind the intact shards of a stream; None where it has its last."""
-    stored = storage.sizes(folder)
+    stored = storage.sizes(storage.join(folder, SHARDS_FOLDER))
     while first.shard_name in stored:
         try:
-            summary = check_shard(storage.join(folder, first.shard_name))
+            summary = check_shard(shard_uri(folder, first.shard_name))
         except ShardError as err:
             log.warning("converting its source again from there on: %s", err)
             break
@@ -71,7 +71,7 @@ def read_summaries(first: ByteRange, *, folder: str) -> list[ShardSummary]:
     """
     summaries = list[ShardSummary]()
     while not summaries or not summaries[-1].is_last:
-        uri = storage.join(folder, first.shard_name)
+        uri = shard_uri(folder, first.shard_name)
         if not storage.exists(uri):
             raise ShardError(f"{uri} is missing, and no shard before it is its source's last")
         summaries.append(read_summary(uri))

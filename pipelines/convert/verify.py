@@ -42,7 +42,7 @@ def verify(manifest_uri: str, *, on_progress: OnProgress = ignore) -> Verificati
     summaries: list[ShardSummary | None] = []
     problems: list[str] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        checked = pool.map(lambda shard: _check(folder, shard), manifest.shards)
+        checked = pool.map(lambda shard: _check(folder, manifest, shard), manifest.shards)
         for num, (summary, wrong) in enumerate(checked, start=1):
             summaries.append(summary)
             problems += wrong
@@ -67,9 +67,9 @@ def verify(manifest_uri: str, *, on_progress: OnProgress = ignore) -> Verificati
     return Verification(manifest, accounts, tuple(problems))
 
 
-def _check(folder: str, listed: Shard) -> tuple[ShardSummary | None, list[str]]:
+def _check(folder: str, manifest: Manifest, listed: Shard) -> tuple[ShardSummary | None, list[str]]:
     """One shard and its quarantine; the summary only where the shard is what was committed."""
-    uri = storage.join(folder, listed.name)
+    uri = manifest.shard_uri(folder, listed)
     try:
         summary = check_shard(uri)
     except ConfigError:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.plan import ByteRange, Plan
+from pipelines.convert.plan import SHARDS_FOLDER, ByteRange, Plan
 from pipelines.progress import OnProgress, Progress
 
 _POLL_SEC: Final = 1.0
@@ -23,14 +23,15 @@ def watched(planned: Plan, missing: Sequence[ByteRange], on_progress: OnProgress
     Args:
       missing: the ranges that are converted in the block; all others are done already.
     """
-    before = storage.modified(planned.folder)
+    folder = storage.join(planned.folder, SHARDS_FOLDER)
+    before = storage.modified(folder)
     num_ranges = sum(1 for _ in planned.ranges())
     stopped = threading.Event()
     begun = time.monotonic()
 
     def report(*, ended: bool = False) -> None:
         # A shard that is written again, by --force or after damage, is told by its time.
-        now = storage.modified(planned.folder)
+        now = storage.modified(folder)
         written = {name for name, changed in now.items() if before.get(name) != changed}
         # The first shard of a stream tells nothing of how many follow.
         done = [

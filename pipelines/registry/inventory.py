@@ -6,11 +6,12 @@ from typing import Final
 
 from pipelines import storage
 from pipelines.convert.manifest import Manifest, load_manifest
+from pipelines.convert.plan import SHARDS_FOLDER
 from pipelines.errors import PipelineError
 from pipelines.registry.runs import RECORD, RunRecord, load_run
 
 MANIFEST: Final = "manifest.json"
-SHARD_FOLDERS: Final = ("data", "quarantine")
+SHARD_FOLDERS: Final = (SHARDS_FOLDER, "quarantine")
 """Folders of a data set that may hold shards, beside its own."""
 
 
@@ -91,7 +92,7 @@ def _dataset(uri: str) -> StoredDataset:
         if MANIFEST in storage.list_names(uri):
             note, is_committed = "", True
             manifest = load_manifest(storage.join(uri, MANIFEST))
-        folders = (uri, storage.join(uri, "data"))
+        folders = (uri, storage.join(uri, SHARDS_FOLDER))
         stored = [item for folder in folders for item in storage.sizes(folder).items()]
         shards = {name: size for name, size in stored if name.startswith("part-")}
     except PipelineError as err:

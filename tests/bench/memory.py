@@ -40,7 +40,7 @@ def main(source: str, workers: str) -> None:
             root = psutil.Process(running.pid)
             while running.poll() is None:
                 peaks.append(tree_bytes(root))
-                num = sum(1 for _ in Path(folder).glob("notes/*/part-*.parquet"))
+                num = sum(1 for _ in Path(folder).glob("notes/*/data/part-*.parquet"))
                 shards.append((time.monotonic() - begun, num))
                 time.sleep(0.5)
             assert running.stdout

@@ -42,18 +42,18 @@ def test_run_killed_while_it_converts_goes_on_where_it_stopped(
     run, root = started(stack, given)
 
     def converts() -> bool:
-        return len(list(root.glob("notes/*/part-*.parquet"))) > 2
+        return len(list(root.glob("notes/*/data/part-*.parquet"))) > 2
 
     until(converts, "the first shards", every_sec=0.01)
     kill(stack.processes(run))
     (folder,) = root.glob("notes/*")
-    before = {path: path.stat().st_mtime_ns for path in folder.glob("part-*.parquet")}
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("data/part-*.parquet")}
     assert not (folder / "manifest.json").exists()
     assert stack.end_of(run)["state"]["type"] == "CRASHED"
 
     again = stack.completed("retrain/manual", **given)
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert len(list(folder.glob("part-*.parquet"))) > len(before)
+    assert len(list(folder.glob("data/part-*.parquet"))) > len(before)
     summary = stack.artifacts(again["id"])["summary"]["data"]
     assert "| convert | nsynth-train.tfrecord | resumed |" in summary
     assert any("the others are stored" in line for line in stack.words(again["id"]))

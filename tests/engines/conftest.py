@@ -42,7 +42,7 @@ class Store:
 
     def num_shards(self, root: str) -> int:
         try:
-            return len(self.fs.glob(f"{root}/notes/*/part-*.parquet"))
+            return len(self.fs.glob(f"{root}/notes/*/data/part-*.parquet"))
         except FileNotFoundError:
             return 0
 

@@ -84,7 +84,7 @@ def test_killed_workers_are_begun_again(
     services: Composed, storage: s3fs.S3FileSystem, expected: tuple[str, str]
 ) -> None:
     running = started(services, ON_FLINK, "s3://nsynth/killed")
-    shards = "nsynth/killed/notes/*/part-*.parquet"
+    shards = "nsynth/killed/notes/*/data/part-*.parquet"
     wait_until(lambda: bool(storage.exists("nsynth/killed/notes")), seconds=120)
     wait_until(lambda: len(storage.glob(shards)) >= 3, seconds=120)
     services.kill_workers(POOLS[0])

@@ -278,7 +278,7 @@ def test_stored_data_can_be_listed_verified_and_cleaned(
 
 
 def test_verify_fails_with_what_is_wrong(retrained: dict[str, Any], root: Path) -> None:
-    shard = next(root.glob("notes/*/part-*.parquet"))
+    shard = next(root.glob("notes/*/data/part-*.parquet"))
     sound = shard.read_bytes()
     shard.write_bytes(sound[:-100])
     done = run("nsynth", "verify", str(root), "--json")

@@ -49,7 +49,7 @@ class Moment:
 
     def has_come(self, folder: Path) -> bool:
         """Whether all that is there."""
-        shards = list(folder.glob("part-*.parquet"))
+        shards = list(folder.glob("data/part-*.parquet"))
         return len(shards) >= self.num_shards and (not self.then or (folder / self.then).exists())
 
 
@@ -123,7 +123,7 @@ def phase(folder: Path) -> str:
     for name in ("manifest.json", "README.md", "quarantine/spans.parquet"):
         if (folder / name).exists():
             return f"with {name}"
-    num_shards = len(list(folder.glob("part-*.parquet")))
+    num_shards = len(list(folder.glob("data/part-*.parquet")))
     return f"with {num_shards:2d} shards" if num_shards else "with nothing"
 
 

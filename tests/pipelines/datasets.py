@@ -64,7 +64,7 @@ def store(
     Returns:
       The URI of its manifest.
     """
-    folder.mkdir(parents=True)
+    (folder / "data").mkdir(parents=True)
     audio = samples(len(rows)) if audio is None else audio
     shards = list[ShardSummary]()
     for begin in range(0, len(rows), notes_per_shard):
@@ -85,7 +85,7 @@ def store(
             notes_digest=notes_digest(table),
             samples_digest=samples_digest(table),
         )
-        (folder / shard.name).write_bytes(encode(table, summary=shard))
+        (folder / "data" / shard.name).write_bytes(encode(table, summary=shard))
         shards.append(shard)
     size = len(rows) * _RECORD_BYTES
     plan = Plan(

@@ -7,7 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.convert.quarantine import list_quarantined
 from pipelines.convert.shards import encode, read_summary
+from pipelines.convert.verify import verify
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import ConfigError, DatasetError, ShardError
 from pipelines.notes import SCALAR_COLUMNS, SCHEMA
@@ -31,7 +33,7 @@ def spoilt(stored: str, tmp_path: Path) -> Path:
 
 
 def second_shard(manifest: Path) -> Path:
-    return sorted(manifest.parent.glob("part-*"))[1]
+    return sorted(manifest.parent.glob("data/part-*"))[1]
 
 
 def test_read_gives_all_notes_in_order(stored: str) -> None:
@@ -156,3 +158,12 @@ def test_reading_a_shard_of_another_version_is_one_sentence(spoilt: Path) -> Non
     shard.write_bytes(encode(pq.read_table(shard), summary=summary))
     with pytest.raises(ShardError, match="has shard format 2, this version reads 1; convert again"):
         open_dataset(str(spoilt)).read(["note"])
+
+
+def test_data_set_of_version_1_has_its_shards_beside_the_manifest() -> None:
+    manifest = Path(__file__).parent / "convert" / "golden" / "version-1" / "manifest.json"
+    dataset = open_dataset(str(manifest))
+    assert dataset.read(["note_str"]).num_rows == dataset.manifest.num_notes == 4
+    assert sum(len(audio) for audio in dataset.iter_audio()) == 4
+    assert verify(str(manifest)).problems == ()
+    assert list_quarantined(str(manifest)).num_rows == 1

@@ -1,6 +1,7 @@
 """Other people's readers open a data set and see the same labels and samples as ours."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
@@ -64,7 +68,7 @@ def truth(manifest_uri: str) -> tuple[list[dict[str, Any]], NDArray[np.float32]]
 
 def test_duckdb_reads_labels_and_samples(manifest_uri: str, folder: Path) -> None:
     labels, audio = truth(manifest_uri)
-    rows = duckdb.sql("SELECT note_str, instrument_family_str, audio FROM 'part-*.parquet'")
+    rows = duckdb.sql("SELECT note_str, instrument_family_str, audio FROM 'data/*.parquet'")
     found = rows.fetchall()
     assert [dict(zip(LABELS, row[:2], strict=True)) for row in found] == labels
     np.testing.assert_array_equal(np.array([row[2] for row in found], np.float32), audio)
@@ -72,14 +76,25 @@ def test_duckdb_reads_labels_and_samples(manifest_uri: str, folder: Path) -> Non
 
 def test_pandas_reads_labels_and_samples(manifest_uri: str, folder: Path) -> None:
     labels, audio = truth(manifest_uri)
-    found = pd.read_parquet(sorted(folder.glob("part-*.parquet")))
+    found = pd.read_parquet("data")
     assert found[LABELS].to_dict("records") == labels
     np.testing.assert_array_equal(np.stack(found["audio"]), audio)
 
 
+@pytest.mark.parametrize("read", [pq.read_table, lambda path: ds.dataset(path).to_table()])
+def test_pyarrow_reads_labels_and_samples(
+    manifest_uri: str, folder: Path, read: Callable[[str], pa.Table]
+) -> None:
+    labels, audio = truth(manifest_uri)
+    found = read("data")
+    assert found.select(LABELS).to_pylist() == labels
+    stored = found["audio"].combine_chunks().flatten().to_numpy().reshape(-1, 8000)
+    np.testing.assert_array_equal(stored, audio)
+
+
 def test_polars_reads_labels_and_samples(manifest_uri: str, folder: Path) -> None:
     labels, audio = truth(manifest_uri)
-    found = pl.read_parquet("part-*.parquet")
+    found = pl.read_parquet("data")
     assert found.select(LABELS).to_dicts() == labels
     assert found.schema["audio"] == pl.Array(pl.Float32, 8000)
     np.testing.assert_array_equal(found["audio"].to_numpy(), audio)

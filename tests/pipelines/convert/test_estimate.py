@@ -22,7 +22,7 @@ def test_estimate_is_near_what_is_stored_then(planned: Plan) -> None:
     sources = [source.uri for source in planned.sources]
     root = str(Path(planned.folder).parents[1])
     convert(sources, root=root, parameters=planned.parameters, num_workers=1)
-    stored = sum(path.stat().st_size for path in Path(planned.folder).glob("part-*"))
+    stored = sum(path.stat().st_size for path in Path(planned.folder).glob("data/part-*"))
     assert expected.num_ranges == 2
     assert expected.seconds is not None
     assert expected.stored_bytes == pytest.approx(stored, rel=0.25)

@@ -71,7 +71,7 @@ def digests(manifest: Manifest) -> tuple[str, str]:
 
 
 def shards(uri: str) -> list[Path]:
-    return sorted(Path(uri).parent.glob("part-*.parquet"))
+    return sorted(Path(uri).parent.glob("data/part-*.parquet"))
 
 
 def test_convert_says_how_long_ranges_took(

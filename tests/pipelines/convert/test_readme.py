@@ -59,7 +59,7 @@ configs:
 - config_name: default
   data_files:
   - split: test
-    path: "part-*.parquet"
+    path: "data/part-*.parquet"
 ---
 """
     )

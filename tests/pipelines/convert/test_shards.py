@@ -65,7 +65,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def shard(source: Path) -> Path:
     summary = convert_range(range_of(source), folder=str(source.parent / "notes"))
-    return source.parent / "notes" / summary.name
+    return source.parent / "notes" / "data" / summary.name
 
 
 def test_convert_range_writes_the_golden_schema(shard: Path) -> None:
@@ -116,7 +116,7 @@ def test_every_page_has_a_checksum(shard: Path) -> None:
 def test_convert_range_stores_the_summary_that_it_returns(source: Path) -> None:
     folder = source.parent / "notes"
     summary = convert_range(range_of(source, 0, 300_000), folder=str(folder))
-    uri = str(folder / summary.name)
+    uri = str(folder / "data" / summary.name)
     assert read_summary(uri) == check_shard(uri) == summary
     assert (summary.num_notes, summary.first_header) == (2, 0)
     assert summary.exit.offset == summary.record_bytes > 300_000
@@ -125,15 +125,15 @@ def test_convert_range_stores_the_summary_that_it_returns(source: Path) -> None:
 def test_convert_range_without_a_record_writes_an_empty_shard(source: Path) -> None:
     folder = source.parent / "notes"
     summary = convert_range(range_of(source, 1000, 2000), folder=str(folder))
-    table = pq.read_table(folder / summary.name)
+    table = pq.read_table(folder / "data" / summary.name)
     assert (table.num_rows, table.schema.names) == (0, SCHEMA.names)
-    assert check_shard(str(folder / summary.name)) == summary
+    assert check_shard(str(folder / "data" / summary.name)) == summary
     assert (summary.first_header, summary.exit) == (None, Position(2000, synced=False))
 
 
 def test_convert_range_twice_writes_the_same_bytes(source: Path, shard: Path) -> None:
     first = shard.read_bytes()
-    convert_range(range_of(source), folder=str(shard.parent))
+    convert_range(range_of(source), folder=str(shard.parents[1]))
     assert shard.read_bytes() == first
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipelines import storage
 from pipelines.convert.accounting import START, Account, account
-from pipelines.convert.plan import ByteRange
+from pipelines.convert.plan import ByteRange, shard_uri
 from pipelines.convert.shards import Converted, ShardSummary
 from pipelines.convert.sources import GZIP, Source
 from pipelines.convert.streams import convert_pieces, convert_stream, read_summaries, rest_of
@@ -117,7 +117,7 @@ def test_rest_of_goes_on_behind_the_stored_shards(tmp_path: Path, num_left: int)
     first = stored(gzip.compress(RECORDS), 100)
     made = list(convert_stream(first, folder=folder))
     # A crash may leave shards behind a gap, where it met others' work.
-    storage.remove(storage.join(folder, made[num_left].name))
+    storage.remove(shard_uri(folder, made[num_left].name))
     rest = rest_of(first, folder=folder)
     assert rest is not None
     assert (rest.begin, rest.end) == (num_left * 100, num_left * 100 + 100)
@@ -128,7 +128,7 @@ def test_rest_of_goes_on_behind_the_stored_shards(tmp_path: Path, num_left: int)
 def test_read_summaries_needs_the_last_shard(tmp_path: Path) -> None:
     folder = str(tmp_path)
     made = summaries(gzip.compress(RECORDS), folder)
-    storage.remove(storage.join(folder, made[-1].name))
+    storage.remove(shard_uri(folder, made[-1].name))
     message = f"{made[-1].name} is missing, and no shard before it is its source's last"
     with pytest.raises(ShardError, match=message):
         read_summaries(stored(gzip.compress(RECORDS), 100), folder=folder)

@@ -47,7 +47,7 @@ def manifest(dataset: Path) -> str:
 
 
 def shards(dataset: Path) -> list[Path]:
-    return sorted(dataset.glob("part-*.parquet"))
+    return sorted(dataset.glob("data/part-*.parquet"))
 
 
 def test_verify_accounts_for_every_byte(dataset: Path) -> None:

@@ -103,7 +103,7 @@ def intact(manifest: Path) -> None:
 def test_nothing_of_a_folder_with_a_manifest_is_cleaned(
     manifest: Path, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
-    (manifest.parent / "part-00000-000000000000007.parquet").write_bytes(b"stray")
+    (manifest.parent / "data" / "part-00000-000000000000007.parquet").write_bytes(b"stray")
     change(manifest)
     before = shards(manifest.parent)
     grow_old(tmp_path)
@@ -138,7 +138,7 @@ def test_clean_keeps_the_shards_that_a_running_conversion_builds_on(
     """A conversion of yesterday goes on, and in the middle another process cleans."""
     committed = manifest.read_bytes()
     manifest.unlink()
-    (manifest.parent / "part-00000-000000000300000.parquet").unlink()
+    (manifest.parent / "data" / "part-00000-000000000300000.parquet").unlink()
     grow_old(manifest.parent)
     really, said = beam.run, list[str]()
 
@@ -181,7 +181,7 @@ def test_clean_asks_again_before_it_removes(manifest: Path, tmp_path: Path) -> N
 
 def test_clean_on_s3_keeps_what_a_lease_protects(bucket: str, direct: s3fs.S3FileSystem) -> None:
     folder = f"{bucket}/root/notes/0123456789abcdef"
-    shard = f"{folder}/part-00000-000000000000000.parquet"
+    shard = f"{folder}/data/part-00000-000000000000000.parquet"
     storage.put(shard, b"shard")
     assert find_abandoned(f"{bucket}/root") == []
     with storage.leased(folder, "convert"):

@@ -61,6 +61,7 @@ def orphans(direct: s3fs.S3FileSystem, manifest_uri: str, manifest: Manifest) ->
     """Objects of a data set, its quarantine apart, that its manifest does not list."""
     folder = manifest_uri.removeprefix("s3://").rpartition("/")[0]
     stored = {path.removeprefix(f"{folder}/") for path in direct.find(folder)}
-    listed = {"manifest.json", "README.md", *(shard.name for shard in manifest.shards)}
-    quarantine = {f"quarantine/{shard}" for shard in [*listed, "spans.parquet"]}
+    names = [shard.name for shard in manifest.shards]
+    listed = {"manifest.json", "README.md", *(f"data/{name}" for name in names)}
+    quarantine = {f"quarantine/{name}" for name in [*names, "spans.parquet"]}
     return stored - listed - quarantine

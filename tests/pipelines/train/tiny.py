@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipelines import storage
 from pipelines.convert.accounting import Account
 from pipelines.convert.manifest import make_manifest
-from pipelines.convert.plan import Parameters, Plan
+from pipelines.convert.plan import Parameters, Plan, shard_uri
 from pipelines.convert.shards import ShardSummary, encode, notes_digest, samples_digest, to_table
 from pipelines.convert.sources import Source
 from pipelines.convert.tfrecord import Position
@@ -53,7 +53,7 @@ def commit_notes(root: Path, name: str, named: Sequence[tuple[int, str]]) -> str
         notes_digest=notes_digest(table),
         samples_digest=samples_digest(table),
     )
-    storage.put(storage.join(folder, summary.name), encode(table, summary=summary))
+    storage.put(shard_uri(folder, summary.name), encode(table, summary=summary))
     manifest = make_manifest(plan, [summary], [Account(NUM_BYTES, NUM_BYTES, ())])
     storage.put(plan.manifest_uri, manifest.to_json().encode())
     return plan.manifest_uri

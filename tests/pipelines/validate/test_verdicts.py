@@ -93,7 +93,7 @@ def test_validate_stores_where_each_dropped_note_stands(tmp_path: Path) -> None:
         "row": 4,
         "note_str": "keyboard_acoustic_004-024-100",
         "reason": "silent",
-        "shard": sorted(path.name for path in Path(uri).parent.glob("part-*"))[1],
+        "shard": sorted(path.name for path in Path(uri).parent.glob("data/part-*"))[1],
         "source_file": "notes.tfrecord",
         "source_offset": mixed()[4]["source_offset"],
     }
@@ -107,9 +107,9 @@ def test_validate_of_sound_notes_drops_none(tmp_path: Path) -> None:
 
 def test_validate_leaves_the_data_set_as_it_is(tmp_path: Path) -> None:
     uri = stored(tmp_path, mixed())
-    before = {path: path.read_bytes() for path in Path(uri).parent.iterdir()}
+    before = {path: path.read_bytes() for path in Path(uri).parent.rglob("*.*")}
     found = validate(uri)
-    after = {path: path.read_bytes() for path in Path(uri).parent.iterdir() if path.is_file()}
+    after = {path: path.read_bytes() for path in before}
     assert after == before
     assert Path(found.uri).parent == Path(uri).parent / "validation"
 
@@ -119,7 +119,7 @@ def test_validate_again_reuses_what_is_stored(tmp_path: Path) -> None:
     first = validate(uri)
     before = {path: path.stat().st_mtime_ns for path in Path(first.uri).iterdir()}
     # Nothing is read again: the shards are not even there.
-    for shard in Path(uri).parent.glob("part-*"):
+    for shard in Path(uri).parent.glob("data/part-*"):
         shard.unlink()
     assert validate(uri) == first
     assert {path: path.stat().st_mtime_ns for path in Path(first.uri).iterdir()} == before
