@@ -68,4 +68,4 @@ def test_list_runs_takes_a_link_for_what_it_points_to(tmp_path: Path) -> None:
     (tmp_path / "runs" / "broken").symlink_to(tmp_path / "gone")
     broken, linked = list_runs(str(tmp_path))
     assert "is a link to" in broken.note
-    assert "is no record of a run" in linked.note
+    assert "is not the record of a run" in linked.note
