@@ -28,7 +28,12 @@ from apache_beam.utils import thread_pool_executor
 
 from pipelines.engines import loopback
 
-_OPTIONS: Final = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]
+_OPTIONS: Final = [
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.max_ping_strikes", 0),
+    # Two pools at one port would get a part of the requests each.
+    ("grpc.so_reuseport", 0),
+]
 
 
 class _QuietHarness(SdkHarness):  # type: ignore[misc] # Beam has no types here

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from infra.sample.splits import write_splits
 from tests.engines.flink import flink_cluster
 from tests.engines.processes import free_port, started
 from tests.engines.s3_server import PASSWORD, USER, client, s3_server
+from tests.listening import Listeners, listeners
 
 BIN = Path(sys.executable).parent
 
@@ -77,11 +79,13 @@ def _uploaded(fs: s3fs.S3FileSystem, place: Path) -> dict[str, list[str]]:
 
 @dataclass
 class Submitter:
-    """`nsynth convert` in a process of its own."""
+    """`nsynth convert` in a process of its own; what it and its engine listen on is noted."""
 
     env: Mapping[str, str]
     cwd: Path
     begun: list[subprocess.Popen[str]] = field(default_factory=list)
+    watched: ExitStack = field(default_factory=ExitStack)
+    listening: list[Listeners] = field(default_factory=list)
 
     def start(self, sources: list[str], *arguments: str, root: str) -> subprocess.Popen[str]:
         return self.begin("convert", *sources, "--root", root, *LENIENT, *arguments, "--json")
@@ -97,14 +101,17 @@ class Submitter:
             stderr=subprocess.PIPE,
         )
         self.begun.append(process)
+        self.listening.append(self.watched.enter_context(listeners(process.pid, every_sec=0.1)))
         return process
 
     def end(self) -> None:
-        """Ends what a failed test left."""
+        """End what a failed test left; nothing listened where other machines reach it."""
         for process in self.begun:
             if process.poll() is None:
                 process.kill()
                 process.communicate()
+        self.watched.close()
+        assert not set().union(*(found.exposed for found in self.listening))
 
     def run(self, sources: list[str], *arguments: str, root: str) -> dict[str, Any]:
         """Converts to the end, which has to be a good one; adds the seconds and the log."""
@@ -133,7 +140,7 @@ def submitter(store: Store, tmp_path: Path) -> Iterator[Submitter]:
 
 @dataclass
 class Pool:
-    """Beam's worker pool, in an environment that has the group `beam`, our wheel and no more."""
+    """A pool of workers, in an environment that has the group `beam`, our wheel and no more."""
 
     port: int
     log: Path
@@ -165,12 +172,11 @@ def pools(
 
     def start(env: Mapping[str, str]) -> Pool:
         place, port = tmp_path_factory.mktemp("pool"), free_port()
-        module = "apache_beam.runners.worker.worker_pool_main"
         running = started(
-            [python("worker"), "-m", module, "--service_port", str(port)],
+            [python("worker"), "-m", "pipelines.engines.pool", "--port", str(port)],
             log=place / "log",
             cwd=place,
-            env={**env, "PATH": f"{python('worker').parent}:{os.environ['PATH']}"},
+            env={"PATH": os.environ["PATH"], **env},
             port=port,
         )
         process = running.__enter__()

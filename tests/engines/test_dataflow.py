@@ -17,6 +17,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from infra.engines.installed import folder, program
 from pipelines.convert import beam
 from pipelines.convert.plan import ByteRange, Parameters, plan
+from pipelines.engines.engine import Engine
 from tests.engines.conftest import LENIENT, Store, installed
 from tests.engines.processes import free_port, started
 
@@ -115,7 +116,7 @@ def written(bucket: Bucket, store: Store, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def ranges(store: Store, monkeypatch: pytest.MonkeyPatch) -> tuple[list[ByteRange], str]:
-    """What the local runner is given, and where its shards go."""
+    """What another engine is given, and where its shards go."""
     for name, value in store.env.items():
         monkeypatch.setenv(name, value)
     planned = plan(
@@ -126,19 +127,21 @@ def ranges(store: Store, monkeypatch: pytest.MonkeyPatch) -> tuple[list[ByteRang
     return list(planned.ranges()), planned.folder
 
 
-def test_template_holds_the_transforms_that_the_local_runner_runs(
+def test_template_holds_the_transforms_that_other_engines_run(
     written: Written, ranges: tuple[list[ByteRange], str]
 ) -> None:
-    local = beam.build(ranges[0], folder=ranges[1]).to_runner_api()
-    assert transforms(written.pipeline) == transforms(local)
-    assert ("ConvertRanges/convert", "beam:transform:pardo:v1") in transforms(local)
+    prism = Engine("prism")
+    other = beam.build(ranges[0], folder=ranges[1], engine=prism).to_runner_api()
+    assert transforms(written.pipeline) == transforms(other)
+    assert ("ConvertRanges/convert", "beam:transform:pardo:v1") in transforms(other)
 
 
-def test_template_holds_the_ranges_that_the_local_runner_converts(
+def test_template_holds_the_ranges_that_other_engines_convert(
     written: Written, ranges: tuple[list[ByteRange], str]
 ) -> None:
-    local = beam.build(ranges[0], folder=ranges[1]).to_runner_api()
-    assert elements(written.pipeline) == elements(local) == ranges[0]
+    prism = Engine("prism")
+    other = beam.build(ranges[0], folder=ranges[1], engine=prism).to_runner_api()
+    assert elements(written.pipeline) == elements(other) == ranges[0]
     assert written.said["num_ranges"] == len(ranges[0])
 
 

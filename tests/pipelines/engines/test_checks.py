@@ -41,8 +41,13 @@ def silent() -> str:
         ("local", {"template_location": "gs://b/t"}, "only the runner dataflow writes a template"),
         (
             "local",
-            {"direct_running_mode": "multi_processing"},
-            "the local runner works in threads, since with processes it never notices",
+            {"direct_running_mode": "multi_threading"},
+            "the local runner converts in threads of its own: leave direct_running_mode out",
+        ),
+        (
+            "local",
+            {"direct_num_workers": "2"},
+            "leave direct_num_workers out and say how many by --workers, or choose",
         ),
         ("prism", {"prism_location": "/no/prism"}, "there is no program /no/prism: install it as"),
         ("flink", {"job_server_java_launcher": "/no/java"}, "needs Java, and there is no program"),

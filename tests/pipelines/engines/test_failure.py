@@ -22,6 +22,7 @@ pipelines.errors.ConfigError: a worker cannot use s3://b: no such bucket [while 
         ("pipelines.errors.DatasetError: none", DatasetError, "none"),
         ("pipelines.errors.log: none", OSError, "the engine flink failed: pipelines.errors.log"),
         ("Traceback\nKeyError:  1\n", OSError, "the engine flink failed: KeyError: 1"),
+        ("", OSError, "the engine flink failed: it does not say why"),
     ],
 )
 def test_as_raised_is_the_workers_error(text: str, kind: type[Exception], message: str) -> None:
