@@ -18,7 +18,7 @@ from pipelines.convert.manifest import Manifest, Shard, load_manifest
 from pipelines.convert.shards import summary_of
 from pipelines.errors import ConfigError, ShardError
 from pipelines.notes import NUM_SAMPLES, SCHEMA
-from pipelines.parquet import open_parquet
+from pipelines.parquet import open_parquet, reread
 
 _READERS: Final = 8
 _DECODERS: Final = BoundedSemaphore(os.cpu_count() or 1)
@@ -104,16 +104,25 @@ class Dataset:
         for shard in self.manifest.shards:
             inside = (wanted >= first) & (wanted < first + shard.num_notes)
             if inside.any():
-                with self._open(shard) as file:
-                    audio[inside] = _rows(file, wanted[inside] - first)
+                audio[inside] = self._read_rows(shard, wanted[inside] - first)
             first += shard.num_notes
         if (wanted < 0).any() or (wanted >= first).any():
             raise IndexError(f"rows must be from 0 to {first - 1}, got {list(rows)}")
         return audio
 
     def _read_shard(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
-        with self._open(shard, whole="audio" in columns) as file:
-            return file.read(columns=list(columns)).replace_schema_metadata(None)
+        def read() -> pa.Table:
+            with self._open(shard, whole="audio" in columns) as file:
+                return file.read(columns=list(columns)).replace_schema_metadata(None)
+
+        return reread(self.shard_uri(shard), read)
+
+    def _read_rows(self, shard: Shard, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        def read() -> NDArray[np.float32]:
+            with self._open(shard) as file:
+                return _rows(file, rows)
+
+        return reread(self.shard_uri(shard), read)
 
     @contextmanager
     def _open(
