@@ -18,7 +18,7 @@ from pipelines.convert.manifest import Manifest, Shard, load_manifest
 from pipelines.convert.shards import rows_digest, summary_of
 from pipelines.errors import ConfigError, ShardError
 from pipelines.notes import NUM_SAMPLES, SCALAR_COLUMNS, SCHEMA
-from pipelines.parquet import check_columns, open_parquet, table_digest
+from pipelines.parquet import check_columns, open_parquet, reread, table_digest
 
 _READERS: Final = 8
 _DECODERS: Final = BoundedSemaphore(os.cpu_count() or 1)
@@ -110,8 +110,7 @@ class Dataset:
         for shard in self.manifest.shards:
             inside = (wanted >= first) & (wanted < first + shard.num_notes)
             if inside.any():
-                with self._open(shard) as file:
-                    audio[inside] = _rows(file, wanted[inside] - first)
+                audio[inside] = self._read_rows(shard, wanted[inside] - first)
             first += shard.num_notes
         if (wanted < 0).any() or (wanted >= first).any():
             raise IndexError(f"rows must be from 0 to {first - 1}, got {list(rows)}")
@@ -125,11 +124,22 @@ class Dataset:
         Args:
           proven: whether they have to be those that were committed, by the digest of the manifest.
         """
-        with self._open(shard, whole="audio" in columns) as file:
-            table = file.read(columns=list(columns)).replace_schema_metadata(None)
-            if proven:
-                _prove(table, file, shard, self.shard_uri(shard))
-            return table
+
+        def read() -> pa.Table:
+            with self._open(shard, whole="audio" in columns) as file:
+                table = file.read(columns=list(columns)).replace_schema_metadata(None)
+                if proven:
+                    _prove(table, file, shard, self.shard_uri(shard))
+                return table
+
+        return reread(self.shard_uri(shard), read)
+
+    def _read_rows(self, shard: Shard, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        def read() -> NDArray[np.float32]:
+            with self._open(shard) as file:
+                return _rows(file, rows)
+
+        return reread(self.shard_uri(shard), read)
 
     @contextmanager
     def _open(

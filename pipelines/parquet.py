@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,15 +13,21 @@ import pyarrow.parquet as pq
 from pipelines import storage
 from pipelines.errors import ShardError
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
 
 @contextmanager
 def open_parquet(
-    uri: str, *, whole: bool = False, checksums: bool = True
+    uri: str, *, whole: bool = True, checksums: bool = True
 ) -> Iterator[pq.ParquetFile]:
     """Opens a stored Parquet file, each page of which is checked when it is read.
 
     Args:
-      whole: most of it will be read; a remote one is then fetched at once and held in memory.
+      whole: most of it will be read; a remote one is then fetched at once, checked against the
+        checksum of its store, and held in memory. Of another only the pages are checked: see
+        `reread`.
       checksums: whether pages are checked, and on S3 what came of a whole file; needless where
         what they hold has a digest that is.
 
@@ -103,6 +110,21 @@ def table_digest(table: pa.Table) -> str:
         else:
             state.update(json.dumps(column.to_pylist()).encode())
     return state.hexdigest()
+
+
+def reread(uri: str, read: Callable[[], T]) -> T:
+    """Return what a reading gives; read a remote file that came damaged once more.
+
+    Raises:
+      ShardError: it is damaged in the store.
+    """
+    try:
+        return read()
+    except ShardError as err:
+        if storage.local_path(uri) is not None:
+            raise
+        log.warning("%s; reading it again", err)
+        return read()
 
 
 @contextmanager

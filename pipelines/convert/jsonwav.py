@@ -3,6 +3,7 @@
 A note's place, its `source_offset`, is its number in the source, from 0; bytes are those of the wav
 files. Nothing in this form has a checksum: what can be told of damage is told, each wav file that
 cannot become a note is set aside, and a compressed archive that is damaged is refused as a whole.
+What comes from elsewhere is read so that storage notices what was changed on the way.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from pipelines.convert.features import WRONG_LENGTH
 from pipelines.convert.parts import Part, WavFile, examples_uri, wav_uri
 from pipelines.convert.ranges import Collector, Content, Pending
 from pipelines.convert.readahead import fetched_ahead
-from pipelines.convert.sources import Source
+from pipelines.convert.sources import JSON_WAV, Source
 from pipelines.convert.tfrecord import MAX_RECORD_BYTES, RECORD_TOO_LONG, Position
 from pipelines.convert.wav import parse_wav
 from pipelines.errors import RecordError
@@ -50,13 +51,17 @@ def read_part(source: Source, part: Part) -> Content:
     def fetch(wav: WavFile | None) -> bytes | None:
         if wav is None:
             return None
-        end = wav.offset + min(wav.size, MAX_RECORD_BYTES)
-        data = storage.read_range(wav_uri(source, wav), wav.offset, end)
+        uri, end = wav_uri(source, wav), wav.offset + min(wav.size, MAX_RECORD_BYTES)
+        if source.form == JSON_WAV and wav.size <= MAX_RECORD_BYTES:
+            # Of a whole object the store knows a checksum.
+            data = storage.read(uri)
+        else:
+            data = storage.read_range(uri, wav.offset, end, checksum=True)
         if len(data) != end - wav.offset:
             raise OSError(f"{wav.name} of {source.uri} is shorter than when it was planned")
         return data
 
-    known = parse_entries(storage.read_range(examples_uri(source), *part.entries))
+    known = parse_entries(storage.read_range(examples_uri(source), *part.entries, checksum=True))
     entries = known[: len(part.wavs)]
     with closing(fetched_ahead(fetch, part.wavs, num_ahead=NUM_AHEAD)) as wavs:
         items = (

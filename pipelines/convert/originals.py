@@ -39,7 +39,8 @@ def read_original(
         return None
     try:
         if source.form == TFRECORD:
-            found = _record(source, source_offset)
+            # Twice at most: a transfer may be at fault.
+            found = _record(source, source_offset) or _record(source, source_offset)
             is_same = found is not None and found[0] == note_str
             return found[1] if found and is_same else None
         if source.form == JSON_WAV:

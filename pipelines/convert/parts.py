@@ -107,7 +107,7 @@ def wav_uri(source: Source, wav: WavFile) -> str:
 def _notes(source: Source, contents: _Contents) -> Iterator[tuple[Entry | None, WavFile | None]]:
     uri, (begin, end) = examples_uri(source), contents.examples
     blocks = (
-        storage.read_range(uri, at, min(at + BLOCK_BYTES, end))
+        storage.read_range(uri, at, min(at + BLOCK_BYTES, end), checksum=True)
         for at in range(begin, end, BLOCK_BYTES)
     )
     wavs = dict(contents.wavs)

@@ -28,7 +28,7 @@ from pipelines.convert.window import Window
 from pipelines.convert.writebehind import Store, Write, at_once
 from pipelines.errors import DatasetError, ShardError
 from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, SCHEMA
-from pipelines.parquet import open_parquet
+from pipelines.parquet import open_parquet, reread
 from pipelines.records import digest, parse, validated
 
 SHARD_FORMAT_VERSION: Final = 1
@@ -119,8 +119,11 @@ def convert_range(
         looks for it, except at the start of a file.
     """
     source = byte_range.source
-    with ReadAhead(fetcher(source), stop=byte_range.end) as read:
-        converted = convert_bytes(Window(read, size=source.size), byte_range, entry=entry)
+    fetch = fetcher(source)
+    reread = fetch if storage.local_path(source.uri) is None else None
+    with ReadAhead(fetch, stop=byte_range.end) as read:
+        window = Window(read, size=source.size, reread=reread)
+        converted = convert_bytes(window, byte_range, entry=entry)
     store(write_of(converted, folder=folder, again=entry is not None))
     return converted.summary
 
@@ -234,8 +237,12 @@ def read_summary(uri: str) -> ShardSummary:
     Raises:
       ShardError: the object is damaged, or no shard of a version that is known.
     """
-    with open_parquet(uri) as file:
-        return summary_of(file, uri)
+
+    def read() -> ShardSummary:
+        with open_parquet(uri, whole=False) as file:
+            return summary_of(file, uri)
+
+    return reread(uri, read)
 
 
 def summary_of(file: pq.ParquetFile, uri: str) -> ShardSummary:

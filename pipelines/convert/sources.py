@@ -95,9 +95,12 @@ def is_unchanged(source: Source) -> bool:
 
 def fetcher(source: Source) -> Fetch:
     """What reads a source's bytes as they are stored."""
+    # The records of a TFRecord file bring their own.
+    checksum = source.form not in (TFRECORD, GZIP)
 
     def fetch(start: int, end: int) -> bytes:
-        return storage.read_range(source.uri, source.start + start, source.start + end)
+        begin = source.start
+        return storage.read_range(source.uri, begin + start, begin + end, checksum=checksum)
 
     return fetch
 
@@ -136,7 +139,7 @@ def _identified(uri: str) -> list[Source]:
     if size == 0:
         raise ConfigError(f"{uri} is empty; expected a TFRecord file")
     source = Source(storage.without_query(uri), uri, size, tag)
-    head = fetcher(source)(0, min(size, _HEAD_BYTES))
+    head = storage.read_range(uri, 0, min(size, _HEAD_BYTES), checksum=True)
     if len(find_headers(head[:HEADER_BYTES])[0]):
         return [source]
     if head.startswith(gunzip.MAGIC):
@@ -156,7 +159,8 @@ def _compressed_form(head: bytes) -> str:
 def _archived(source: Source) -> list[Source]:
     """The TFRecord files in a tar, each a source; the tar itself where it holds the other form."""
     # Small blocks: what lies between the headers is not read.
-    window = Window(fetcher(source), size=source.size, block_bytes=_HEAD_BYTES)
+    fetch = fetcher(replace(source, form=JSON_WAV_TAR))
+    window = Window(fetch, size=source.size, block_bytes=_HEAD_BYTES)
     visible = (member for member in members(window) if _is_visible(member))
     first = next(visible, None)
     if first is None or not _is_tfrecord(first):

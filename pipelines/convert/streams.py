@@ -79,8 +79,13 @@ def read_summaries(first: ByteRange, *, folder: str) -> list[ShardSummary]:
     return summaries
 
 
-def _records(first: ByteRange) -> Iterator[Converted]:
-    """A compressed TFRecord file; its ranges are of the bytes that it unfolds to."""
+def _records(first: ByteRange, *, is_again: bool = False) -> Iterator[Converted]:
+    """A compressed TFRecord file; its ranges are of the bytes that it unfolds to.
+
+    Args:
+      is_again: whether the stream is read a second time, since a part of it came damaged.
+    """
+    is_final = is_again or storage.local_path(first.source.uri) is not None
     stream = GzipStream(fetcher(first.source), size=first.source.size)
     with ReadAhead(stream.read, stop=NO_END) as read:
         window = Window(read, size=None)
@@ -88,6 +93,9 @@ def _records(first: ByteRange) -> Iterator[Converted]:
         while not is_last:
             content = read_range(window, entry, end=piece.end, source_file=first.source.name)
             is_last = not window.reaches(piece.end + 1, keep=content.exit.offset)
+            if not is_final and (content.spans or not content.exit.synced or stream.fault):
+                log.warning("%s came damaged; reading it again", first.source.uri)
+                break
             yield summarised(
                 content,
                 replace(piece, end=min(piece.end, window.size)),
@@ -96,6 +104,9 @@ def _records(first: ByteRange) -> Iterator[Converted]:
                 fault=stream.fault if is_last else None,
             )
             piece, entry = _following(piece, entry=content.exit), content.exit
+        else:
+            return
+    yield from _records(replace(piece, entry=entry), is_again=True)
 
 
 def _notes(first: ByteRange) -> Iterator[Converted]:

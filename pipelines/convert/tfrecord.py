@@ -36,6 +36,9 @@ _HEADER: Final = struct.Struct("<QI")
 _CRC: Final = struct.Struct("<I")
 _SCAN_BYTES: Final = 2**20
 
+_REREADS: Final = 2
+"""How often a damaged record is read again: its header, and then what that says of its end."""
+
 
 class Record(NamedTuple):
     """A record whose two checksums hold.
@@ -155,6 +158,11 @@ def read_records(
         offset = found
     while offset < end and window.reaches(offset + 1, keep=offset):
         record = record_at(window, offset, finder)
+        for _ in range(_REREADS):
+            if isinstance(record, Record) or not window.mended(offset, record.end):
+                break
+            # A transfer was at fault; what the finder knows is of the bytes that came first.
+            record = record_at(window, offset, None)
         if isinstance(record, Record):
             yield record
             offset = record.end
@@ -172,8 +180,12 @@ def read_records(
     return Position(offset, synced=True)
 
 
-def record_at(window: Window, offset: int, finder: Finder) -> Record | Span:
-    """The record at `offset`, or what is wrong there, as long as its header says it is."""
+def record_at(window: Window, offset: int, finder: Finder | None) -> Record | Span:
+    """The record at `offset`, or what is wrong there, as long as its header says it is.
+
+    Args:
+      finder: what is known already of the bytes in the window, if anything.
+    """
     header = window.bytes_at(offset, offset + HEADER_BYTES)
     if len(header) < HEADER_BYTES:
         return Span(offset, len(header), TRUNCATED)
@@ -186,7 +198,7 @@ def record_at(window: Window, offset: int, finder: Finder) -> Record | Span:
     end = payload_at + length + FOOTER_BYTES
     if not window.reaches(end, keep=offset):
         return Span(offset, window.size - offset, TRUNCATED)
-    if not finder.rules_out(offset):
+    if finder is None or not finder.rules_out(offset):
         payload = window.bytes_at(payload_at, end - FOOTER_BYTES, keep=offset)
         (payload_crc,) = _CRC.unpack(window.bytes_at(end - FOOTER_BYTES, end, keep=offset))
         if masked_crc(payload) == payload_crc:

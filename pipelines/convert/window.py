@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 _UNKNOWN_SIZE: Final = 2**63
+_MAX_IN_VAIN: Final = 32
 
 
 class Window:
@@ -14,17 +15,26 @@ class Window:
       read: returns bytes [start, end) of the file.
       size: bytes in the file; None where only its end will tell, at which `read` returns nothing.
       block_bytes: how much one call of `read` asks for.
+      reread: returns bytes [start, end) too, read from the store again; None where that makes no
+        difference.
 
     Attributes:
       size: bytes in the file; until the end of one of unknown size is met, more than it can have.
     """
 
     def __init__(
-        self, read: Callable[[int, int], bytes], *, size: int | None, block_bytes: int = 8 * 2**20
+        self,
+        read: Callable[[int, int], bytes],
+        *,
+        size: int | None,
+        block_bytes: int = 8 * 2**20,
+        reread: Callable[[int, int], bytes] | None = None,
     ) -> None:
         self.size = _UNKNOWN_SIZE if size is None else size
         self._read = read
         self._block_bytes = block_bytes
+        self._reread = reread
+        self._num_in_vain = 0
         self._blocks: deque[tuple[int, bytes]] = deque()
 
     def bytes_at(self, start: int, end: int, *, keep: int | None = None) -> bytes:
@@ -48,6 +58,23 @@ class Window:
             self._hold(keep, end)
         return end <= self.size
 
+    def mended(self, start: int, end: int) -> bool:
+        """Read damaged bytes again; return whether others came, which take their place.
+
+        Once that was in vain some times, the damage is taken for that of the store.
+        """
+        end = min(end, self.size)
+        if self._reread is None or self._num_in_vain >= _MAX_IN_VAIN:
+            return False
+        held, fresh = self.bytes_at(start, end), self._reread(start, end)
+        if fresh == held or len(fresh) != len(held):
+            self._num_in_vain += 1
+            return False
+        self._blocks = deque(
+            (at, _replaced(block, fresh, start - at)) for at, block in self._blocks
+        )
+        return True
+
     def _hold(self, start: int, end: int) -> None:
         if not self._blocks or start < self._blocks[0][0] or start > self._held_end():
             self._blocks.clear()
@@ -67,3 +94,11 @@ class Window:
     def _held_end(self) -> int:
         offset, block = self._blocks[-1]
         return offset + len(block)
+
+
+def _replaced(block: bytes, fresh: bytes, place: int) -> bytes:
+    """Return a block with other bytes at a place in it, which may begin before or end after it."""
+    first, stop = max(place, 0), min(place + len(fresh), len(block))
+    if first >= stop:
+        return block
+    return block[:first] + fresh[first - place : stop - place] + block[stop:]

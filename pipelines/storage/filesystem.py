@@ -1,5 +1,6 @@
 """The filesystem of a location: the only module that knows fsspec."""
 
+import hashlib
 import os
 from typing import Any, Final, cast
 
@@ -12,6 +13,9 @@ from pipelines.storage.location import bucket_of, local_path, refuse_credentials
 from pipelines.storage.settings import is_anonymous, settings
 
 _S3: Final = ("s3", "s3a")
+
+_PLAIN: Final = ("http", "ftp", "webhdfs")
+"""Protocols of which nothing notices what is changed on the way."""
 
 PART_BYTES: Final = 8 * 2**20
 """What a multipart upload sends at a time; what is less than two, as shards are, goes at once."""
@@ -66,11 +70,47 @@ def pipe(fs: Any, path: str, data: bytes, **options: Any) -> None:
     fs.pipe_file(path, data, **options)
 
 
-def cat(fs: Any, path: str) -> bytes:
-    """One attempt to read an object of a remote store whole, in one request."""
+def cat(fs: Any, path: str, uri: str) -> tuple[bytes, bool]:
+    """Make one attempt to read an object of a remote store whole, in one request.
+
+    Returns:
+      The bytes, and whether a byte that was changed on the way would have been noticed: by the
+      connection, by the checksum that came with them, or because their MD5 is the ETag, as it is of
+      what was put at once and not encrypted by a key of the store.
+    """
+    if fs.protocol != _S3:
+        return cast(bytes, fs.cat_file(path)), is_guarded(fs, uri)
     # s3fs would ask for the size first, and for what is large in parts, of any writer's object.
-    options = {"max_concurrency": 1} if fs.protocol == _S3 else {}
-    return cast(bytes, fs.cat_file(path, **options))
+    data, etag, has_checksum = fsspec.asyn.sync(fs.loop, _get, fs, path)
+    if has_checksum or is_guarded(fs, uri):
+        return data, True
+    return data, hashlib.md5(data, usedforsecurity=False).hexdigest() == etag
+
+
+def is_guarded(fs: Any, uri: str) -> bool:
+    """Return whether the connection to a remote store notices what is changed on the way.
+
+    TLS and SSH do; the checksums of TCP let one of some ten thousand damaged packets pass.
+    """
+    protocol = uri.partition("://")[0]
+    if is_s3(uri):
+        return str(fs.s3.meta.endpoint_url).startswith("https://")
+    if is_google(uri):
+        return not os.environ.get("STORAGE_EMULATOR_HOST", "").startswith("http://")
+    return protocol not in _PLAIN
+
+
+async def _get(fs: Any, path: str) -> tuple[bytes, str, bool]:
+    """Return an object of S3, its ETag, and whether it was held against a checksum."""
+    bucket, key, version = fs.split_path(path)
+    which = {"Bucket": bucket, "Key": key} | ({"VersionId": version} if version else {})
+    reply = await fs._call_s3("get_object", **which)
+    try:
+        data = await reply["Body"].read()
+    finally:
+        reply["Body"].close()
+    # Of the bodies of replies only those that check themselves have one.
+    return data, reply.get("ETag", "").strip('"'), hasattr(reply["Body"], "checksum")
 
 
 def _options(uri: str, *, checksum: bool) -> dict[str, Any]:

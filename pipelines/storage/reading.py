@@ -1,13 +1,13 @@
 """Objects read: whole, by ranges, or as a file. Each verb may be repeated and changes nothing."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Final, cast
 
 from pipelines.errors import ConfigError
 from pipelines.storage.failures import explained, is_out_of_range
-from pipelines.storage.filesystem import cat, resolve
+from pipelines.storage.filesystem import cat, is_guarded, resolve
 from pipelines.storage.listing import identity_of
 from pipelines.storage.location import local_path
 from pipelines.storage.retry import retried
@@ -20,20 +20,27 @@ def read(uri: str, *, checksum: bool = True) -> bytes:
     """The whole object, as one writer wrote it.
 
     Args:
-      checksum: whether what came is held against the one that S3 sends with it, which takes as long
-        as a third of the rest; needless for who knows a digest of the object.
+      checksum: whether a byte that is changed on the way is noticed: by TLS, by the checksum of
+        the store, which takes as long as a third of the rest, or else by a second reading; needless
+        for a caller that knows a digest of the object.
     """
     fs, path = resolve(uri, checksum=checksum)
     with explained(uri):
         if local_path(uri) is not None:
             return cast(bytes, fs.cat_file(path))
-        return retried(uri, lambda: cat(fs, path))
+        if not checksum:
+            return retried(uri, lambda: cat(fs, path, uri)[0])
+        return retried(uri, lambda: _sure(lambda: cat(fs, path, uri)))
 
 
-def read_range(uri: str, start: int, end: int) -> bytes:
+def read_range(uri: str, start: int, end: int, *, checksum: bool = False) -> bytes:
     """Bytes [start, end) of the object; fewer where it ends before, and never for another reason.
 
     Two ranges may come from before and behind another writer's put: compare `identity`.
+
+    Args:
+      checksum: whether a byte that is changed on the way is noticed: by TLS or by a second reading,
+        since no store has a checksum of a part; for a caller that has none of its own either.
 
     Raises:
       ConfigError: there is no such object, or its server gives out whole ones only.
@@ -44,7 +51,11 @@ def read_range(uri: str, start: int, end: int) -> bytes:
     with explained(uri):
         if local_path(uri) is not None:
             return cast(bytes, fs.cat_file(path, start=start, end=end))
-        data = retried(uri, lambda: _range(fs, path, start, end))
+
+        def attempt() -> tuple[bytes, bool]:
+            return _range(fs, path, start, end), not checksum or is_guarded(fs, uri)
+
+        data = retried(uri, lambda: _sure(attempt))
     if len(data) > end - start:
         raise ConfigError(f"the server of {uri} does not serve parts of files; download it first")
     return data
@@ -106,6 +117,18 @@ def exists(uri: str) -> bool:
                 return False
             return True
         return bool(retried(uri, lambda: fs.exists(path)))
+
+
+def _sure(attempt: Callable[[], tuple[bytes, bool]]) -> bytes:
+    """Return what an attempt reads; where nothing else would notice a change, two have to agree.
+
+    Raises:
+      ConnectionError: they do not.
+    """
+    data, is_sure = attempt()
+    if not is_sure and attempt()[0] != data:
+        raise ConnectionError("two readings of the same bytes differ")
+    return data
 
 
 def _range(fs: Any, path: str, start: int, end: int) -> bytes:

@@ -74,6 +74,8 @@ class Proxy(ThreadingHTTPServer):
     Attributes:
       plan: may be replaced at any time.
       num_flips: of the next whole objects that are read, one bit differs from what is stored.
+      flip: from a target, its number of earlier requests and the length of the reply, the byte of
+        it that differs by one bit; None for none.
       conditions: what becomes of If-None-Match, which some servers ignore and others do not take.
       seen: method, target and fault of each request.
     """
@@ -86,6 +88,7 @@ class Proxy(ThreadingHTTPServer):
         self.plan: Plan = never
         self.conditions: Literal["honoured", "ignored", "not taken"] = "honoured"
         self.num_flips = 0
+        self.flip: Callable[[str, int, int], int | None] = lambda target, nth, length: None
         self.seen: list[tuple[str, str, Fault | None]] = []
         self.closing = Event()
         self._lock = Lock()
@@ -101,14 +104,14 @@ class Proxy(ThreadingHTTPServer):
         """What has happened how often."""
         return Counter(fault for _, _, fault in self.seen if fault)
 
-    def fault(self, method: str, target: str) -> Fault | None:
-        """What the plan says of this request."""
+    def fault(self, method: str, target: str) -> tuple[Fault | None, int]:
+        """What the plan says of this request, and how many there were for the same before."""
         with self._lock:
             nth = self._counts[method, target]
             self._counts[method, target] += 1
             fault = self.plan(method, target, nth)
             self.seen.append((method, target, fault))
-            return fault
+            return fault, nth
 
     def shutdown_request(self, request: Any) -> None:
         """Closes a connection without a word first, so that a reset is one."""
@@ -122,6 +125,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: Proxy
     protocol_version = "HTTP/1.1"
     _fault: Fault | None
+    _target: str
+    _nth: int
 
     def handle_expect_100(self) -> bool:
         self._choose()
@@ -186,7 +191,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET" and "Range" not in self.headers and self.server.num_flips:
             self.server.num_flips -= 1
             content = content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:]
-        self._reply(response.status, _kept(response), content)
+        if self.command == "GET" and content:
+            at = self.server.flip(self._target, self._nth, len(content))
+            if at is not None:
+                content = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        kept = _kept(response)
+        if "Range" in self.headers:
+            # S3 has no checksum of a part; moto makes one.
+            kept = {k: v for k, v in kept.items() if not k.lower().startswith("x-amz-checksum-")}
+        self._reply(response.status, kept, content)
 
     def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
         half = len(content) // 2
@@ -206,8 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang()
 
     def _choose(self) -> None:
-        target = f"{self.path} {self.headers.get('Range', '')}"
-        self._fault = self.server.fault(self.command, target)
+        self._target = f"{self.path} {self.headers.get('Range', '')}"
+        self._fault, self._nth = self.server.fault(self.command, self._target)
         if self._fault is Fault.SHORT and "Range" not in self.headers:
             # Nobody can tell a short object from a whole one, or needs to: nothing makes those.
             self._fault = Fault.CUT
