@@ -78,6 +78,20 @@ def manifests_under(uri: str) -> list[str]:
     ]
 
 
+def runs_under(uri: str) -> list[str]:
+    """Return the folders of the runs that a run's or a root's location stands for."""
+    uri = storage.absolute(uri)
+    if storage.exists(storage.join(uri, RECORD)):
+        return [uri]
+    runs = storage.join(uri, "runs")
+    return [storage.join(runs, name) for name in storage.list_folders(runs)]
+
+
+def is_root(uri: str) -> bool:
+    """Return whether a location holds a registry, and so is a root."""
+    return bool(storage.list_folders(storage.join(storage.absolute(uri), "registry")))
+
+
 def _dataset(uri: str) -> StoredDataset:
     sizes = storage.sizes(uri)
     shards = {name: size for name, size in sizes.items() if name.startswith("part-")}

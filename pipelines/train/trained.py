@@ -3,7 +3,7 @@
 It is written where the training happens, so that nobody has to split the notes again to find out.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,12 @@ from pipelines.convert.shards import encode
 from pipelines.dataset import open_dataset
 from pipelines.errors import ConfigError
 from pipelines.parquet import read_table
-from pipelines.train.plan import RunPlan
-from pipelines.train.split import Indices
 from pipelines.validate.verdicts import Validation
+
+if TYPE_CHECKING:
+    # Reading what is stored needs no scikit-learn.
+    from pipelines.train.plan import RunPlan
+    from pipelines.train.split import Indices
 
 TRAINED: Final = "trained.parquet"
 
@@ -33,7 +36,9 @@ TRAINED_SCHEMA: Final = pa.schema(
 _AGAIN: Final = "train it again: nsynth retrain --force train"
 
 
-def store_trained_notes(plan: RunPlan, name: str, train: Indices, validation: Indices) -> None:
+def store_trained_notes(
+    plan: "RunPlan", name: str, train: "Indices", validation: "Indices"
+) -> None:
     """Stores which notes a training takes.
 
     Args:
@@ -65,7 +70,7 @@ def load_trained_notes(model_uri: str) -> pa.Table:
     return read_table(uri, TRAINED_SCHEMA, mend=_AGAIN)
 
 
-def _notes(side: Validation, dataset: str, rows: Indices, part: str) -> pa.Table:
+def _notes(side: Validation, dataset: str, rows: "Indices", part: str) -> pa.Table:
     columns = TRAINED_SCHEMA.names[-2:]
     notes = open_dataset(side.manifest_uri).read(columns).take(pa.array(rows))
     places = {
