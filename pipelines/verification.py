@@ -6,7 +6,7 @@ the data set of a run is gone, what the run stored is held against its own recor
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import storage
+from pipelines.analysis.stored import COST_FILE, FEATURES_FILE, read_cost, read_features
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import PipelineError
 from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA, from_table, read_predictions
@@ -27,9 +28,18 @@ from pipelines.promotion.stored import load_promotion
 from pipelines.records import parse
 from pipelines.registry.champions import Entry, history
 from pipelines.registry.gate import Gate, check_notes, current_gate, looks
+from pipelines.registry.log import LOG, read_log
 from pipelines.registry.places import GATE, registry_uri
-from pipelines.registry.runs import RECORD, RunRecord, load_history, load_run, load_training
-from pipelines.train.trained import TRAINED, load_trained_notes
+from pipelines.registry.runs import (
+    RECORD,
+    RunRecord,
+    TrainingRecord,
+    load_history,
+    load_run,
+    load_training,
+)
+from pipelines.train.trained import LEAKED_NOTES, TRAINED, load_kept_out, load_trained_notes
+from pipelines.validate.rules import LEAKED
 from pipelines.validate.verdicts import (
     SUMMARY,
     VERDICTS,
@@ -39,6 +49,12 @@ from pipelines.validate.verdicts import (
     load_validation,
     load_verdicts,
 )
+
+_READERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    LOG: read_log,
+    FEATURES_FILE: read_features,
+    COST_FILE: read_cost,
+}
 
 _NOTE_COLUMNS: Final = (
     "note_str",
@@ -75,10 +91,15 @@ def verify_run(uri: str) -> list[str]:
         # It is not complete: nothing vouches for what there is so far.
         return []
     problems += _readable(uri)
+    for name, read in _READERS.items():
+        if name in names:
+            with _noted(problems):
+                read(uri)
     with _noted(problems):
         record = load_run(uri)
         if record.run_id != storage.name(uri):
             problems.append(f"{uri} holds the record of run {record.run_id}")
+        problems += _check_kept_out(uri, record)
         for name in record.models:
             problems += _readable(storage.join(uri, name))
             for check in (_check_training, _check_scores, _check_promotion):
@@ -147,12 +168,15 @@ def _check_training(uri: str, record: RunRecord, name: str) -> list[str]:
                 problems.append(f"{folder}/labels.json has not the families of {RECORD}")
         with _noted(problems):
             if TRAINED in storage.sizes(folder):
-                problems += _check_trained(folder, record)
+                problems += _check_trained(folder, record, training)
     return problems
 
 
-def _check_trained(folder: str, record: RunRecord) -> list[str]:
+def _check_trained(folder: str, record: RunRecord, training: TrainingRecord) -> list[str]:
     table = load_trained_notes(folder)
+    counts = (training.num_train, training.num_validation)
+    if tuple(table["part"].to_pylist().count(part) for part in ("train", "validation")) != counts:
+        return [f"{folder}/{TRAINED} does not hold the notes that {RECORD} counts"]
     for part, validation in record.datasets.items():
         notes = table.filter(pc.equal(table["dataset"], part)).sort_by("row")
         dataset = _dataset(validation)
@@ -161,6 +185,16 @@ def _check_trained(folder: str, record: RunRecord) -> list[str]:
             if not _take(dataset, names, notes["row"].to_pylist()).equals(notes.select(names)):
                 return [f"{folder}/{TRAINED} names other notes than {validation.manifest_uri}"]
     return []
+
+
+def _check_kept_out(uri: str, record: RunRecord) -> list[str]:
+    """Check how many notes leaked, by what became of the notes of each data set."""
+    place, found = storage.join(uri, LEAKED_NOTES), list[str]()
+    if LEAKED_NOTES in storage.sizes(uri):
+        found = load_kept_out(place)["dataset"].to_pylist()
+    if all(found.count(part) == of.dropped.get(LEAKED, 0) for part, of in record.datasets.items()):
+        return []
+    return [f"{place} does not hold the notes that {RECORD} counts as leaked"]
 
 
 def _check_scores(uri: str, record: RunRecord, name: str) -> list[str]:

@@ -36,11 +36,13 @@ RootArgument = Annotated[str, typer.Argument(help="Folder or URI that holds note
 
 def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
     """List data sets, runs and champions under a root."""
-    datasets, runs, crowned = list_datasets(root), list_runs(root), champions(root)
+    datasets, runs = list_datasets(root), list_runs(root)
+    crowned, troubles = champions(root)
     result = {
         "datasets": [_dataset_fields(found) for found in datasets],
         "runs": [_run_fields(found) for found in runs],
         "champions": {model: entry_fields(entry) for model, entry in crowned.items()},
+        "unknown_champions": dict(troubles),
     }
     tables = [
         rows_table(
@@ -73,6 +75,7 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
         tables.append(champions_table(crowned.values()))
     unfinished: list[StoredDataset | StoredRun] = [*datasets, *runs]
     notes = [(storage.name(found.uri), found.note) for found in unfinished if found.note]
+    notes += troubles.items()
     if notes:
         tables.append(rows_table("Unfinished", ("folder", "what to do"), notes))
     print_result(result, as_json=as_json, tables=tables)

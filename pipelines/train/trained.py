@@ -1,4 +1,4 @@
-"""Which notes a stored model met: those it trained on, and those that chose its epoch.
+"""Which notes a stored model met, to train on or to choose its epoch, and which it did not.
 
 It is written where the training happens, so that nobody has to split the notes again to find out.
 """
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.train.split import Indices
 
 TRAINED: Final = "trained.parquet"
+LEAKED_NOTES: Final = "leaked.parquet"
 
 TRAINED_SCHEMA: Final = pa.schema(
     [
@@ -32,6 +33,16 @@ TRAINED_SCHEMA: Final = pa.schema(
     ]
 )
 """`dataset` is `train` or `valid`, `row` is of that one; `part` is `train` or `validation`."""
+
+KEPT_OUT_SCHEMA: Final = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("note_str", pa.string(), nullable=False),
+        pa.field("audio_digest", pa.string(), nullable=False),
+    ]
+)
+"""`dataset` is `train` or `valid`; `row` is of that one."""
 
 _AGAIN: Final = "train it again: nsynth retrain --force train"
 
@@ -68,6 +79,11 @@ def load_trained_notes(model_uri: str) -> pa.Table:
     if not storage.exists(uri):
         raise ConfigError(f"there is no {uri}, which says what the model trained on; {_AGAIN}")
     return read_table(uri, TRAINED_SCHEMA, mend=_AGAIN)
+
+
+def load_kept_out(uri: str) -> pa.Table:
+    """Read which notes of a run do not train, with the columns of `KEPT_OUT_SCHEMA`."""
+    return read_table(uri, KEPT_OUT_SCHEMA, mend="run the same training again")
 
 
 def _notes(side: Validation, dataset: str, rows: "Indices", part: str) -> pa.Table:

@@ -1,117 +1,16 @@
 """Every stored file of a small root, damaged in every way, and read by every command that reads."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
-from flows.cli import app
-from infra.sample.splits import write_splits
-from pipelines import storage
-from pipelines.analysis.cost import measure_cost
-from pipelines.analysis.stage import analyse
-from pipelines.convert.job import convert
-from pipelines.decisions import Decision
-from pipelines.errors import PipelineError
-from pipelines.promotion.promote import promote
-from pipelines.records import SEAL, sealed
-from pipelines.registry.log import log_decisions
-from pipelines.report.html import build_report
-from pipelines.report.reuse import current_report
-from pipelines.train import backend
-from pipelines.train.experiment import Experiment
-from pipelines.train.plan import RunPlan, plan_run
-from pipelines.train.run import evaluate_model, finish_run, train_model
-from pipelines.validate.verdicts import validate
-
-MODEL: Final = "preliminary"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `root`: two data sets, two runs, a gate and a champion, in a minute."""
-    folder = tmp_path_factory.mktemp("damage")
-    write_splits(str(folder), {"train": 40, "valid": 40, "test": 40})
-    root = str(folder / "root")
-    sides = {}
-    for side in ("train", "test"):
-        source = str(folder / f"nsynth-{side}.tfrecord")
-        uri, _ = convert([source], root=root, num_workers=1, max_quarantined=1)
-        sides[side] = validate(uri)
-    for seed in (0, 1):
-        plan = plan_run(
-            **sides,
-            experiment=Experiment(models=(MODEL,), epochs=1, seed=seed),
-            root=root,
-            backend=backend.NAME,
-            gating="freeze" if seed == 0 else "off",
-        )
-        _finish(plan, is_first=seed == 0)
-    return folder
-
-
-def _finish(plan: RunPlan, *, is_first: bool) -> None:
-    root = storage.parent(storage.parent(plan.uri))
-    cache = storage.cache_dir(root)
-    train_model(plan, MODEL, cache_dir=cache)
-    evaluate_model(plan, MODEL, cache_dir=cache)
-    finish_run(plan)
-    if is_first:
-        analyse(plan)
-        measure_cost(plan)
-        promote(plan.uri, MODEL, root=root, cache_dir=cache)
-        log_decisions(plan.uri, [Decision("train", MODEL, "ran", "it was not there")])
-        current_report(plan.uri)
-
-
-@pytest.fixture
-def root(made: Path) -> Iterator[Path]:
-    """That root, whole again after each test."""
-    whole, copy = made / "root", made / "whole"
-    if not copy.exists():
-        shutil.copytree(whole, copy)
-    yield whole
-    for path in copy.rglob("*"):
-        if path.is_file():
-            target = whole / path.relative_to(copy)
-            if target.is_dir():
-                shutil.rmtree(target)
-            if not target.exists() or target.read_bytes() != path.read_bytes():
-                shutil.copy(path, target)
-    for path in whole.rglob("*"):
-        if path.is_file() and not (copy / path.relative_to(whole)).exists():
-            path.unlink()
-
-
-def runs(root: Path) -> list[Path]:
-    """The folders of the runs, the first the one that has everything."""
-    return sorted((root / "runs").iterdir(), key=lambda run: not (run / "report.html").exists())
-
-
-def find(root: Path, pattern: str) -> Path:
-    """The file of a name pattern; of a run that of the one that has everything."""
-    pattern = pattern.replace("RUN", runs(root)[0].name)
-    return sorted(root.glob(pattern))[0]
-
-
-def said(*arguments: str) -> tuple[int, str]:
-    """Exit code and output of a command; nothing but the project's own errors may end it."""
-    done = CliRunner().invoke(app, list(arguments))
-    if isinstance(done.exception, PipelineError):
-        sentence = str(done.exception)
-        assert "\n" not in sentence
-        return 1, sentence
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, " ".join(done.output.split())
-
+from pipelines.records import SEAL
+from tests.pipelines.damage.stored_root import find, runs, said, write_record
 
 JSON_FILES: Final = (
     "notes/*/manifest.json",
@@ -150,28 +49,19 @@ def _without_a_key(path: Path) -> None:
     # Of a history all columns count; of a record the first key is one that readers need.
     for key in keys:
         del content[key]
-    _write(path, content)
+    write_record(path, content)
 
 
 def _with_other_types(path: Path) -> None:
     content = json.loads(path.read_text())
     kept = ("format_version", "analysis_version")
-    _write(path, {key: value if key in kept else {"a": []} for key, value in content.items()})
+    write_record(path, {key: value if key in kept else {"a": []} for key, value in content.items()})
 
 
 def _of_another_version(path: Path) -> None:
     content = json.loads(path.read_text())
     name = "analysis_version" if "analysis_version" in content else "format_version"
-    _write(path, content | {name: 99})
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Writes a record as somebody does who knows how they are sealed."""
-    if SEAL in content:
-        del content[SEAL]
-        path.write_bytes(sealed(content, format_version=content.pop("format_version")))
-    else:
-        path.write_text(json.dumps(content))
+    write_record(path, content | {name: 99})
 
 
 BYTES: Final[dict[str, Damage]] = {
@@ -239,11 +129,11 @@ def test_a_damaged_file_is_one_sentence_and_stops_no_other(
     assert code == 1
     problems = json.loads(text)["problems"]
     assert any(path.name in problem for problem in problems), problems
-    for arguments in (
+    for reading in (
         ("index", "--root", str(root)),
         ("clean", str(root), "--dry-run"),
     ):
-        code, text = said(*arguments)
+        code, text = said(*reading)
         assert code == 0, text
     assert other in (root / "index.html").read_text()
     run = runs(root)[0].name if path.name != "run.json" else path.parent.name
