@@ -1,6 +1,5 @@
 """What is stored under a root, as commands: listed, verified, looked into, cleaned."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -13,20 +12,24 @@ from pipelines import storage
 from pipelines.convert.quarantine import list_quarantined
 from pipelines.convert.verify import verify as verify_dataset
 from pipelines.errors import DatasetError, PipelineError
-from pipelines.registry.champions import Entry, champions
+from pipelines.progress import Progress
+from pipelines.registry.champions import champions
 from pipelines.registry.clean import find_abandoned, remove_abandoned
 from pipelines.registry.inventory import (
     StoredDataset,
     StoredRun,
+    is_root,
     list_datasets,
     list_runs,
     manifests_under,
+    runs_under,
 )
 from pipelines.terminal import bars
 from pipelines.train.stale import find_stale_caches
+from pipelines.verification import verify_registry, verify_run, verify_verdicts
 
 Place = Annotated[
-    str, typer.Argument(help="A manifest.json, a data set's folder, or a root for all in it.")
+    str, typer.Argument(help="A manifest.json, a data set's or run's folder, or a root for all.")
 ]
 RootArgument = Annotated[str, typer.Argument(help="Folder or URI that holds notes/ and runs/.")]
 
@@ -35,12 +38,12 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
     """List data sets, runs and champions under a root."""
     storage.check_exists(root)
     datasets, runs = list_datasets(root), list_runs(root)
-    crowned, trouble = _champions(root)
+    crowned, troubles = champions(root)
     result = {
         "datasets": [_dataset_fields(found) for found in datasets],
         "runs": [_run_fields(found) for found in runs],
         "champions": {model: entry_fields(entry) for model, entry in crowned.items()},
-        "champions_note": trouble,
+        "unknown_champions": dict(troubles),
     }
     tables = [
         rows_table(
@@ -73,19 +76,10 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
         tables.append(champions_table(crowned.values()))
     unfinished: list[StoredDataset | StoredRun] = [*datasets, *runs]
     notes = [(storage.name(found.uri), found.note) for found in unfinished if found.note]
-    if trouble:
-        notes.append(("registry", trouble))
+    notes += troubles.items()
     if notes:
         tables.append(rows_table("Unfinished", ("folder", "what to do"), notes))
     print_result(result, as_json=as_json, tables=tables)
-
-
-def _champions(root: str) -> tuple[Mapping[str, Entry], str]:
-    """Return the champions, or why they are not known: the rest is listed all the same."""
-    try:
-        return champions(root), ""
-    except PipelineError as err:
-        return {}, str(err)
 
 
 def _dataset_fields(found: StoredDataset) -> dict[str, Any]:
@@ -117,19 +111,25 @@ def _run_fields(found: StoredRun) -> dict[str, Any]:
 
 
 def verify(place: Place, *, as_json: Json = False) -> None:
-    """Read data sets again, whole, and prove that every byte of their sources is accounted for.
+    """Read what is stored again, whole, and prove that every byte of the sources is accounted for.
 
-    Each shard's page checksums, rows and digests are checked, and the sums are done again. What is
-    wrong is listed, and the exit code is then 1.
+    Of data sets each shard's page checksums, rows and digests are checked, the sums are done and
+    the notes are judged again. Of a root, runs and registry are read too. What is wrong is listed,
+    and the exit code is then 1.
     """
-    manifests = manifests_under(place)
-    if not manifests:
-        raise DatasetError(f"there is no committed data set in {place}; check the path")
+    storage.check_exists(place)
+    manifests, runs = manifests_under(place), runs_under(place)
+    if not manifests and not runs:
+        raise DatasetError(f"there is no committed data set and no run in {place}; check the path")
     rows, problems = list[dict[str, Any]](), list[str]()
     for uri in manifests:
-        with bars() as on_progress:
-            found = verify_dataset(uri, on_progress=on_progress)
-        problems += found.problems
+        try:
+            with bars() as on_progress:
+                found = verify_dataset(uri, on_progress=on_progress)
+        except PipelineError as err:
+            problems.append(str(err))
+            continue
+        problems += [*found.problems, *verify_verdicts(uri)]
         rows += [
             {
                 "manifest": uri,
@@ -140,6 +140,12 @@ def verify(place: Place, *, as_json: Json = False) -> None:
             }
             for name, account in found.accounts.items()
         ]
+    with bars() as on_progress:
+        for num, uri in enumerate(runs, start=1):
+            problems += verify_run(uri)
+            on_progress(Progress("verify", num, len(runs), "runs"))
+    num_records, wrong = verify_registry(place) if is_root(place) else (0, [])
+    problems = list(dict.fromkeys([*problems, *wrong]))
     tables = [
         rows_table(
             "Bytes",
@@ -149,8 +155,16 @@ def verify(place: Place, *, as_json: Json = False) -> None:
     ]
     if problems:
         tables.append(rows_table("Wrong", ("what",), [(problem,) for problem in problems]))
-    last_line = f"{len(manifests)} verified, {len(problems)} problems"
-    result = {"sources": rows, "problems": problems}
+    counted = ((len(manifests), "data set"), (len(runs), "run"), (num_records, "registry record"))
+    read = ", ".join(f"{num} {name}{'s' * (num != 1)}" for num, name in counted)
+    last_line = f"{read} verified, {len(problems)} problem{'s' * (len(problems) != 1)}"
+    result = {
+        "sources": rows,
+        "num_datasets": len(manifests),
+        "num_runs": len(runs),
+        "num_registry_records": num_records,
+        "problems": problems,
+    }
     print_result(result, as_json=as_json, tables=tables, last_line=last_line)
     if problems:
         raise typer.Exit(1)

@@ -1,14 +1,14 @@
 """What a run keeps of its analysis: features.json and cost.json; readers of them need no Keras."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from pipelines import storage
-from pipelines.errors import DatasetError
+from pipelines.errors import DatasetError, FormatError
 from pipelines.records import Content, Count, read_content, validated
 
 FEATURES_FILE: Final = "features.json"
@@ -86,25 +86,50 @@ log = logging.getLogger(__name__)
 
 def load_features(run_uri: str) -> Content | None:
     """Read what `analyse` stored of a run; None where it stored nothing that this version reads."""
-    uri = storage.join(run_uri, FEATURES_FILE)
-    content = _load(uri, _Features, "the scores of features", "the features are scored again")
-    return content if content and content["analysis_version"] in _READABLE else None
+    return _known(read_features, run_uri, FEATURES_FILE)
 
 
 def load_cost(run_uri: str) -> Content | None:
     """Read what `measure_cost` stored of a run; None where this version reads nothing of it."""
-    uri = storage.join(run_uri, COST_FILE)
-    content = _load(uri, _Cost, "the times of steps", "the steps are timed again")
-    return content if content and content["format_version"] == COST_FORMAT else None
+    return _known(read_cost, run_uri, COST_FILE)
 
 
-def _load(uri: str, kind: type[Any], what: str, then: str) -> Content | None:
-    if not storage.exists(uri):
+def read_features(run_uri: str) -> Content:
+    """Read features.json.
+
+    Raises:
+      ConfigError: there is none.
+      FormatError: it is of a version that this one does not read.
+      DatasetError: it is damaged.
+    """
+    uri, what = storage.join(run_uri, FEATURES_FILE), "the scores of features"
+    mend = "the features are scored again"
+    content = read_content(uri, what=what, mend=mend, versions=None)
+    _check_version(uri, content.get("analysis_version"), _READABLE)
+    validated(content, _Features, uri=uri, what=what, mend=mend)
+    return content
+
+
+def read_cost(run_uri: str) -> Content:
+    """Read cost.json; raise as `read_features` does."""
+    uri, what = storage.join(run_uri, COST_FILE), "the times of steps"
+    mend = "the steps are timed again"
+    content = read_content(uri, what=what, mend=mend, versions=None)
+    _check_version(uri, content.get("format_version"), (COST_FORMAT,))
+    validated(content, _Cost, uri=uri, what=what, mend=mend)
+    return content
+
+
+def _check_version(uri: str, found: Any, known: Sequence[int]) -> None:
+    if isinstance(found, int) and found not in known:
+        raise FormatError(f"{uri} is of version {found}, which this version does not read")
+
+
+def _known(read: Callable[[str], Content], run_uri: str, name: str) -> Content | None:
+    if not storage.exists(storage.join(run_uri, name)):
         return None
     try:
-        content = read_content(uri, what=what, mend=then, versions=None)
-        validated(content, kind, uri=uri, what=what, mend=then)
+        return read(run_uri)
     except DatasetError as err:
         log.warning("%s", err)
         return None
-    return content

@@ -1,5 +1,6 @@
 """A committed data set read again, whole, and held against its manifest."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ def verify(manifest_uri: str, *, on_progress: OnProgress = ignore) -> Verificati
             problems.append(str(err))
     if len(accounts) == len(manifest.sources):
         problems += _compare_spans(manifest, accounts)
+        problems += _compare_reasons(manifest, [s for s in summaries if s])
     problems += _check_spans_file(folder, manifest)
     return Verification(manifest, accounts, tuple(problems))
 
@@ -76,19 +78,22 @@ def _check(folder: str, manifest: Manifest, listed: Shard) -> tuple[ShardSummary
         return None, [f"{uri} is missing"]
     except PipelineError as err:
         return None, [str(err)]
-    found = (summary.num_notes, summary.notes_digest, summary.samples_digest)
-    if found != (listed.num_notes, listed.notes_digest, listed.samples_digest):
+    found = (summary.num_notes, summary.end, summary.notes_digest, summary.samples_digest)
+    if found != (listed.num_notes, listed.end, listed.notes_digest, listed.samples_digest):
         return None, [f"{uri} is not the shard that was committed: {found[0]} notes, other digests"]
-    return summary, _check_quarantine(folder, listed) if listed.num_quarantined else []
+    if summary.num_quarantined != listed.num_quarantined:
+        return None, [f"{uri} does not say how many records were set aside"]
+    return summary, _check_quarantine(folder, listed, summary) if listed.num_quarantined else []
 
 
-def _check_quarantine(folder: str, listed: Shard) -> list[str]:
+def _check_quarantine(folder: str, listed: Shard, summary: ShardSummary) -> list[str]:
     uri = storage.join(folder, "quarantine", listed.name)
     try:
         rows = read_quarantine(uri)
     except PipelineError as err:
         return [str(err)]
-    if rows_digest(rows) != listed.quarantine_digest:
+    reasons = Counter(rows["reason"].to_pylist())
+    if rows_digest(rows) != listed.quarantine_digest or reasons != summary.quarantined:
         return [f"{uri} does not hold what was set aside"]
     return []
 
@@ -101,6 +106,15 @@ def _compare_spans(manifest: Manifest, accounts: dict[str, Account]) -> list[str
     if (spans, record_bytes) == (manifest.spans, manifest.record_bytes):
         return []
     return ["the shards account for other spans and bytes than the manifest lists"]
+
+
+def _compare_reasons(manifest: Manifest, summaries: Sequence[ShardSummary]) -> list[str]:
+    found = Counter(span.reason for span in manifest.spans)
+    for summary in summaries:
+        found.update(summary.quarantined)
+    if found == manifest.quarantined:
+        return []
+    return ["the shards set aside other records than the manifest counts by reason"]
 
 
 def _check_spans_file(folder: str, manifest: Manifest) -> Sequence[str]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pipelines import storage
-from pipelines.errors import ConfigError, DatasetError
+from pipelines.errors import ConfigError, DatasetError, PipelineError
 from pipelines.records import Count, Name, Place
 from pipelines.registry.ledger import add_record, read_ledger, record_uri
 from pipelines.registry.places import GATE, registry_uri
@@ -86,11 +86,19 @@ def champion(root: str, model: str) -> Entry | None:
     return found[-1] if found else None
 
 
-def champions(root: str) -> Mapping[str, Entry]:
-    """The present champion of each model name that has one."""
-    names = [name for name in storage.list_folders(registry_uri(root)) if name != GATE]
-    found = {name: champion(root, name) for name in names}
-    return {name: entry for name, entry in found.items() if entry is not None}
+def champions(root: str) -> tuple[Mapping[str, Entry], Mapping[str, str]]:
+    """Return the present champion of each model name, and why others are not known."""
+    found, troubles = dict[str, Entry](), dict[str, str]()
+    for name in storage.list_folders(registry_uri(root)):
+        if name == GATE:
+            continue
+        try:
+            entry = champion(root, name)
+        except PipelineError as err:
+            troubles[name] = str(err)
+        else:
+            found |= {name: entry} if entry else {}
+    return found, troubles
 
 
 def crown(root: str, entry: Entry) -> Entry | None:

@@ -24,7 +24,7 @@ from pipelines.notes import SCHEMA
 from pipelines.parquet import read_table, table_digest
 from pipelines.records import Count, Name, Place, digest
 from pipelines.registry.champions import now
-from pipelines.registry.ledger import add_record, read_ledger
+from pipelines.registry.ledger import add_record, read_ledger, record_uri
 from pipelines.registry.places import GATE, registry_uri, relative, resolved
 
 GATE_COLUMNS: Final = (
@@ -46,8 +46,6 @@ GATE_SCHEMA: Final = pa.schema(
 )
 
 _MEND: Final = "restore it from a backup"
-
-_Look = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +198,13 @@ def _digest(notes: pa.Table, holds_instruments: bool, manifest_digest: str) -> s
 
 def looks(gate: Gate) -> Sequence[Mapping[str, Any]]:
     """What the gate has decided so far, in order; see `look`."""
-    return read_ledger(storage.join(gate.uri, "looks"), _Look, what="the record of a look")
+    folder = storage.join(gate.uri, "looks")
+    found = read_ledger(folder, dict[str, Any], what="the record of a look")
+    for known in found:
+        if not isinstance(known.get("when"), str):
+            uri = record_uri(folder, known["number"])
+            raise DatasetError(f"{uri} is not the record of a look: it says no time; {_MEND}")
+    return found
 
 
 def look(gate: Gate, what: Mapping[str, Any]) -> int:

@@ -84,6 +84,20 @@ def manifests_under(uri: str) -> list[str]:
     return [storage.join(found.uri, MANIFEST) for found in list_datasets(uri) if found.is_committed]
 
 
+def runs_under(uri: str) -> list[str]:
+    """Return the folders of the runs that a run's or a root's location stands for."""
+    uri = storage.absolute(uri)
+    if storage.exists(storage.join(uri, RECORD)):
+        return [uri]
+    runs = storage.join(uri, "runs")
+    return [storage.join(runs, name) for name in storage.list_folders(runs)]
+
+
+def is_root(uri: str) -> bool:
+    """Return whether a location holds a registry, and so is a root."""
+    return bool(storage.list_folders(storage.join(storage.absolute(uri), "registry")))
+
+
 def _dataset(uri: str) -> StoredDataset:
     manifest, note = None, "not committed: convert the source again to finish it"
     is_committed = False

@@ -11,15 +11,13 @@ from typing import Final
 
 from pipelines import storage
 from pipelines.decisions import Decision
-from pipelines.errors import DatasetError, FormatError
+from pipelines.errors import DatasetError
 from pipelines.records import read_record, to_json
 from pipelines.registry.champions import now
 
 LOG: Final = "decisions.json"
 
 FORMAT_VERSION: Final = 1
-
-_READABLE: Final = (FORMAT_VERSION,)
 
 MAX_ENTRIES: Final = 20
 """Flow runs that are kept; older ones go."""
@@ -61,18 +59,28 @@ def log_decisions(run_uri: str, decisions: Sequence[Decision]) -> bool:
 
 
 def load_log(run_uri: str) -> Sequence[FlowRun]:
-    """The flow runs of a run, oldest first; none where nothing is kept that this version reads."""
-    uri = storage.join(run_uri, LOG)
-    if not storage.exists(uri):
+    """Return the flow runs of a run, oldest first; none where this version reads nothing of it."""
+    if not storage.exists(storage.join(run_uri, LOG)):
         return ()
-    # It says what happened and decides nothing, so that no run needs it.
-    mend = "its decisions are not shown"
     try:
-        found = read_record(uri, _Log, what="a log of decisions", mend=mend, versions=_READABLE)
-    except FormatError:
-        log.warning("%s is of another version; %s", uri, mend)
-        return ()
+        return read_log(run_uri)
     except DatasetError as err:
+        # It says what happened and decides nothing, so that no run needs it.
         log.warning("%s", err)
         return ()
-    return found.flow_runs
+
+
+def read_log(run_uri: str) -> Sequence[FlowRun]:
+    """Read decisions.json.
+
+    Raises:
+      ConfigError: there is none.
+      DatasetError: it is damaged, or of a format that this version does not read.
+    """
+    return read_record(
+        storage.join(run_uri, LOG),
+        _Log,
+        what="a log of decisions",
+        mend="its decisions are not shown",
+        versions=(FORMAT_VERSION,),
+    ).flow_runs

@@ -25,6 +25,11 @@ RECORD: Final = "run.json"
 
 HISTORY: Final = "history.json"
 
+TRAINING: Final = "training.json"
+"""Written last: where it is, all else that training stores is."""
+
+TRAINING_FORMAT: Final = 2
+
 _READABLE: Final = (3, FORMAT_VERSION)
 
 # Epochs are whole numbers, and stay so.
@@ -149,6 +154,23 @@ def load_run(uri: str) -> RunRecord:
         what="the record of a run",
         mend="run the same training again, which writes it and retrains nothing",
         versions=_READABLE,
+    )
+
+
+def load_training(uri: str) -> TrainingRecord:
+    """Read the record of the training in the folder `uri`.
+
+    Raises:
+      ConfigError: there is none.
+      FormatError: it is of a format that this version does not read.
+      DatasetError: it is damaged.
+    """
+    return read_record(
+        storage.join(uri, TRAINING),
+        TrainingRecord,
+        what="the record of a training",
+        mend="run the same training again, which trains the model again",
+        versions=(TRAINING_FORMAT,),
     )
 
 

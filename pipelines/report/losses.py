@@ -14,7 +14,7 @@ from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.report.formats import count, plural, shown
 from pipelines.report.results import RunResults
-from pipelines.train.kept_out import load_notes
+from pipelines.train.trained import load_kept_out
 from pipelines.validate.rules import GATED, LEAKED
 from pipelines.validate.verdicts import Validation, load_verdicts
 
@@ -131,7 +131,7 @@ def _verdicts(dataset: Validation) -> list[dict[str, Any]]:
 
 
 def _kept_out(run_uri: str, name: str, dataset: Validation, reason: str) -> list[dict[str, Any]]:
-    table = load_notes(storage.join(run_uri, _OF_RUN[reason]))
+    table = load_kept_out(storage.join(run_uri, _OF_RUN[reason]))
     rows = [row for row in table.to_pylist() if row["dataset"] == name]
     rows = sorted(rows, key=lambda row: row["row"])[:NUM_EXAMPLES]
     opened = open_dataset(dataset.manifest_uri)

@@ -4,10 +4,9 @@ The record of the run goes first: where it is, all else of the run is.
 """
 
 from pipelines import storage
-from pipelines.registry.runs import HISTORY, RECORD
+from pipelines.registry.runs import HISTORY, RECORD, TRAINING
 from pipelines.train.plan import RunPlan, training_name
 from pipelines.train.resume import checkpoints_of
-from pipelines.train.stored import TRAINING
 from pipelines.train.trained import TRAINED
 
 

@@ -1,32 +1,26 @@
 """The notes of a run that do not train: which they are, as tables that the run stores."""
 
+import logging
 from collections import Counter
 from dataclasses import replace
-from typing import Final
 
 import pyarrow as pa
 
 from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.dataset import open_dataset
+from pipelines.errors import PipelineError
 from pipelines.notes import FAMILIES
-from pipelines.parquet import read_table
+from pipelines.parquet import table_digest
 from pipelines.train.experiment import Experiment
 from pipelines.train.gating import Gating, gate_of_run, gated_rows, trains_on
 from pipelines.train.leaks import leaked
 from pipelines.train.split import Indices
+from pipelines.train.trained import KEPT_OUT_SCHEMA, load_kept_out
 from pipelines.validate.rules import LEAKED
 from pipelines.validate.verdicts import Validation, load_reasons
 
-KEPT_OUT_SCHEMA: Final = pa.schema(
-    [
-        pa.field("dataset", pa.string(), nullable=False),
-        pa.field("row", pa.int64(), nullable=False),
-        pa.field("note_str", pa.string(), nullable=False),
-        pa.field("audio_digest", pa.string(), nullable=False),
-    ]
-)
-"""`dataset` is `train` or `valid`; `row` is of that one."""
+log = logging.getLogger(__name__)
 
 
 def leaked_notes(name: str, sides: dict[str, Validation]) -> pa.Table:
@@ -84,15 +78,22 @@ def gated_notes(
 
 
 def store_notes(uri: str, tables: dict[str, pa.Table]) -> int:
-    """Stores which notes are kept out, and says how many."""
+    """Store which notes are kept out, in place of others that are stored; return how many."""
     found = pa.concat_tables([table.select(KEPT_OUT_SCHEMA.names) for table in tables.values()])
-    storage.create(uri, encode(found))
+    data = encode(found)
+    if not storage.create(uri, data) and not _is_stored(uri, found):
+        storage.put(uri, data)
     return int(found.num_rows)
 
 
-def load_notes(uri: str) -> pa.Table:
-    """Read which notes are kept out, with the columns of `KEPT_OUT_SCHEMA`."""
-    return read_table(uri, KEPT_OUT_SCHEMA, mend="remove it and run the same training again")
+def _is_stored(uri: str, notes: pa.Table) -> bool:
+    try:
+        if table_digest(load_kept_out(uri)) == table_digest(notes):
+            return True
+        log.warning("%s does not hold the notes that are kept out; it is written again", uri)
+    except PipelineError as err:
+        log.warning("%s", err)
+    return False
 
 
 def without(side: Validation, reason: str, table: pa.Table) -> Validation:

@@ -17,15 +17,15 @@ from pipelines.records import digest
 from pipelines.train.experiment import Experiment, check_datasets
 from pipelines.train.folds import NUM_FOLDS
 from pipelines.train.gating import Gating
-from pipelines.train.kept_out import gated_notes, leaked_notes, load_notes, store_notes, without
+from pipelines.train.kept_out import gated_notes, leaked_notes, store_notes, without
 from pipelines.train.split import Indices
+from pipelines.train.trained import LEAKED_NOTES, load_kept_out
 from pipelines.validate.rules import GATED, LEAKED
 from pipelines.validate.verdicts import Validation, load_reasons
 
 TRAINING_VERSION: Final = 2
 """Raised, with a line of why in CHANGELOG.md, whenever the same inputs give another model."""
 
-_LEAKED_NOTES: Final = "leaked.parquet"
 _GATED_NOTES: Final = "gate.parquet"
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def plan_run(
         "run %s of %s, in %s",
         *(run_id, " and ".join(side.manifest_uri for side in sides.values()), uri),
     )
-    if num := store_notes(storage.join(uri, _LEAKED_NOTES), tables):
+    if num := store_notes(storage.join(uri, LEAKED_NOTES), tables):
         log.warning("%d notes are left out: the data that score the models hold their audio", num)
     if gate:
         num = store_notes(storage.join(uri, _GATED_NOTES), gated)
@@ -153,7 +153,7 @@ def training_reasons(plan: RunPlan, dataset: str = "train") -> list[str | None]:
       dataset: the part that the data set plays.
     """
     reasons = load_reasons(plan.datasets[dataset])
-    for row in _stored_rows(plan, _LEAKED_NOTES, dataset):
+    for row in _stored_rows(plan, LEAKED_NOTES, dataset):
         reasons[row] = LEAKED
     if plan.gate and plan.experiment.keeps_best_epoch:
         for row in _stored_rows(plan, _GATED_NOTES, dataset):
@@ -178,11 +178,10 @@ def _check_distinct(sides: dict[str, Validation]) -> None:
 
 def _stored_rows(plan: RunPlan, name: str, dataset: str) -> list[int]:
     uri = storage.join(plan.uri, name)
-    notes = [note for note in load_notes(uri).to_pylist() if note["dataset"] == dataset]
+    notes = [note for note in load_kept_out(uri).to_pylist() if note["dataset"] == dataset]
     num_seen = plan.datasets[dataset].num_seen
     if any(not 0 <= note["row"] < num_seen for note in notes):
         raise DatasetError(
-            f"{uri} names rows that {dataset} does not have; remove it and run the same training "
-            "again"
+            f"{uri} names rows that {dataset} does not have; run the same training again"
         )
     return [note["row"] for note in notes]

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from typing import Final
 
 import pyarrow as pa
 
@@ -11,16 +10,18 @@ from pipelines import storage
 from pipelines.errors import DatasetError, FormatError, PipelineError
 from pipelines.evaluate.predictions import from_table, read_predictions, stamp_of
 from pipelines.notes import CLASSES
-from pipelines.records import read_record, to_json
-from pipelines.registry.runs import HISTORY, RECORD, TrainingRecord, load_history, load_run
+from pipelines.records import to_json
+from pipelines.registry.runs import (
+    HISTORY,
+    RECORD,
+    TRAINING,
+    TrainingRecord,
+    load_history,
+    load_run,
+    load_training,
+)
 from pipelines.train.checkpoint import History
 from pipelines.train.plan import RunPlan
-
-TRAINING: Final = "training.json"
-"""Written last: where it is, all else that training stores is."""
-
-FORMAT_VERSION: Final = 2
-"""Of training.json."""
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +54,7 @@ def stored_training(plan: RunPlan, name: str) -> TrainingRecord | None:
     if not storage.exists(uri):
         return None
     try:
-        return read_record(
-            uri,
-            TrainingRecord,
-            what="the record of a training",
-            mend="the model is trained again",
-            versions=(FORMAT_VERSION,),
-        )
+        return load_training(plan.model_uri(name))
     except FormatError:
         raise
     except DatasetError as err:

@@ -8,13 +8,12 @@ from pipelines import storage
 from pipelines.notes import CLASSES
 from pipelines.records import to_json
 from pipelines.registry.provenance import git_state, versions
-from pipelines.registry.runs import HISTORY, TrainingRecord
+from pipelines.registry.runs import HISTORY, TRAINING, TRAINING_FORMAT, TrainingRecord
 from pipelines.train.backend import NAME, device
 from pipelines.train.checkpoint import digest_of
 from pipelines.train.fit import Trained
 from pipelines.train.model_file import encode_model
 from pipelines.train.plan import RunPlan
-from pipelines.train.stored import FORMAT_VERSION, TRAINING
 from pipelines.train.variables import weights
 
 
@@ -69,5 +68,5 @@ def store_trained(
             "storing": round(storing_seconds, 3),
         },
     )
-    head = {"format_version": FORMAT_VERSION}
+    head = {"format_version": TRAINING_FORMAT}
     storage.put(plan.model_uri(name, TRAINING), to_json(head | asdict(record)))

@@ -1,9 +1,9 @@
-"""Which notes a stored model met: those it trained on, and those that chose its epoch.
+"""Which notes a stored model met, to train on or to choose its epoch, and which it did not.
 
 It is written where the training happens, so that nobody has to split the notes again to find out.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,15 @@ from pipelines.convert.shards import encode
 from pipelines.dataset import open_dataset
 from pipelines.errors import ConfigError
 from pipelines.parquet import read_table
-from pipelines.train.plan import RunPlan
-from pipelines.train.split import Indices
 from pipelines.validate.verdicts import Validation
 
+if TYPE_CHECKING:
+    # Reading what is stored needs no scikit-learn.
+    from pipelines.train.plan import RunPlan
+    from pipelines.train.split import Indices
+
 TRAINED: Final = "trained.parquet"
+LEAKED_NOTES: Final = "leaked.parquet"
 
 TRAINED_SCHEMA: Final = pa.schema(
     [
@@ -30,10 +34,22 @@ TRAINED_SCHEMA: Final = pa.schema(
 )
 """`dataset` is `train` or `valid`, `row` is of that one; `part` is `train` or `validation`."""
 
+KEPT_OUT_SCHEMA: Final = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("note_str", pa.string(), nullable=False),
+        pa.field("audio_digest", pa.string(), nullable=False),
+    ]
+)
+"""`dataset` is `train` or `valid`; `row` is of that one."""
+
 _AGAIN: Final = "train it again: nsynth retrain --force train"
 
 
-def store_trained_notes(plan: RunPlan, name: str, train: Indices, validation: Indices) -> None:
+def store_trained_notes(
+    plan: "RunPlan", name: str, train: "Indices", validation: "Indices"
+) -> None:
     """Stores which notes a training takes.
 
     Args:
@@ -65,7 +81,12 @@ def load_trained_notes(model_uri: str) -> pa.Table:
     return read_table(uri, TRAINED_SCHEMA, mend=_AGAIN)
 
 
-def _notes(side: Validation, dataset: str, rows: Indices, part: str) -> pa.Table:
+def load_kept_out(uri: str) -> pa.Table:
+    """Read which notes of a run do not train, with the columns of `KEPT_OUT_SCHEMA`."""
+    return read_table(uri, KEPT_OUT_SCHEMA, mend="run the same training again")
+
+
+def _notes(side: Validation, dataset: str, rows: "Indices", part: str) -> pa.Table:
     columns = TRAINED_SCHEMA.names[-2:]
     notes = open_dataset(side.manifest_uri).read(columns).take(pa.array(rows))
     places = {

@@ -84,12 +84,9 @@ def render_index(rows: Sequence[RunRow], crowned: Sequence[Crowned] = (), troubl
 
 
 def _crowned(root: str) -> tuple[list[Crowned], str]:
-    try:
-        found = champions(root)
-    except PipelineError as err:
-        # The runs can be listed whatever became of the registry.
-        return [], str(err)
-    return [Crowned(name, entry.run_id, entry.number) for name, entry in found.items()], ""
+    found, troubles = champions(root)
+    crowned = [Crowned(name, entry.run_id, entry.number) for name, entry in found.items()]
+    return crowned, "; ".join(troubles.values())
 
 
 def _row(run_uri: str) -> RunRow:

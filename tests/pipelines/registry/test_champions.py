@@ -50,10 +50,10 @@ def crowned_ids(root: str) -> list[str]:
 
 def test_highest_entry_is_the_champion(root: str) -> None:
     assert champion(root, MODEL) is None
-    assert champions(root) == {}
+    assert champions(root) == ({}, {})
     crown_all(root, "a", "b")
     assert champion(root, MODEL) == entry(2, "b")
-    assert champions(root) == {MODEL: entry(2, "b")}
+    assert champions(root) == ({MODEL: entry(2, "b")}, {})
 
 
 def test_crown_succeeds_where_the_same_entry_is_there(root: str) -> None:
