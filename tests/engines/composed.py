@@ -52,8 +52,7 @@ class Composed:
 
     def kill_workers(self, pool: str) -> None:
         """Kills what a pool started, and not the pool."""
-        (server,) = psutil.Process(self.running[pool].pid).children()
-        workers = server.children(recursive=True)
+        workers = psutil.Process(self.running[pool].pid).children(recursive=True)
         assert workers
         for worker in workers:
             worker.kill()
@@ -83,7 +82,8 @@ def composed(place: Path) -> Iterator[Composed]:
             programs = place / "opt" if service in POOLS else None
             log = place / f"{service}.log"
             inside = net.command(network, command, programs=programs)
-            process = started(inside, log=log, cwd=place, env={**_BASE, **env})
+            own = {**_BASE, **env}
+            process = started(inside, log=log, cwd=place, env=own, is_exposed=service not in POOLS)
             made.running[service] = stack.enter_context(process)
 
         # The compose file's service "bucket" makes this folder.
@@ -92,7 +92,7 @@ def composed(place: Path) -> Iterator[Composed]:
         start("storage", storage, _environment("storage"))
         start("flink-job-manager", _flink("flink-job-manager", place), {})
         for number, pool in enumerate(POOLS, 1):
-            start(pool, ["/opt/apache/beam/boot", *_arguments(pool, place)], _pool(pool))
+            start(pool, [*SERVICES[pool]["entrypoint"], *_arguments(pool, place)], _pool(pool))
             start(name := f"flink-task-manager-{number}", _flink(name, place), {})
         jobs: list[str | Path] = [
             java,

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.listening import listeners
+
 
 def free_port() -> int:
     with socket.socket() as listening:
@@ -18,9 +20,19 @@ def free_port() -> int:
 
 @contextmanager
 def started(
-    command: Sequence[str | Path], *, log: Path, cwd: Path, env: Mapping[str, str], port: int = 0
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    cwd: Path,
+    env: Mapping[str, str],
+    port: int = 0,
+    is_exposed: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process and what it starts, from when it answers at its port to the block's end."""
+    """A process and what it starts, from when it answers at its port to the block's end.
+
+    Args:
+      is_exposed: it may listen on other addresses than loopback; every other one is looked at.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(part) for part in command],
@@ -30,13 +42,15 @@ def started(
             env=dict(env),
             start_new_session=True,
         )
-    try:
-        if port:
-            wait_until(lambda: answers(port) or process.poll() is not None, seconds=90)
-            assert process.poll() is None, log.read_text()[-2000:]
-        yield process
-    finally:
-        end(process)
+    with listeners(process.pid, every_sec=0.25) as found:
+        try:
+            if port:
+                wait_until(lambda: answers(port) or process.poll() is not None, seconds=90)
+                assert process.poll() is None, log.read_text()[-2000:]
+            yield process
+        finally:
+            end(process)
+    assert is_exposed or not found.exposed
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

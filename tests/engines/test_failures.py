@@ -11,6 +11,7 @@ from infra.engines.installed import program
 from tests.engines.conftest import LENIENT, Pool, Store, Submitter, installed, on_cluster
 from tests.engines.flink import jobs
 from tests.engines.processes import free_port, started, wait_until
+from tests.pipelines.convert.records import frame
 from tests.pipelines.storage.faults import Fault, faulty_proxy, first
 
 SMALL = ("--range-mib", "1")
@@ -164,6 +165,23 @@ def test_worker_without_credentials_is_one_sentence(
     assert "no credentials" in said
     assert "Traceback" not in said
     assert store.num_shards("s3://nsynth/unseen") == 0
+
+
+@pytest.mark.parametrize("runner", ["local", "prism", "flink", "prism with a pool"])
+def test_error_of_a_worker_is_one_sentence(
+    runner: str, store: Store, submitter: Submitter, request: pytest.FixtureRequest
+) -> None:
+    source = "s3://nsynth/source/hopeless.tfrecord"
+    store.fs.pipe_file(source, frame(b"?") * (2**16 + 1))
+    how = ["--runner", runner.partition(" ")[0]]
+    if runner != "local":
+        installed("flink-job-server" if runner == "flink" else runner.partition(" ")[0])
+    if "pool" in runner:
+        how += request.getfixturevalue("pool").options
+    said = submitter.fail([source], *how, root=f"s3://nsynth/hopeless/{runner.replace(' ', '-')}")
+    begun, sentence = said.splitlines()
+    assert begun.startswith("converting 1 of 1 ranges of hopeless.tfrecord")
+    assert sentence.startswith("nsynth: more than 65536 records between bytes 0 and ")
 
 
 @pytest.mark.parametrize(("runner", "part"), [("prism", "prism"), ("flink", "flink-job-server")])

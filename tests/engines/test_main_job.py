@@ -13,6 +13,7 @@ import pytest
 from infra.sample.splits import write_splits
 from pipelines.storage import join, local_path
 from tests.engines.conftest import BIN, LENIENT, Store
+from tests.listening import listeners
 
 MODELS = ("preliminary", "optimised")
 
@@ -57,17 +58,21 @@ def run(store: Store, place: Path, sources: dict[str, str], root: str) -> Job:
     pair = [part for side, uri in sources.items() for part in (f"--{side}", uri)]
     command = [str(BIN / "nsynth"), "retrain", *pair, "--root", root, "--epochs", "1", "--json"]
     own = {"PREFECT_API_URL": "", "PREFECT_HOME": str(place / "prefect")}
-    done = subprocess.run(
+    running = subprocess.Popen(
         [*command, *LENIENT, "--max-dropped", "0.5"],
         env={**os.environ, **store.env, **own, "NSYNTH_CACHE": str(cache)},
         cwd=cwd,
         text=True,
-        capture_output=True,
-        timeout=300,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    assert done.returncode == 0, done.stderr
-    return Job(store, root, cwd, cache, json.loads(done.stdout.splitlines()[-1]))
+    with running, listeners(running.pid, every_sec=0.1) as found:
+        out, err = running.communicate(timeout=300)
+    assert running.returncode == 0, err
+    # The server that Prefect starts for the job, and nothing else.
+    assert len(found.found) == 1
+    assert not found.exposed
+    return Job(store, root, cwd, cache, json.loads(out.splitlines()[-1]))
 
 
 @pytest.fixture(scope="module")
