@@ -376,7 +376,7 @@ def test_convert_refuses_bad_requests_before_any_work(
 
 def test_convert_refuses_an_unknown_bucket(source: Path, root: str, s3_environment: None) -> None:
     for path, where in [("s3://no-such-bucket/x", root), (str(source), "s3://no-such-bucket/x")]:
-        with pytest.raises(ConfigError, match="check that bucket 'no-such-bucket' exists"):
+        with pytest.raises(ConfigError, match="there is no bucket 'no-such-bucket' for s3://no"):
             run(path, where)
 
 
