@@ -5,8 +5,8 @@ import os
 import secrets
 from typing import Final
 
-from pipelines.storage.failures import explained, is_refusal, is_unsupported
-from pipelines.storage.filesystem import is_s3, pipe, resolve
+from pipelines.storage.failures import explained, is_refusal, is_unsupported, no_store
+from pipelines.storage.filesystem import cat, is_s3, pipe, resolve
 from pipelines.storage.google import is_google
 from pipelines.storage.location import join, parent, protocol_of
 from pipelines.storage.retry import retried
@@ -14,6 +14,7 @@ from pipelines.storage.retry import retried
 PROBE_PREFIX: Final = ".nsynth-probe-"
 """What the names of probes begin with; a killed process leaves one."""
 
+_PROBES: Final = (b"first", b"second")
 _WRITER: Final = "nsynth-writer"
 _MARKS: Final = {"s3": "Metadata", "s3a": "Metadata", "gs": "metadata", "gcs": "metadata"}
 """What s3fs and gcsfs call the words that stand beside an object."""
@@ -43,14 +44,17 @@ def probe(folder: str) -> bool:
 
     def refuses_second() -> bool:
         # Refusing the first is proof as well: its reply was lost and it is tried again.
-        return not (create_once(uri, b"first") and create_once(uri, b"second"))
+        return not all(create_once(uri, content) for content in _PROBES)
 
     with explained(folder):
         try:
             honoured = retried(uri, refuses_second)
         except NotImplementedError:
             honoured = False
-            retried(uri, lambda: pipe(fs, path, b"first"))
+            retried(uri, lambda: pipe(fs, path, _PROBES[0]))
+        # A web page in the place of a store takes everything, and keeps nothing.
+        if not honoured and retried(uri, lambda: cat(fs, path, uri))[0] not in _PROBES:
+            raise no_store(uri)
         retried(uri, lambda: fs.rm_file(path))
     _honoured[_store_of(uri)] = honoured
     if not honoured:

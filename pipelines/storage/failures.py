@@ -59,7 +59,7 @@ _PASSING_CODES: Final = {
 def may_pass(err: BaseException) -> bool:
     """Whether the same call may succeed a moment later."""
     names = _names(err)
-    if names & _FINAL:
+    if names & _FINAL or _redirects(err):
         return False
     status, code = _answer(err)
     if status or code:
@@ -98,7 +98,9 @@ def missing_bucket(uri: str) -> str:
 def is_misuse(err: BaseException) -> bool:
     """Whether a library will not carry out the call as it stands, such as with a bad endpoint."""
     library = type(err).__module__.partition(".")[0]
-    return isinstance(err, ValueError) or (library in _LIBRARIES and not _lacks_credentials(err))
+    if isinstance(err, ValueError) or _redirects(err):
+        return True
+    return library in _LIBRARIES and not _lacks_credentials(err)
 
 
 def in_short(err: BaseException) -> str:
@@ -109,6 +111,10 @@ def in_short(err: BaseException) -> str:
 
 def misused(uri: str, err: BaseException) -> ConfigError:
     """The error of a call that a library will not carry out."""
+    if _redirects(err):
+        return ConfigError(_astray(uri))
+    if uri.startswith("http") and _answer(err)[0]:
+        return ConfigError(_refused_by_web_server(uri, err))
     hint = "; AWS_CA_BUNDLE names the certificates to trust" if _names(err) & _UNTRUSTED else ""
     return ConfigError(f"cannot use {uri}: {in_short(err)}{hint}")
 
@@ -118,7 +124,22 @@ def lasting(uri: str, err: Exception, *, attempts: int) -> OSError:
     if _names(err) & _NO_ANSWER:
         return ConnectionError(f"{uri} cannot be reached: {in_short(err)}")
     times = f" {attempts} times" if attempts > 1 else ""
-    return ConnectionError(f"{uri} failed{times}: {in_short(err)}")
+    status, said = _answer(err)[0], in_short(err)
+    # fsspec says of a web server's answer nothing but the address.
+    said = f"the server answered {status}" if status and said == uri else said
+    return ConnectionError(f"{uri} failed{times}: {said}{_page(err)}")
+
+
+def no_store(uri: str) -> ConfigError:
+    """The error of a server that answers, but not as a store does."""
+    if uri.startswith("s3"):
+        return ConfigError(
+            f"the server of {uri} does not answer as S3 does; check AWS_ENDPOINT_URL, which may "
+            "name a web page of the server and not its S3 port"
+        )
+    return ConfigError(
+        f"the server of {uri} does not keep what is written to it; check the address"
+    )
 
 
 @contextmanager
@@ -139,11 +160,66 @@ def explained(uri: str) -> Iterator[None]:
             raise ConfigError(f"cannot write to {uri}: the file system is read-only") from err
         if is_google(uri) and str(err).startswith("Forbidden"):
             raise ConfigError(_forbidden(uri, in_short(err))) from err
+        if (sentence := _refused(uri, err)) is not None:
+            raise ConfigError(sentence) from err
         raise
     except Exception as err:
+        if uri.startswith("http") and _answer(err)[0]:
+            raise ConfigError(_refused_by_web_server(uri, err)) from err
         if _lacks_credentials(err):
             raise ConfigError(f"no credentials for {uri}: {_how_to_sign_in(uri)}") from err
         raise
+
+
+def _refused(uri: str, err: OSError) -> str | None:
+    """The sentence for a refusal that has no exception of its own; None for other failures."""
+    status, code = _answer(err)
+    if isinstance(err, ConnectionError) or status in _PASSING_STATUS or code in _PASSING_CODES:
+        return None
+    # 409, 412 and 416 are about the object, and callers know them.
+    if not 400 <= status < 500 or status in (409, 412, 416):
+        return _astray(uri) if _redirects(err) else None
+    known = {
+        401: f"no credentials for {uri}: {_how_to_sign_in(uri)}",
+        403: _forbidden(uri, "Forbidden"),
+        404: f"there is no {uri}; check the key and the bucket",
+    }
+    return known.get(
+        status,
+        f"the server of {uri} refused the request ({code or status}): {in_short(err)}; check "
+        "AWS_ENDPOINT_URL, the region and the credentials",
+    ) + _page(err)
+
+
+def _redirects(err: BaseException) -> bool:
+    """Whether a store sends elsewhere and does not say where.
+
+    botocore then asks for the region, is sent elsewhere again, and so on without an end.
+    """
+    chain = (err, err.__cause__, err.__context__, getattr(err, "error", None))
+    if any(isinstance(raised, RecursionError) for raised in chain):
+        return True
+    status, code = _answer(err)
+    return status in (301, 302, 307, 308) or code in ("PermanentRedirect", "TemporaryRedirect")
+
+
+def _astray(uri: str) -> str:
+    return (
+        f"the server of {uri} sends elsewhere and does not say where: bucket {bucket_of(uri)!r} is "
+        "in another region or on another server; set AWS_DEFAULT_REGION to its region, and check "
+        "AWS_ENDPOINT_URL"
+    )
+
+
+def _page(err: BaseException) -> str:
+    """What to add where a web page came in the place of an answer of S3."""
+    for raised in (err, err.__cause__, err.__context__):
+        response = getattr(raised, "response", None)
+        if isinstance(response, Mapping):
+            headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            if str(headers.get("content-type", "")).startswith("text/html"):
+                return "; it was a web page that came: does AWS_ENDPOINT_URL name an S3 server?"
+    return ""
 
 
 def _lacks_credentials(err: BaseException) -> bool:

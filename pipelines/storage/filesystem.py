@@ -8,6 +8,7 @@ import fsspec
 
 from pipelines.credentials import is_secret_location
 from pipelines.errors import ConfigError
+from pipelines.storage.failures import no_store
 from pipelines.storage.google import google_options, is_google, without_retries
 from pipelines.storage.location import bucket_of, local_path, refuse_credentials
 from pipelines.storage.settings import is_anonymous, settings
@@ -82,6 +83,8 @@ def cat(fs: Any, path: str, uri: str) -> tuple[bytes, bool]:
         return cast(bytes, fs.cat_file(path)), is_guarded(fs, uri)
     # s3fs would ask for the size first, and for what is large in parts, of any writer's object.
     data, etag, has_checksum = fsspec.asyn.sync(fs.loop, _get, fs, path)
+    if not etag:
+        raise no_store(uri)
     if has_checksum or is_guarded(fs, uri):
         return data, True
     return data, hashlib.md5(data, usedforsecurity=False).hexdigest() == etag

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, Final, cast
 
 from pipelines.errors import ConfigError
-from pipelines.storage.failures import explained, is_out_of_range
-from pipelines.storage.filesystem import cat, is_guarded, resolve
+from pipelines.storage.failures import explained, is_out_of_range, no_store
+from pipelines.storage.filesystem import cat, is_guarded, is_s3, resolve
 from pipelines.storage.listing import identity_of
 from pipelines.storage.location import local_path
 from pipelines.storage.retry import retried
@@ -85,6 +85,13 @@ def identity(uri: str) -> tuple[int, str]:
         info = retried(uri, lambda: fs.info(path))
     if info["type"] == "directory":
         raise ConfigError(f"expected a file but {uri} is a folder; name the file in it")
+    if is_s3(uri) and not info.get("ETag"):
+        raise no_store(uri)
+    if uri.startswith("http") and info.get("mimetype") == "text/html":
+        raise ConfigError(
+            f"the server of {uri} answers with a web page and not with a file: the address may be "
+            "that of a page about it, or ask for a password; download the file first"
+        )
     if info["size"] is None:
         raise ConfigError(f"the server of {uri} does not say how large it is; download it first")
     return identity_of(info)

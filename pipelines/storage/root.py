@@ -5,8 +5,8 @@ import tempfile
 
 from pipelines.errors import ConfigError
 from pipelines.storage.conditional import honours_create, probe
-from pipelines.storage.failures import explained, is_missing_bucket, missing_bucket
-from pipelines.storage.filesystem import resolve
+from pipelines.storage.failures import explained, is_missing_bucket, missing_bucket, no_store
+from pipelines.storage.filesystem import is_s3, resolve
 from pipelines.storage.local import broken_link
 from pipelines.storage.location import bucket_of, join, local_path
 from pipelines.storage.reading import exists
@@ -57,6 +57,11 @@ def check_exists(uri: str) -> None:
             if is_missing_bucket(err) or path.strip("/") == bucket_of(uri):
                 raise ConfigError(missing_bucket(uri)) from err
             raise ConfigError(f"there is nothing in {uri}; check the path") from err
+        if is_s3(uri):
+            where = {"Bucket": bucket_of(uri), "MaxKeys": 1}
+            # A web page is taken for a list of nothing, but has no name.
+            if "Name" not in retried(uri, lambda: fs.call_s3("list_objects_v2", **where)):
+                raise no_store(uri)
 
 
 def check_visible(folder: str) -> None:

@@ -71,7 +71,7 @@ def digests(manifest: Manifest) -> tuple[str, str]:
 
 
 def shards(uri: str) -> list[Path]:
-    return sorted(Path(uri).parent.glob("data/part-*.parquet"))
+    return sorted(Path(uri).parent.glob("part-*.parquet"))
 
 
 def test_convert_says_how_long_ranges_took(
@@ -205,7 +205,7 @@ def test_convert_with_force_replaces_a_manifest_that_nobody_can_read(
 ) -> None:
     uri, expected = run(source, root)
     Path(uri).write_text(content)
-    with pytest.raises(DatasetError, match="manifest"):
+    with pytest.raises(ConfigError, match="manifest"):
         run(source, root)
     _, found = run(source, root, force=True)
     assert load_manifest(uri) == found == expected
@@ -376,7 +376,7 @@ def test_convert_refuses_bad_requests_before_any_work(
 
 def test_convert_refuses_an_unknown_bucket(source: Path, root: str, s3_environment: None) -> None:
     for path, where in [("s3://no-such-bucket/x", root), (str(source), "s3://no-such-bucket/x")]:
-        with pytest.raises(ConfigError, match="there is no bucket 'no-such-bucket'"):
+        with pytest.raises(ConfigError, match="there is no bucket 'no-such-bucket' for s3://no"):
             run(path, where)
 
 
