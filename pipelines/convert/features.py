@@ -182,7 +182,7 @@ def _text(name: str, value: bytes | str) -> str:
 
 
 def _label(name: str, values: Mapping[str, Any], names: Sequence[str]) -> str:
-    number = values[name]
+    number: int = values[name]
     if not 0 <= number < len(names):
         raise RecordError(
             OUT_OF_RANGE, f"feature {name!r} is {number}, expected 0 to {len(names) - 1}"

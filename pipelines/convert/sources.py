@@ -15,6 +15,8 @@ from pipelines import storage
 from pipelines.convert import gunzip
 from pipelines.convert.examples_json import FILE_NAME as EXAMPLES_JSON
 from pipelines.convert.readahead import Fetch
+from pipelines.convert.sharding import check_complete, warn_of_absent
+from pipelines.convert.signatures import HEAD_BYTES, recognise
 from pipelines.convert.tar import BLOCK_BYTES, Member, is_tar, members
 from pipelines.convert.tfrecord import HEADER_BYTES, find_headers
 from pipelines.convert.window import Window
@@ -28,7 +30,9 @@ JSON_WAV_TAR_GZ: Final = "json_wav_tar_gz"
 
 _STREAMS: Final = (GZIP, JSON_WAV_TAR_GZ)
 
-_HEAD_BYTES: Final = 2**16
+_SEARCHED_BYTES: Final = 2**20
+"""Bytes of a file beginning as text that are searched for a record; NSynth has four in so many."""
+
 _READERS: Final = 16
 
 
@@ -72,6 +76,7 @@ def find_sources(requests: Sequence[str]) -> tuple[Source, ...]:
     with ThreadPoolExecutor(_READERS) as pool:
         found = [source for sources in pool.map(_identified, uris) for source in sources]
     paths = [source.name for source in found]
+    warn_of_absent(paths)
     for path, num in Counter(paths).items():
         if num > 1:
             if len({source.uri for source in found if source.name == path}) > 1:
@@ -117,6 +122,7 @@ def _expand(request: str) -> list[str]:
     found = storage.glob(request)
     if not found:
         raise ConfigError(f"no file matches {request}{storage.base_note(request)}; check the path")
+    check_complete(request, found)
     return found
 
 
@@ -129,22 +135,60 @@ def _absolute(request: str) -> str:
 
 
 def _identified(uri: str) -> list[Source]:
-    """What a URI stands for, each named by its whole path."""
+    """Return what a URI stands for, each named by its whole path.
+
+    Raises:
+      ConfigError: it is missing, empty, or a file of a type that holds no TFRecord.
+    """
     if storage.name(uri) == EXAMPLES_JSON:
         uri = storage.parent(uri)
     if storage.is_folder(uri):
         size, tag = _folder_identity(uri)
+        _check_examples(storage.join(uri, EXAMPLES_JSON))
         return [Source(storage.without_query(uri), uri, size, tag, JSON_WAV)]
     size, tag = storage.identity(uri)
     if size == 0:
         raise ConfigError(f"{uri} is empty; expected a TFRecord file")
-    source = Source(storage.without_query(uri), uri, size, tag)
-    head = storage.read_range(uri, 0, min(size, _HEAD_BYTES), checksum=True)
+    found = _of_form(Source(storage.without_query(uri), uri, size, tag))
+    for source in found:
+        _check_type(source)
+    return found
+
+
+def _of_form(source: Source) -> list[Source]:
+    """Return the sources in a file that has bytes."""
+    head = storage.read_range(source.uri, 0, min(source.size, HEAD_BYTES), checksum=True)
     if len(find_headers(head[:HEADER_BYTES])[0]):
         return [source]
     if head.startswith(gunzip.MAGIC):
         return [replace(source, form=_compressed_form(head))]
     return _archived(source) if is_tar(head) else [source]
+
+
+def _check_type(source: Source) -> None:
+    """Refuse a file that is something else than records; one whose beginning is damaged is read.
+
+    Raises:
+      ConfigError: its first bytes, or those of what it unfolds to, say what it is.
+    """
+    if source.form not in (TFRECORD, GZIP):
+        return
+    fetch, place = fetcher(source), "is"
+    if source.form == GZIP:
+        fetch, place = gunzip.GzipStream(fetch, size=source.size).read, "is a gzip file of"
+    end = _SEARCHED_BYTES if source.form == GZIP else min(source.size, _SEARCHED_BYTES)
+    head = fetch(0, min(HEAD_BYTES, end))
+    found = None if len(find_headers(head[:HEADER_BYTES])[0]) else recognise(head)
+    # A page that some proxy put before the records does not make them unreadable.
+    if found is None or (found.is_text and len(find_headers(head + fetch(len(head), end))[0])):
+        return
+    raise ConfigError(f"{source.name} {place} {found.name}, not a TFRecord file; {found.advice}")
+
+
+def _check_examples(uri: str) -> None:
+    found = recognise(storage.read_range(uri, 0, HEAD_BYTES))
+    if found and found.name not in ("JSON", "text"):
+        raise ConfigError(f"{uri} is {found.name}, not JSON; {found.advice}")
 
 
 def _compressed_form(head: bytes) -> str:
@@ -160,7 +204,7 @@ def _archived(source: Source) -> list[Source]:
     """The TFRecord files in a tar, each a source; the tar itself where it holds the other form."""
     # Small blocks: what lies between the headers is not read.
     fetch = fetcher(replace(source, form=JSON_WAV_TAR))
-    window = Window(fetch, size=source.size, block_bytes=_HEAD_BYTES)
+    window = Window(fetch, size=source.size, block_bytes=HEAD_BYTES)
     visible = (member for member in members(window) if _is_visible(member))
     first = next(visible, None)
     if first is None or not _is_tfrecord(first):

@@ -335,10 +335,10 @@ def test_convert_counts_a_hole_by_its_bytes(tmp_path: Path, root: str) -> None:
         run(path, root, max_quarantined=0.2)
 
 
-def test_convert_refuses_a_text_file(tmp_path: Path, root: str) -> None:
-    path = tmp_path / "notes.csv"
-    path.write_text("note_str,pitch\n" * 1000)
-    message = r"no note was found in .*notes.csv \(length_crc 1\); expected a TFRecord file of NS"
+def test_convert_refuses_a_file_without_a_record(tmp_path: Path, root: str) -> None:
+    path = tmp_path / "notes.bin"
+    path.write_bytes(bytes(15_000))
+    message = r"no note was found in .*notes.bin \(length_crc 1\); expected a TFRecord file of NS"
     with pytest.raises(DatasetError, match=message):
         run(path, root)
 

@@ -69,7 +69,7 @@ def test_plan_names_sources_by_the_shortest_ends_that_differ(tmp_path: Path) -> 
     paths = [tmp_path / "a/x.tfrecord", tmp_path / "b/x.tfrecord", tmp_path / "b/y.tfrecord"]
     for path in paths:
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"x")
+        path.write_bytes(b"\0")
 
     def names(*chosen: Path) -> list[str]:
         planned = plan([str(path) for path in chosen], root="root", parameters=SMALL)
@@ -89,7 +89,7 @@ def test_plan_names_a_link_as_the_user_does(source: Path) -> None:
 
 def test_plan_expands_a_pattern_in_order(source: Path) -> None:
     for name in ("nsynth-test.tfrecord", "nsynth-train.tfrecord", "notes.json"):
-        source.with_name(name).write_bytes(b"x")
+        source.with_name(name).write_bytes(b"\0")
     planned = plan([f"{source.parent}/*.tfrecord"], root="root", parameters=SMALL)
     assert [found.name for found in planned.sources] == [
         "nsynth-test.tfrecord",

@@ -1,13 +1,22 @@
+import bz2
 import gzip
+import io
+import logging
+import lzma
 import os
-from collections.abc import Callable, Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import fsspec
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
 from pipelines import storage
 from pipelines.convert.job import convert
@@ -48,7 +57,7 @@ def looks_like_gzip() -> bytes:
     [
         (RECORDS, TFRECORD),
         (b"damaged" + RECORDS, TFRECORD),
-        (b"x", TFRECORD),
+        (b"\0x", TFRECORD),
         (looks_like_gzip(), TFRECORD),
         (gzip.compress(RECORDS), GZIP),
         (gzip.compress(RECORDS)[:12], GZIP),
@@ -97,6 +106,166 @@ def test_find_sources_of_a_tar_that_broke_off_takes_what_is_there(tmp_path: Path
     (found,) = find(tmp_path / "nsynth.tar", data[: data.index(b"second")])
     assert fetcher(found)(0, 100) == RECORDS[: RECORDS.index(b"second")]
     assert found.size == RECORDS.index(b"second")
+
+
+def zipped(content: Mapping[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return target.getvalue()
+
+
+def parquet() -> bytes:
+    target = io.BytesIO()
+    pq.write_table(pa.table({"audio": [0.0]}), target)
+    return target.getvalue()
+
+
+def npy(array: NDArray[np.float32]) -> bytes:
+    target = io.BytesIO()
+    np.save(target, array)
+    return target.getvalue()
+
+
+def npz(array: NDArray[np.float32]) -> bytes:
+    target = io.BytesIO()
+    np.savez(target, audio=array)
+    return target.getvalue()
+
+
+AUDIO = np.zeros(16, np.float32)
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 849008968\n"
+OTHER_FILES: dict[str, tuple[bytes, str]] = {
+    "zlib": (zlib.compress(RECORDS), "a zlib stream, not a TFRecord file; unpack it"),
+    "zlib, fast": (zlib.compress(RECORDS * 9999, 1), "a zlib stream"),
+    "bz2": (bz2.compress(RECORDS), "a bzip2 file, .*; unpack it, or compress it by gzip instead"),
+    "bz2 of nothing": (bz2.compress(b""), "a bzip2 file"),
+    "xz": (lzma.compress(RECORDS), "an xz file"),
+    "zstd": (pa.compress(RECORDS, "zstd", asbytes=True), "a zstd file"),
+    "lz4": (pa.compress(RECORDS, "lz4", asbytes=True), "an lz4 file"),
+    "zip": (zipped({"nsynth.tfrecord": RECORDS}), "a zip archive"),
+    "empty zip": (zipped({}), "a zip archive"),
+    "gzip twice": (gzip.compress(gzip.compress(RECORDS)), "a gzip file of a gzip file, .* once$"),
+    "gzip of a page": (gzip.compress(b"<html>404</html>"), "a gzip file of an HTML page, not"),
+    "gzip of a pointer": (gzip.compress(POINTER), "a gzip file of a Git LFS pointer"),
+    "Git LFS": (POINTER, "a Git LFS pointer, not the file itself, .*; run git lfs pull$"),
+    "git-annex": (b"/annex/objects/SHA256E-s3--4d7a.tfrecord\n", "a git-annex pointer"),
+    "HTML": (b"\n<!DOCTYPE html>\n<html><h1>Not Found", "an HTML page, .*: download it again$"),
+    "HTML in latin-1": (b"<HTML><h1>Zugriff verweigert f\xfcr", "an HTML page"),
+    "XML": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code>', "an XML page"),
+    "JSON": (b'{\n "name": "nsynth"}', r"JSON, .*by FOLDER/\*.tfrecord\*$"),
+    "JSON with a byte-order mark": (b'\xef\xbb\xbf{"name": 1}', "JSON, not a TFRecord file"),
+    "text": ("note_str,pitch\nfl\xfbte".encode(), "text, not a TFRecord file"),
+    "long text": ("\xfb".encode() * 2**17, "text"),
+    "Parquet": (parquet(), "a Parquet file, .*; NSynth is read from TFRecord files, or"),
+    "NPY": (npy(AUDIO), "a NumPy .npy file"),
+    "NPZ": (npz(AUDIO), "a NumPy .npz file"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file"),
+    "WAV": (forms.wav(forms.pcm(1)), "a WAV file, .*; name the folder that holds examples.json"),
+    "FLAC": (b"fLaC\0\0\0\x22" + bytes(34), "a FLAC file"),
+    "ArrayRecord": (bytes.fromhex("83af70d10d884a3f") + bytes(56), "a Riegeli or ArrayRecord"),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), OTHER_FILES.values(), ids=OTHER_FILES.keys())
+def test_find_sources_says_what_a_file_is_that_holds_no_record(
+    tmp_path: Path, data: bytes, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"/nsynth-valid\.tfrecord is {message}"):
+        find(tmp_path / "nsynth-valid.tfrecord", data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (gzip.compress(RECORDS), "nsynth.tfrecord is a gzip file, not a TFRecord file; unpack"),
+        (POINTER, "nsynth.tfrecord is a Git LFS pointer"),
+    ],
+)
+def test_find_sources_says_what_a_file_in_a_tar_is(
+    tmp_path: Path, data: bytes, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"/x\.tar/nsynth-valid/{message}"):
+        find(tmp_path / "x.tar", forms.tar({"nsynth.tfrecord": data}))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"), [(POINTER, "a Git LFS pointer"), (b"<html>", "an HTML page")]
+)
+def test_find_sources_says_what_examples_json_is(tmp_path: Path, data: bytes, message: str) -> None:
+    folder = forms.write_folder(tmp_path / "x", WAV_FILES | {"examples.json": data})
+    with pytest.raises(ConfigError, match=f"/x/examples.json is {message}, .*not JSON; "):
+        find_sources([str(folder)])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"<html>502 Bad Gateway</html>", b"{}", b"\x78\x9c", b"BZh9", b"PK\3", b"\x1f\x8b"],
+)
+def test_find_sources_takes_records_after_a_damaged_beginning(tmp_path: Path, head: bytes) -> None:
+    (found,) = find(tmp_path / "x", head + RECORDS)
+    assert found.form == TFRECORD
+    (found,) = find(tmp_path / "x", head + bytes(700_000) + RECORDS)
+    assert found.form == TFRECORD
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_find_sources_names_the_file_among_others_that_is_none(tmp_path: Path, order: int) -> None:
+    names = ["dataset_info.json", "nsynth-valid.tfrecord-00000-of-00001"]
+    for name, data in zip(names, (b'{"name": "nsynth"}', RECORDS)[::order], strict=True):
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(ConfigError, match=f"/{names[::order][0]} is JSON, not a TFRecord file"):
+        find_sources([f"{tmp_path}/*"])
+
+
+def shard_files(folder: Path, *numbers: int, total: int = 4) -> list[str]:
+    """Shards of one split, those of some numbers."""
+    for number in numbers:
+        path = folder / f"nsynth-test.tfrecord-{number:05d}-of-{total:05d}"
+        path.write_bytes(RECORDS)
+    return sorted(map(str, folder.iterdir()))
+
+
+@pytest.mark.parametrize("pattern", ["nsynth-test.tfrecord-*", "*-of-00004", "*", "*-0000*-of-*"])
+def test_find_sources_refuses_a_pattern_of_shards_that_are_not_all_there(
+    tmp_path: Path, pattern: str
+) -> None:
+    shard_files(tmp_path, 0, 1, 3)
+    message = (
+        r"stands for shards of which 1 of 4 are not there: nsynth-test.tfrecord-00002-of-00004; "
+        "add them, or name the shards to convert one by one"
+    )
+    with pytest.raises(ConfigError, match=message):
+        find_sources([f"{tmp_path}/{pattern}"])
+    shard_files(tmp_path, 2)
+    assert len(find_sources([f"{tmp_path}/{pattern}"])) == 4
+
+
+def test_find_sources_names_a_few_of_many_shards_that_are_not_there(tmp_path: Path) -> None:
+    shard_files(tmp_path, 1, total=1024)
+    with pytest.raises(ConfigError, match=r"1023 of 1024 .*-00003-of-01024 and 1020 more; "):
+        find_sources([f"{tmp_path}/nsynth-test.tfrecord-*"])
+
+
+def test_find_sources_takes_the_shards_that_a_pattern_or_names_leave(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = shard_files(tmp_path, *range(12), total=1024)
+    with caplog.at_level(logging.WARNING):
+        assert len(find_sources([f"{tmp_path}/*-0000*"])) == 10
+        assert len(find_sources(paths[:2])) == 2
+    assert "1014 of 1024 shards are not among the sources" in caplog.text
+    assert "1022 of 1024 shards are not among the sources: nsynth-test.tfrecord-0" in caplog.text
+
+
+def test_find_sources_says_nothing_of_shards_that_are_all_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = shard_files(tmp_path, *range(4))
+    with caplog.at_level(logging.WARNING):
+        assert len(find_sources(paths)) == 4
+    assert not caplog.text
 
 
 def test_find_sources_refuses_two_files_of_one_name_in_a_tar(tmp_path: Path) -> None:
