@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipelines import storage
 from pipelines.convert.accounting import Account, account, join
-from pipelines.convert.gunzip import GzipStream
+from pipelines.convert.archive import RecordStream
 from pipelines.convert.manifest import Manifest, load_manifest, make_manifest
 from pipelines.convert.plan import ByteRange, Plan, shard_uri
 from pipelines.convert.readme import NAME as README
@@ -118,7 +118,7 @@ def _sha256s(source: Source, spans: Sequence[Span]) -> Iterator[str]:
     """A digest of the bytes of each span; of a compressed file those that it unfolds to."""
     fetch = fetcher(source)
     if source.form == GZIP:
-        fetch = GzipStream(fetch, size=source.size).read
+        fetch = RecordStream(source).read
     for span in spans:
         state = hashlib.sha256()
         for start in range(span.offset, span.end, _BLOCK_BYTES):

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.gunzip import GzipStream
+from pipelines.convert.archive import RecordStream
 from pipelines.convert.jsonwav import read_part
 from pipelines.convert.plan import ByteRange, Plan
 from pipelines.convert.shards import Converted, convert_bytes, encode, summarised
@@ -78,7 +78,7 @@ def _sample(first: ByteRange) -> tuple[Converted | None, int]:
     if source.form == TFRECORD:
         return convert_bytes(Window(fetcher(source), size=source.size), sample), sample.end
     if source.form == GZIP:
-        stream = GzipStream(fetcher(source), size=source.size)
+        stream = RecordStream(source)
         window = Window(stream.read, size=None, block_bytes=_SAMPLE_BLOCK_BYTES)
         return convert_bytes(window, sample), stream.num_fetched
     return None, 0

@@ -23,6 +23,7 @@ from pipelines.convert.features import (
     OUT_OF_RANGE,
     TEXT,
     TFDS,
+    UNPARSABLE,
     UNSET,
     WRONG_LENGTH,
     WRONG_TYPE,
@@ -35,7 +36,6 @@ from pipelines.convert.messages import EXAMPLE, FEATURES
 from pipelines.convert.wire import find_audio
 from pipelines.errors import RecordError
 
-UNPARSABLE: Final = "unparsable"
 NOT_FINITE: Final = "not_finite"
 REASONS: Final = (
     UNPARSABLE,

@@ -1,9 +1,11 @@
 """examples.json: what is known of each note, by its name. The train split's has some 300 MB.
 
-So it is never held as a whole: one pass finds where each entry stands, and entries are parsed where
-their notes are wanted.
+So it is never held as a whole: one pass finds where each entry is, by its brackets and quotes
+alone, and entries are parsed where their notes are wanted. An entry that cannot be parsed is set
+aside like a damaged record; only where entries cannot be told apart is the whole file refused.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -14,6 +16,7 @@ from pipelines.convert.features import (
     NOT_TEXT,
     NUMBERS,
     TEXTS,
+    UNPARSABLE,
     WRONG_LENGTH,
     WRONG_TYPE,
 )
@@ -27,9 +30,23 @@ NO_METADATA: Final = "no_metadata"
 MAX_ENTRY_BYTES: Final = 2**20
 """The longest entry believed; one of NSynth has about seven hundred bytes."""
 
-_SPACE: Final = re.compile(r"[ \t\r\n]*")
-_DECODER: Final = json.JSONDecoder()
+MAX_NOTES: Final = 2**20
+"""The most notes that one source may list; the largest split of NSynth has 289,205."""
+
+_BYTE_ORDER_MARK: Final = codecs.BOM_UTF8.decode("latin-1")
+_UTF16_MARKS: Final = tuple(
+    mark.decode("latin-1") for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+)
+_OPENING: Final = re.compile(rf"(?:{_BYTE_ORDER_MARK})?+[ \t\r\n]*+")
+_SPACE: Final = re.compile(r"[ \t\r\n]*+")
+_STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_TEXT: Final = re.compile(_STRING, re.DOTALL)
+_SCALAR: Final = re.compile(r'[^ \t\r\n"{}\[\],:]+')
+# Up to the next bracket outside of strings, or the quote of a string that does not end.
+_BRACKET: Final = re.compile(rf'(?:[^"{{}}\[\]]++|{_STRING})*+([{{}}\[\]"])', re.DOTALL)
+
 _INT64: Final = range(-(2**63), 2**63)
+_INT64_DIGITS: Final = 20
 
 
 class Entry(NamedTuple):
@@ -46,41 +63,71 @@ class Entry(NamedTuple):
 
 
 def find_entries(blocks: Iterable[bytes], *, uri: str) -> Iterator[Entry]:
-    """Finds the entries in an examples.json, whose bytes come in blocks.
+    """Find the entries in an examples.json, whose bytes come in blocks.
 
     Raises:
-      ConfigError: it is no JSON object.
+      ConfigError: it is no JSON object, or lists more notes than a source may have.
     """
     # A character a byte: offsets in the text are those in the file, and what JSON itself is made of
     # means the same in UTF-8.
     texts = (str(block, "latin-1") for block in blocks)
-    text, start, at, opened = "", 0, 0, False
+    text, start, at, num = "", 0, 0, 0
     while True:
         try:
-            entry, at = _next_entry(text, at, opened=opened)
-        except (ValueError, IndexError, RecursionError) as err:
+            entry, end = _next_entry(text, at, opened=num > 0)
+        except (ValueError, IndexError) as err:
             # What is cut by the end of a block looks wrong too.
-            more = next(texts, "") if len(text) - at < MAX_ENTRY_BYTES else ""
+            more = next(texts, "") if len(text) - at <= MAX_ENTRY_BYTES else ""
             if not more:
-                raise _corrupt(uri, start + at) from err
+                raise _corrupt(uri, start + at, text[at : at + 2]) from err
             text, start, at = text[at:] + more, start + at, 0
             continue
+        # The same limit wherever blocks end.
+        if end - at >= MAX_ENTRY_BYTES:
+            raise _corrupt(uri, start + at)
+        at = end
         if entry is None:
             break
+        num += 1
+        if num > MAX_NOTES:
+            raise ConfigError(f"{uri} lists more than {MAX_NOTES:,} notes; cut it into several")
         yield Entry(entry.name, start + entry.begin, start + entry.end)
-        opened = True
     if any(rest.strip(" \t\r\n") for rest in (text[at:], *texts)):
         raise _corrupt(uri, start + at)
 
 
 def parse_entries(data: bytes) -> list[tuple[str, Any]]:
-    """Names and values of entries that stand side by side, with commas between them.
+    """Parse entries that are side by side, with commas between them.
 
-    A value that is an object becomes a tuple of pairs.
+    Returns:
+      Names and values. A value that is an object becomes a tuple of pairs, and one that cannot be
+      parsed the `RecordError` that says why.
     """
+    return [
+        (entry.name, _parsed(data[entry.begin - 1 : entry.end - 1]))
+        for entry in find_entries([b"{%b}" % data], uri=FILE_NAME)
+    ]
+
+
+def _parsed(data: bytes) -> Any:
     # What is no UTF-8 is a matter of the one note whose name it is.
     text = data.decode(errors="surrogateescape")
-    return list(json.loads(f"{{{text}}}", object_pairs_hook=tuple))
+    try:
+        ((_, value),) = _DECODER.decode(f"{{{text}}}")
+    except json.JSONDecodeError as err:
+        return RecordError(UNPARSABLE, f"the entry is not JSON: {err.msg} at character {err.pos}")
+    except RecursionError:
+        return RecordError(UNPARSABLE, "the entry is nested too deeply")
+    return value
+
+
+def _number(text: str) -> int | str:
+    """A number as it is written where it is longer than any that counts: Python limits those."""
+    return int(text) if len(text) <= _INT64_DIGITS else text
+
+
+_NAMES: Final = json.JSONDecoder(strict=False)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=_number)
 
 
 def scalars_of(name: str, value: Any) -> dict[str, Any]:
@@ -89,6 +136,8 @@ def scalars_of(name: str, value: Any) -> dict[str, Any]:
     Raises:
       RecordError: one is missing or is not what it should be.
     """
+    if isinstance(value, RecordError):
+        raise value
     if not isinstance(value, tuple):
         raise RecordError(WRONG_TYPE, f"what stands under {name!r} is no object")
     found = dict(value)
@@ -112,38 +161,65 @@ def scalars_of(name: str, value: Any) -> dict[str, Any]:
 
 
 def _next_entry(text: str, at: int, *, opened: bool) -> tuple[Entry | None, int]:
-    """The entry behind the brace or comma here and where it ends; None behind the last.
+    """The entry after the brace or comma here and where it ends; None after the last.
 
     Raises:
       ValueError, IndexError: there is something else, or the text ends too soon to tell.
     """
-    at = _behind_space(text, at)
-    if not opened and text[at] == "{" and text[_behind_space(text, at + 1)] == "}":
-        return None, _behind_space(text, at + 1) + 1
+    at = _after(_SPACE if opened else _OPENING, text, at)
+    if not opened and text[at] == "{" and text[_after(_SPACE, text, at + 1)] == "}":
+        return None, _after(_SPACE, text, at + 1) + 1
     if opened and text[at] == "}":
         return None, at + 1
     if text[at] != ("," if opened else "{"):
         raise ValueError
-    begin = _behind_space(text, at + 1)
-    name, end = _DECODER.raw_decode(text, begin)
-    if not isinstance(name, str):
-        raise ValueError
-    name = json.loads(text[begin:end].encode("latin-1").decode())
-    colon = _behind_space(text, end)
+    begin = _after(_SPACE, text, at + 1)
+    end = _after(_TEXT, text, begin)
+    name = _name(text[begin:end])
+    colon = _after(_SPACE, text, end)
     if text[colon] != ":":
         raise ValueError
-    _, end = _DECODER.raw_decode(text, _behind_space(text, colon + 1))
-    # Without a character behind it a number may go on in the next block.
+    end = _value_end(text, _after(_SPACE, text, colon + 1))
+    # Without a character after it a number may go on in the next block.
     _ = text[end]
     return Entry(name, begin, end), end
 
 
-def _behind_space(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return at if match is None else match.end()
+def _value_end(text: str, at: int) -> int:
+    """The offset after the value here, which need not be JSON but for its brackets and quotes."""
+    if text[at] not in "{[":
+        return _after(_TEXT if text[at] == '"' else _SCALAR, text, at)
+    depth = 0
+    while match := _BRACKET.match(text, at):
+        at, mark = match.end(), match[1]
+        if mark == '"':
+            break
+        depth += 1 if mark in "{[" else -1
+        if not depth:
+            return at
+    raise ValueError
 
 
-def _corrupt(uri: str, offset: int) -> ConfigError:
+def _name(quoted: str) -> str:
+    text = quoted.encode("latin-1").decode(errors="surrogateescape")
+    try:
+        return str(_NAMES.decode(text))
+    except ValueError:
+        # An escape that JSON does not have: no note has such a name.
+        return text[1:-1]
+
+
+def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """The offset after what a pattern takes here."""
+    match = pattern.match(text, at)
+    if match is None:
+        raise ValueError
+    return match.end()
+
+
+def _corrupt(uri: str, offset: int, found: str = "") -> ConfigError:
+    if not offset and found in _UTF16_MARKS:
+        return ConfigError(f"{uri} is UTF-16, expected UTF-8; store it as UTF-8")
     return ConfigError(f"{uri} is no JSON object of notes: it goes wrong behind byte {offset}")
 
 

@@ -20,6 +20,7 @@ from pipelines.notes import (
     SOURCES,
 )
 
+UNPARSABLE: Final = "unparsable"
 MISSING_FEATURE: Final = "missing_feature"
 WRONG_TYPE: Final = "wrong_type"
 WRONG_LENGTH: Final = "wrong_length"

@@ -18,6 +18,9 @@ REASONS: Final = (GZIP_CORRUPT, GZIP_TRUNCATED)
 """Why a stream ends before it should."""
 
 _BLOCK_BYTES: Final = 2**20
+# What follows a member's end is copied by each call: in larger pieces, a file of empty members
+# would take seconds a megabyte.
+_PIECE_BYTES: Final = 2**16
 _WBITS_GZIP: Final = 31
 
 
@@ -50,6 +53,7 @@ class GzipStream:
         self._fetch = fetch
         self._size = size
         self.num_fetched = 0
+        self._fetched = memoryview(b"")
         self._input = b""
         self._block = b""
         self._taken = 0
@@ -125,17 +129,24 @@ class GzipStream:
         return True
 
     def _fill(self) -> bool:
-        """Fetches input where there is none; whether there is some then."""
-        if not self._input and self.num_fetched < self._size:
-            end = min(self.num_fetched + _BLOCK_BYTES, self._size)
-            self._input = self._fetch(self.num_fetched, end)
-            if not self._input:
-                raise OSError(
-                    f"the source ends at byte {self.num_fetched} but had {self._size} "
-                    "when it was planned"
-                )
-            self.num_fetched += len(self._input)
+        """Fetch input where there is none; return whether there is some then."""
+        if not self._input:
+            if not self._fetched and self.num_fetched < self._size:
+                self._fetched = self._fetch_block()
+            self._input = bytes(self._fetched[:_PIECE_BYTES])
+            self._fetched = self._fetched[_PIECE_BYTES:]
         return bool(self._input)
+
+    def _fetch_block(self) -> memoryview:
+        end = min(self.num_fetched + _BLOCK_BYTES, self._size)
+        block = self._fetch(self.num_fetched, end)
+        if not block:
+            raise OSError(
+                f"the source ends at byte {self.num_fetched} but had {self._size} "
+                "when it was planned"
+            )
+        self.num_fetched += len(block)
+        return memoryview(block)
 
 
 def _salvage(decoder: "zlib._Decompress", data: bytes) -> tuple[bytes, int]:

@@ -11,6 +11,8 @@ from contextlib import closing
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from pipelines import storage
 from pipelines.convert.example import Example
 from pipelines.convert.examples_json import NO_METADATA, parse_entries, scalars_of
@@ -34,11 +36,13 @@ class Item(NamedTuple):
     """A note as it is stored, or what there is of one.
 
     Attributes:
+      number: its place among all of the source, which `parts.pairs` gives.
       entry: what stands under its name, by name; None where nothing does.
       wav: its wav file, no more than the longest that is believed; None where there is none.
       size: bytes of that file.
     """
 
+    number: int
     entry: tuple[str, Any] | None
     wav_name: str
     wav: bytes | None
@@ -65,26 +69,41 @@ def read_part(source: Source, part: Part) -> Content:
     entries = known[: len(part.wavs)]
     with closing(fetched_ahead(fetch, part.wavs, num_ahead=NUM_AHEAD)) as wavs:
         items = (
-            Item(entry, wav.name if wav else "", data, wav.size if wav else 0)
-            for entry, wav, data in zip_longest(entries, part.wavs, wavs)
+            Item(part.begin + at, entry, wav.name if wav else "", data, wav.size if wav else 0)
+            for at, (entry, wav, data) in enumerate(zip_longest(entries, part.wavs, wavs))
         )
         return read_items(items, begin=part.begin, source_file=source.name)
 
 
 def read_items(items: Iterable[Item], *, begin: int, source_file: str) -> Content:
-    """Converts notes whose numbers begin at `begin`."""
+    """Convert notes, which are stored in the order of their numbers.
+
+    Args:
+      items: in the order in which their source holds them.
+      begin: how many of the source come before.
+    """
     content = Content(exit=Position(begin, synced=True), first_header=begin)
     collector = Collector(content, source_file)
-    for number, item in enumerate(items, start=begin):
+    for num_read, item in enumerate(items, start=1):
         wav = item.wav or b""
         try:
-            collector.add(Pending(decode_item(item), number, item.size, wav))
+            collector.add(Pending(decode_item(item), item.number, item.size, wav))
         except RecordError as err:
-            collector.set_aside(err, offset=number, length=item.size, payload=wav)
+            collector.set_aside(err, offset=item.number, length=item.size, payload=wav)
         content.record_bytes += item.size
-        content.exit = Position(number + 1, synced=True)
+        content.exit = Position(begin + num_read, synced=True)
     collector.finish()
+    _sort_notes(content)
     return content
+
+
+def _sort_notes(content: Content) -> None:
+    """Put notes and samples in the order of the notes' numbers; an archive may have another."""
+    numbers = [note["source_offset"] for note in content.notes]
+    order = sorted(range(len(numbers)), key=numbers.__getitem__)
+    if order != list(range(len(numbers))):
+        content.notes = [content.notes[at] for at in order]
+        content.samples = [np.concatenate(content.samples)[order]]
 
 
 def decode_item(item: Item) -> Example:

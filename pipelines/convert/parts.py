@@ -1,10 +1,16 @@
-"""Which notes a json + wav source holds, in which order, and where each one's wav file lies.
+"""Which notes a json + wav source holds, in which order, and where each one's wav file is.
 
-The order is that of examples.json, so that what is known of the notes of a part stands in one piece
+One rule for a folder, a tar and a compressed tar: an archive holds what the folder that it unpacks
+to holds. A note is an entry of examples.json and the wav file of its name in `audio` beside it. Of
+entries of one name the first counts; of wav files of one name the last in the archive, which is the
+one that is there once it is unpacked.
+
+The order is that of examples.json, so that what is known of the notes of a part is in one piece
 of it. Wav files of which nothing is known come last, by name: they are counted, not passed over.
 """
 
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -12,9 +18,18 @@ from typing import Final, NamedTuple
 
 from pipelines import storage
 from pipelines.convert.examples_json import FILE_NAME as EXAMPLES_JSON
-from pipelines.convert.examples_json import Entry, find_entries
+from pipelines.convert.examples_json import MAX_NOTES, Entry, find_entries
 from pipelines.convert.readahead import BLOCK_BYTES
-from pipelines.convert.sources import JSON_WAV_TAR, Source, fetcher, is_wav
+from pipelines.convert.sources import (
+    JSON_WAV,
+    JSON_WAV_TAR,
+    Source,
+    both_forms,
+    content_of,
+    fetcher,
+    is_wav,
+    num_examples_json,
+)
 from pipelines.convert.tar import Member, members
 from pipelines.convert.window import Window
 from pipelines.errors import ConfigError
@@ -27,12 +42,17 @@ class WavFile(NamedTuple):
     """A note's audio.
 
     Attributes:
+      name: in the folder of the notes' audio; the whole path of one elsewhere in an archive.
       offset: of its first byte in the file that holds it.
     """
 
     name: str
     offset: int
     size: int
+
+
+Pair = tuple[Entry | None, WavFile | None]
+"""A note; or what there is of one, either an entry or a wav file."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +81,14 @@ class Part:
         return sum(wav.size for wav in self.wavs if wav)
 
 
-class _Contents(NamedTuple):
-    """What lies where in a source; `others` are wav files whose name another one has too."""
+class Contents(NamedTuple):
+    """What is where in a source.
+
+    Attributes:
+      examples: first byte of examples.json in the file that holds it, and the byte after its last.
+      wavs: by the name of their note.
+      others: wav files that are of no note, whatever examples.json says.
+    """
 
     examples: tuple[int, int]
     wavs: dict[str, WavFile]
@@ -78,16 +104,87 @@ def parts_of(source: Source, *, num_notes: int) -> tuple[Part, ...]:
       num_notes: notes in a part.
 
     Raises:
-      ConfigError: there is no examples.json, or it is not what it should be.
+      ConfigError: there is no examples.json, it is not what it should be, or there is no note.
     """
     contents = _archive(source) if source.form == JSON_WAV_TAR else _folder(source)
-    notes, parts, begin = _notes(source, contents), list[Part](), 0
+    notes, parts, begin = iter(_notes(source, contents)), list[Part](), 0
     while batch := list(islice(notes, num_notes)):
         known = [entry for entry, _ in batch if entry]
         span = (known[0].begin, known[-1].end) if known else (0, 0)
         parts.append(Part(begin, span, tuple(wav for _, wav in batch)))
         begin += len(batch)
+    if not parts:
+        raise no_note(source.uri)
     return tuple(parts)
+
+
+def archive_contents(found: Iterable[Member], *, uri: str) -> Contents:
+    """Sort the members of an archive by what they are.
+
+    Args:
+      found: all of its members; each is done with before the next is taken.
+      uri: the archive's, for errors.
+
+    Raises:
+      ConfigError: it holds the other form too, another number of examples.json than one, more wav
+        files than a source may have, or one of them not as a plain file.
+    """
+    examples, folders, num = list[Member](), dict[str, list[WavFile]](), 0
+    for member in found:
+        form = content_of(member, uri=uri)
+        if form is None:
+            continue
+        if form != JSON_WAV:
+            raise both_forms(uri)
+        folder, name = posixpath.split(posixpath.normpath(member.name))
+        if name == EXAMPLES_JSON:
+            examples.append(member)
+            continue
+        folders.setdefault(folder, []).append(WavFile(name, member.offset, member.size))
+        num += 1
+        if num > MAX_NOTES:
+            raise ConfigError(f"{uri} holds more than {MAX_NOTES:,} wav files; cut it into several")
+    if len(examples) != 1:
+        raise num_examples_json(uri, len(examples))
+    (known,) = examples
+    home = posixpath.dirname(posixpath.normpath(known.name))
+    wavs, others = by_note(folders.pop(posixpath.join(home, "audio"), []))
+    for folder, elsewhere in folders.items():
+        others += [wav._replace(name=posixpath.join(folder, wav.name)) for wav in elsewhere]
+    return Contents((known.offset, known.offset + known.size), wavs, others)
+
+
+def by_note(found: Iterable[WavFile]) -> tuple[dict[str, WavFile], list[WavFile]]:
+    """Wav files of one folder by the name of their note, and those that another one replaces.
+
+    Of files whose names differ only in the case of `.wav`, `.wav` itself counts; of files of one
+    name that which comes last in the archive.
+    """
+    wavs, others = dict[str, WavFile](), list[WavFile]()
+    for wav in sorted(found):
+        note = wav.name[: -len(".wav")]
+        if note in wavs:
+            others.append(wavs[note])
+        wavs[note] = wav
+    return wavs, others
+
+
+def pairs(entries: Sequence[Entry], contents: Contents) -> list[Pair]:
+    """The notes in the order that numbers them, the same in every form.
+
+    Those of examples.json come first, in its order; then wav files without an entry, by name.
+    """
+    wavs = dict(contents.wavs)
+    found: list[Pair] = [(entry, wavs.pop(entry.name, None)) for entry in entries]
+    return [*found, *((None, wav) for wav in sorted([*wavs.values(), *contents.others]))]
+
+
+def no_note(uri: str) -> ConfigError:
+    """Return the error for a source that lists nothing."""
+    return ConfigError(
+        f"{uri} holds no note: its {EXAMPLES_JSON} is empty and there is no wav file; check the "
+        "path, or download it again"
+    )
 
 
 def examples_uri(source: Source) -> str:
@@ -104,28 +201,24 @@ def wav_uri(source: Source, wav: WavFile) -> str:
     return storage.join(source.uri, "audio", wav.name)
 
 
-def _notes(source: Source, contents: _Contents) -> Iterator[tuple[Entry | None, WavFile | None]]:
+def _notes(source: Source, contents: Contents) -> list[Pair]:
     uri, (begin, end) = examples_uri(source), contents.examples
     blocks = (
         storage.read_range(uri, at, min(at + BLOCK_BYTES, end), checksum=True)
         for at in range(begin, end, BLOCK_BYTES)
     )
-    wavs = dict(contents.wavs)
-    for entry in find_entries(blocks, uri=storage.join(source.uri, EXAMPLES_JSON)):
-        there = entry._replace(begin=begin + entry.begin, end=begin + entry.end)
-        yield there, wavs.pop(f"{entry.name}.wav", None)
-    for wav in sorted([*wavs.values(), *contents.others]):
-        yield None, wav
+    entries = [
+        entry._replace(begin=begin + entry.begin, end=begin + entry.end)
+        for entry in find_entries(blocks, uri=storage.join(source.uri, EXAMPLES_JSON))
+    ]
+    return pairs(entries, contents)
 
 
-def _folder(source: Source) -> _Contents:
+def _folder(source: Source) -> Contents:
     size, _ = storage.identity(examples_uri(source))
-    wavs = {
-        name: WavFile(name, 0, size)
-        for name, size in storage.sizes(storage.join(source.uri, "audio")).items()
-        if is_wav(name)
-    }
-    return _Contents((0, size), wavs, [])
+    found = storage.sizes(storage.join(source.uri, "audio"))
+    wavs = [WavFile(name, 0, num_bytes) for name, num_bytes in found.items() if is_wav(name)]
+    return Contents((0, size), *by_note(wavs))
 
 
 def _members(source: Source) -> Iterator[Member]:
@@ -143,20 +236,10 @@ def _members(source: Source) -> Iterator[Member]:
         yield from members(Window(read, size=source.size, block_bytes=_HEADER_BYTES))
 
 
-def _archive(source: Source) -> _Contents:
-    examples, wavs, others = list[tuple[int, int]](), dict[str, WavFile](), list[WavFile]()
-    for member in _members(source):
-        name = storage.name(member.name)
-        end = min(member.offset + member.size, source.size)
-        if name == EXAMPLES_JSON:
-            examples.append((member.offset, end))
-        elif is_wav(name):
-            if name in wavs:
-                others.append(wavs[name])
-            wavs[name] = WavFile(name, member.offset, end - member.offset)
-    if len(examples) != 1:
-        raise ConfigError(
-            f"{source.uri} holds {len(examples)} files {EXAMPLES_JSON}, expected one: a tar of "
-            f"NSynth holds {EXAMPLES_JSON} and audio/*.wav of one split"
-        )
-    return _Contents(examples[0], wavs, others)
+def _archive(source: Source) -> Contents:
+    # A download that broke off ends before its last member does.
+    there = (
+        member._replace(size=max(min(member.size, source.size - member.offset), 0))
+        for member in _members(source)
+    )
+    return archive_contents(there, uri=source.uri)

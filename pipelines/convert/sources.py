@@ -33,7 +33,11 @@ _STREAMS: Final = (GZIP, JSON_WAV_TAR_GZ)
 _SEARCHED_BYTES: Final = 2**20
 """Bytes of a file beginning as text that are searched for a record; NSynth has four in so many."""
 
+_MAX_SEARCH_BYTES: Final = 2**28
+"""How much of a compressed tar is unpacked to learn what it holds: a second's work."""
 _READERS: Final = 16
+_SHOWN_CHARACTERS: Final = 200
+"""Of a name in an error: one in a tar may have thousands."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ def find_sources(requests: Sequence[str]) -> tuple[Source, ...]:
                 )
             raise ConfigError(f"{path} is named twice; name each source once")
     names = _short_names(paths)
+    _check_names(names)
     return tuple(replace(source, name=name) for source, name in zip(found, names, strict=True))
 
 
@@ -113,7 +118,53 @@ def fetcher(source: Source) -> Fetch:
 def is_wav(name: str) -> bool:
     """Whether a file of this name is a note's audio."""
     # Some systems add a hidden file to each that they pack.
-    return name.endswith(".wav") and not name.startswith(".")
+    return name.lower().endswith(".wav") and not name.startswith(".")
+
+
+def content_of(member: Member, *, uri: str) -> str | None:
+    """Return the form of source that a tar's member is, or is a part of: `TFRECORD` or `JSON_WAV`.
+
+    Args:
+      uri: the tar's, for the error.
+
+    Returns:
+      None where notes are in neither.
+
+    Raises:
+      ConfigError: it is one by its name, and the tar does not hold its bytes as a plain file.
+    """
+    name = storage.name(member.name)
+    if name.startswith("."):
+        return None
+    if ".tfrecord" in name.lower():
+        form = TFRECORD
+    elif name == EXAMPLES_JSON or is_wav(name):
+        form = JSON_WAV
+    else:
+        return None
+    if member.special:
+        raise ConfigError(
+            f"{member.name[-_SHOWN_CHARACTERS:]!r} in {uri} is {member.special}, expected a plain "
+            "file; pack the archive again with --dereference --hard-dereference and without "
+            "--sparse"
+        )
+    return form
+
+
+def both_forms(uri: str) -> ConfigError:
+    """Return the error for a tar that holds both forms, of which one would be left out."""
+    return ConfigError(
+        f"{uri} holds TFRecord files and also wav files or {EXAMPLES_JSON}, expected one form in a "
+        "tar; unpack it and name what to convert"
+    )
+
+
+def num_examples_json(uri: str, num: int) -> ConfigError:
+    """Return the error for a tar with another number of `EXAMPLES_JSON` than one."""
+    return ConfigError(
+        f"{uri} holds {num} files {EXAMPLES_JSON}, expected one: a tar of NSynth holds "
+        f"{EXAMPLES_JSON} and audio/*.wav of one split, or TFRecord files"
+    )
 
 
 def _expand(request: str) -> list[str]:
@@ -161,7 +212,7 @@ def _of_form(source: Source) -> list[Source]:
     if len(find_headers(head[:HEADER_BYTES])[0]):
         return [source]
     if head.startswith(gunzip.MAGIC):
-        return [replace(source, form=_compressed_form(head))]
+        return [replace(source, form=_compressed_form(source, head))]
     return _archived(source) if is_tar(head) else [source]
 
 
@@ -178,7 +229,8 @@ def _check_type(source: Source) -> None:
         fetch, place = gunzip.GzipStream(fetch, size=source.size).read, "is a gzip file of"
     end = _SEARCHED_BYTES if source.form == GZIP else min(source.size, _SEARCHED_BYTES)
     head = fetch(0, min(HEAD_BYTES, end))
-    found = None if len(find_headers(head[:HEADER_BYTES])[0]) else recognise(head)
+    is_known = is_tar(head) or len(find_headers(head[:HEADER_BYTES])[0])
+    found = None if is_known else recognise(head)
     # A page that some proxy put before the records does not make them unreadable.
     if found is None or (found.is_text and len(find_headers(head + fetch(len(head), end))[0])):
         return
@@ -191,13 +243,20 @@ def _check_examples(uri: str) -> None:
         raise ConfigError(f"{uri} is {found.name}, not JSON; {found.advice}")
 
 
-def _compressed_form(head: bytes) -> str:
+def _compressed_form(source: Source, head: bytes) -> str:
     stream = gunzip.GzipStream(lambda start, end: head[start:end], size=len(head))
-    window = Window(stream.read, size=None)
-    if not is_tar(window.bytes_at(0, BLOCK_BYTES)):
+    if not is_tar(stream.read(0, BLOCK_BYTES)):
         return GZIP
-    first = next((member for member in members(window) if _is_visible(member)), None)
-    return GZIP if first and _is_tfrecord(first) else JSON_WAV_TAR_GZ
+    whole = gunzip.GzipStream(fetcher(source), size=source.size)
+
+    def read(start: int, end: int) -> bytes:
+        return whole.read(start, end) if start < _MAX_SEARCH_BYTES else b""
+
+    # The rest of it is looked at when it is converted, since it has to be unpacked for that.
+    for member in members(Window(read, size=None, block_bytes=HEAD_BYTES)):
+        if form := content_of(member, uri=source.uri):
+            return GZIP if form == TFRECORD else JSON_WAV_TAR_GZ
+    raise num_examples_json(source.uri, 0)
 
 
 def _archived(source: Source) -> list[Source]:
@@ -205,25 +264,30 @@ def _archived(source: Source) -> list[Source]:
     # Small blocks: what lies between the headers is not read.
     fetch = fetcher(replace(source, form=JSON_WAV_TAR))
     window = Window(fetch, size=source.size, block_bytes=HEAD_BYTES)
-    visible = (member for member in members(window) if _is_visible(member))
-    first = next(visible, None)
-    if first is None or not _is_tfrecord(first):
-        return [replace(source, form=JSON_WAV_TAR)]
-    return [
-        Source(f"{source.name}/{member.name}", source.uri, size, source.tag, start=member.offset)
-        for member in (first, *visible)
-        if _is_tfrecord(member)
-        # A download that broke off ends before its last member does.
-        if (size := min(member.size, source.size - member.offset)) > 0
-    ]
+    found = list[Source]()
+    for member in members(window):
+        form = content_of(member, uri=source.uri)
+        if form == JSON_WAV and not found:
+            # Its other members are looked at where its notes are listed: they may be 300,000.
+            return [replace(source, form=JSON_WAV_TAR)]
+        if form == JSON_WAV:
+            raise both_forms(source.uri)
+        if form == TFRECORD:
+            found.append(_archived_file(source, member))
+    if not found:
+        raise num_examples_json(source.uri, 0)
+    return found
 
 
-def _is_visible(member: Member) -> bool:
-    return not storage.name(member.name).startswith(".")
-
-
-def _is_tfrecord(member: Member) -> bool:
-    return _is_visible(member) and ".tfrecord" in storage.name(member.name)
+def _archived_file(source: Source, member: Member) -> Source:
+    # A download that broke off ends before its last member does.
+    size = min(member.size, source.size - member.offset)
+    if size <= 0:
+        raise ConfigError(
+            f"{member.name!r} in {source.uri} has no bytes, expected a TFRecord file; pack the "
+            "archive again, or download it again where it broke off"
+        )
+    return Source(f"{source.name}/{member.name}", source.uri, size, source.tag, start=member.offset)
 
 
 def _folder_identity(uri: str) -> tuple[int, str]:
@@ -244,6 +308,17 @@ def _folder_identity(uri: str) -> tuple[int, str]:
         raise ConfigError(f"there is no wav file in {storage.join(uri, 'audio')}; check the path")
     content = repr((storage.identity(examples), wavs))
     return size, hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse a name that no shard could hold: the notes say which source they are from."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as err:
+            raise ConfigError(
+                f"the name {name!r} of a source is not UTF-8; give the file or folder another name"
+            ) from err
 
 
 def _short_names(paths: Sequence[str]) -> list[str]:

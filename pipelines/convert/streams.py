@@ -11,8 +11,7 @@ from itertools import chain, islice
 
 from pipelines import storage
 from pipelines.convert.accounting import START
-from pipelines.convert.archive import opened_archive
-from pipelines.convert.gunzip import GzipStream
+from pipelines.convert.archive import RecordStream, opened_archive
 from pipelines.convert.jsonwav import read_items
 from pipelines.convert.plan import SHARDS_FOLDER, ByteRange, shard_uri
 from pipelines.convert.ranges import read_range
@@ -25,7 +24,7 @@ from pipelines.convert.shards import (
     summarised,
     write_of,
 )
-from pipelines.convert.sources import GZIP, fetcher
+from pipelines.convert.sources import GZIP
 from pipelines.convert.tfrecord import Position
 from pipelines.convert.window import Window
 from pipelines.convert.writebehind import Store, at_once
@@ -86,7 +85,7 @@ def _records(first: ByteRange, *, is_again: bool = False) -> Iterator[Converted]
       is_again: whether the stream is read a second time, since a part of it came damaged.
     """
     is_final = is_again or storage.local_path(first.source.uri) is not None
-    stream = GzipStream(fetcher(first.source), size=first.source.size)
+    stream = RecordStream(first.source)
     with ReadAhead(stream.read, stop=NO_END) as read:
         window = Window(read, size=None)
         piece, entry, is_last = first, first.entry or START, False

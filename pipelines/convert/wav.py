@@ -20,8 +20,13 @@ _RIFF: Final = struct.Struct("<4sI4s")
 _CHUNK: Final = struct.Struct("<4sI")
 _FORMAT: Final = struct.Struct("<HHIIHH")
 _PCM: Final = 1
-# Its own code stands 24 bytes into the chunk.
+# Its own code follows the fields that all formats have, and eight bytes that only it has.
 _EXTENSIBLE: Final = 0xFFFE
+_EXTENSIBLE_CODE: Final = struct.Struct("<16x8xH")
+
+_NEEDED: Final = (b"fmt ", b"data")
+_MAX_CHUNKS: Final = 1000
+"""Chunks looked at before the samples; usual files have two to five, and each takes time."""
 
 
 class Wav(NamedTuple):
@@ -36,23 +41,28 @@ class Wav(NamedTuple):
 
 
 def parse_wav(data: bytes) -> Wav:
-    """Reads 16-bit mono PCM.
+    """Read 16-bit mono PCM.
 
     Raises:
       RecordError: it is something else; the reason is one of `REASONS`.
     """
     if len(data) < _RIFF.size or _RIFF.unpack_from(data)[::2] != (b"RIFF", b"WAVE"):
         raise RecordError(NOT_WAV, "the file does not begin as a RIFF WAVE file does")
-    chunks = _chunks(data)
-    code, channels, rate, _, _, bits = _FORMAT.unpack_from(data, _format_at(data, chunks))
-    if code == _EXTENSIBLE and len(chunks[b"fmt "]) >= 26:
-        (code,) = struct.unpack_from("<H", data, chunks[b"fmt "].start + 24)
+    # Format and samples may come in either order; nothing after the second of them is looked at.
+    form_at, at = _find_chunks(data)
+    form = data[form_at.start : form_at.stop]
+    if len(form) < _FORMAT.size:
+        raise _cut_short("fmt ")
+    code, channels, rate, _, _, bits = _FORMAT.unpack_from(form)
+    if code == _EXTENSIBLE:
+        if len(form) < _EXTENSIBLE_CODE.size:
+            raise _cut_short("fmt ")
+        (code,) = _EXTENSIBLE_CODE.unpack_from(form)
     if (code, channels, bits) != (_PCM, 1, 16):
         raise RecordError(
             WAV_FORMAT,
             f"expected 16-bit mono PCM, got format {code} of {bits} bits, {channels} channels",
         )
-    at = chunks[b"data"]
     if at.stop > len(data) or len(at) % 2:
         raise RecordError(
             NOT_WAV, f"the samples should end at byte {at.stop}, the file does at {len(data)}"
@@ -62,21 +72,22 @@ def parse_wav(data: bytes) -> Wav:
     return Wav(samples.astype(np.float32) / np.float32(2**15), rate)
 
 
-def _chunks(data: bytes) -> dict[bytes, range]:
-    """Where the content of each chunk lies, or should; of equal names the first counts."""
+def _find_chunks(data: bytes) -> tuple[range, range]:
+    """Where format and samples are, or should be; of equal chunks the first counts."""
     found, at = dict[bytes, range](), _RIFF.size
-    while at + _CHUNK.size <= len(data):
+    for _ in range(_MAX_CHUNKS):
+        if len(found) == len(_NEEDED) or at + _CHUNK.size > len(data):
+            break
         name, size = _CHUNK.unpack_from(data, at)
         at += _CHUNK.size
-        found.setdefault(name, range(at, at + size))
+        if name in _NEEDED:
+            found.setdefault(name, range(at, at + size))
         at += size + size % 2
-    return found
-
-
-def _format_at(data: bytes, chunks: dict[bytes, range]) -> int:
-    for name, least in ((b"fmt ", _FORMAT.size), (b"data", 0)):
-        if name not in chunks:
+    for name in _NEEDED:
+        if name not in found:
             raise RecordError(NOT_WAV, f"the file has no chunk {name.decode()!r}")
-        if len(chunks[name]) < least or chunks[name].start + least > len(data):
-            raise RecordError(NOT_WAV, f"chunk {name.decode()!r} is cut short")
-    return chunks[b"fmt "].start
+    return found[b"fmt "], found[b"data"]
+
+
+def _cut_short(name: str) -> RecordError:
+    return RecordError(NOT_WAV, f"chunk {name!r} is cut short")

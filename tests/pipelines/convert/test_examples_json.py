@@ -1,11 +1,14 @@
+import codecs
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.convert import examples_json
 from pipelines.convert.examples_json import (
     MAX_ENTRY_BYTES,
     Entry,
@@ -93,11 +96,9 @@ def test_find_entries_keeps_names_that_come_twice() -> None:
         b'{"a": 1 "b": 2}',
         b'{"a": 1}}',
         b'{"a": 1}\n{"b": 1}',
-        b'{"\xff": 1}',
         b"<html>",
         b"\x00" * 100,
         b'{"a": ' + b"[" * 100_000,
-        b'{"a": ' + b"9" * 10_000 + b"}",
         b'{"a": "' + b"x" * (2 * MAX_ENTRY_BYTES) + b'"}',
     ],
 )
@@ -159,8 +160,94 @@ def test_scalars_of_refuses_what_is_no_object() -> None:
             scalars_of("a", wrong)
 
 
-def test_scalars_of_bytes_that_are_no_utf8_is_refused_alone() -> None:
-    entries = parse_entries(b'"a": {"note_str": "\xff"}, "b": {}')
-    assert [name for name, _ in entries] == ["a", "b"]
-    with pytest.raises(RecordError, match="feature 'note_str' is not UTF-8"):
-        scalars_of("a", entries[0][1])
+UNUSUAL = {
+    "an integer of 5,000 digits": (b'{"pitch": %b}' % (b"9" * 5000), "missing_feature"),
+    "a number that is the entry": (b"9" * 5000, "wrong_type"),
+    "a control character": (b'{"note_str": "a\x01b"}', "unparsable"),
+    "an escape that JSON does not have": (b'{"note_str": "\\q"}', "unparsable"),
+    "a value cut short": (b"tru", "unparsable"),
+    "a deep nest": (b"[" * 100_000 + b"]" * 100_000, "unparsable"),
+    "brackets that do not match": (b'{"a": [1}}', "unparsable"),
+    "a comma too many": (b'{"a": 1,}', "unparsable"),
+    "text that is not UTF-8": (b'{"note_str": "\xff"}', "not_text"),
+    "a lone surrogate": (b'{"note_str": "\\ud800"}', "not_text"),
+}
+
+
+@pytest.mark.parametrize("num_bytes", [70_000, 10**6])
+@pytest.mark.parametrize(("text", "reason"), UNUSUAL.values(), ids=UNUSUAL.keys())
+def test_an_entry_that_cannot_be_used_leaves_the_others_alone(
+    text: bytes, reason: str, num_bytes: int
+) -> None:
+    data = b'{"a": 1, "b": %b, "c": {}}' % text
+    entries = find(data, num_bytes)
+    assert [entry.name for entry in entries] == ["a", "b", "c"]
+    parsed = parse_entries(data[entries[0].begin : entries[-1].end])
+    assert [name for name, _ in parsed] == ["a", "b", "c"]
+    assert (parsed[0], parsed[2]) == (("a", 1), ("c", ()))
+    with pytest.raises(RecordError) as raised:
+        scalars_of("b", parsed[1][1])
+    assert raised.value.reason == reason
+    assert raised.value.detail.isascii()
+    assert len(raised.value.detail) < 200
+
+
+def test_scalars_of_a_long_integer_names_its_feature() -> None:
+    data = b'"a": ' + json.dumps(NOTE | {"pitch": 1234}).encode().replace(b"1234", b"6" * 5000)
+    ((_, parsed),) = parse_entries(data)
+    with pytest.raises(RecordError, match=r"feature 'pitch' is '666.*expected an integer"):
+        scalars_of(str(NOTE["note_str"]), parsed)
+
+
+NAMES = {
+    "not UTF-8": (b"\xff\xfe", "\udcff\udcfe"),
+    "a control character": (b"a\x01", "a\x01"),
+    "an escape that JSON does not have": (b"\\q", "\\q"),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), NAMES.values(), ids=NAMES.keys())
+def test_find_entries_takes_names_that_no_note_has(name: bytes, expected: str) -> None:
+    assert [entry.name for entry in find(b'{"%b": {}, "b": {}}' % name)] == [expected, "b"]
+
+
+@pytest.mark.parametrize("num_bytes", [1, 2, 3, 10**6])
+@pytest.mark.parametrize("data", [b"{}", b' {"a": 1}\r\n', b'{"a": {}, "b": {}}'])
+def test_find_entries_passes_over_a_byte_order_mark(data: bytes, num_bytes: int) -> None:
+    marked = codecs.BOM_UTF8 + data
+    found = [marked[entry.begin : entry.end] for entry in find(marked, num_bytes)]
+    assert found == [data[entry.begin : entry.end] for entry in find(data)]
+
+
+def test_find_entries_says_that_a_file_is_utf16() -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        with pytest.raises(ConfigError, match=r"^folder/examples.json is UTF-16, expected UTF-8; "):
+            find("\ufeff{}".encode(encoding))
+
+
+@pytest.mark.parametrize("num_bytes", [1000, MAX_ENTRY_BYTES, 2**23])
+@pytest.mark.parametrize(
+    "entry", [b'"b": "%b"' % (b"x" * MAX_ENTRY_BYTES), b" " * MAX_ENTRY_BYTES + b'"b": 1']
+)
+def test_find_entries_believes_the_same_entries_wherever_blocks_end(
+    entry: bytes, num_bytes: int
+) -> None:
+    with pytest.raises(ConfigError, match="it goes wrong behind byte 7"):
+        find(b'{"a": 1,' + entry + b"}", num_bytes)
+
+
+def test_find_entries_refuses_more_notes_than_a_source_may_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(examples_json, "MAX_NOTES", 3)
+    data = json.dumps({str(number): 1 for number in range(4)}).encode()
+    with pytest.raises(ConfigError, match="lists more than 3 notes; cut it into several"):
+        find(data)
+
+
+@given(st.binary(max_size=40).map(lambda data: b'{"a": 1, ' + data), st.integers(1, 50))
+def test_find_entries_of_anything_gives_entries_or_refuses(data: bytes, num_bytes: int) -> None:
+    with suppress(ConfigError):
+        for entry in find(data, num_bytes):
+            ((name, _),) = parse_entries(data[entry.begin : entry.end])
+            assert name == entry.name

@@ -137,3 +137,8 @@ def test_read_says_that_a_file_became_shorter() -> None:
     stream = GzipStream(reader(data[:1000]), size=len(data))
     with pytest.raises(OSError, match="the source ends at byte 1000 but had"):
         stream.read(0, 10**6)
+
+
+def test_read_passes_over_many_empty_members() -> None:
+    data = gzip.compress(b"", mtime=0) * 50_000 + gzip.compress(b"end")
+    assert everything(data) == (b"end", None)

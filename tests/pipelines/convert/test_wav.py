@@ -1,5 +1,6 @@
 import io
 import struct
+import tracemalloc
 from contextlib import suppress
 from typing import Any
 
@@ -52,6 +53,27 @@ REFUSED = {
         NOT_WAV,
         "chunk 'fmt ' is cut short",
     ),
+    "cut within the extensible format": (
+        wav(format="WAVEX")[:40],
+        NOT_WAV,
+        "has no chunk 'data'",
+    ),
+    "extensible format of 26 bytes that is the end": (
+        wav()[:12] + b"data" + bytes(4) + b"fmt " + struct.pack("<IHHIIHH", 26, 65534, *[1] * 5),
+        NOT_WAV,
+        "chunk 'fmt ' is cut short",
+    ),
+    "extensible format of 16 bytes": (
+        wav()[:20] + struct.pack("<H", 0xFFFE) + wav()[22:],
+        NOT_WAV,
+        "chunk 'fmt ' is cut short",
+    ),
+    "format of 4 GiB": (
+        wav()[:12] + b"data" + bytes(4) + b"fmt " + struct.pack("<I", 2**32 - 1) + b"\1",
+        NOT_WAV,
+        "chunk 'fmt ' is cut short",
+    ),
+    "only chunks": (wav()[:12] + b"JUNK" + bytes(4) + wav()[:12] * 9, NOT_WAV, "no chunk 'fmt '"),
     "cut short": (
         wav()[:-2],
         NOT_WAV,
@@ -78,3 +100,42 @@ def test_parse_wav_of_damage_refuses_or_gives_samples(place: int, length: int) -
     for data in (flipped(wav(SAMPLES[:20]), place), wav(SAMPLES[:20])[:length]):
         with suppress(RecordError):
             assert np.abs(parse_wav(data).audio).max(initial=0) <= 1
+
+
+CHUNK_NAMES = st.sampled_from([b"fmt ", b"data", b"LIST", b"fact"])
+FORMATS = st.builds(
+    lambda code, tail: struct.pack("<HHIIHH", code, 1, 16_000, 32_000, 2, 16) + tail,
+    st.sampled_from([1, 3, 0xFFFE]),
+    st.binary(max_size=30),
+)
+
+
+@given(
+    st.lists(
+        st.tuples(CHUNK_NAMES, st.binary(max_size=9) | FORMATS, st.integers(-4, 60)), max_size=5
+    ),
+    st.integers(0, 200),
+)
+def test_parse_wav_of_any_chunks_refuses_or_gives_samples(
+    chunks: list[tuple[bytes, bytes, int]], length: int
+) -> None:
+    body = b"".join(
+        name + struct.pack("<I", max(len(content) + wrong, 0)) + content
+        for name, content, wrong in chunks
+    )
+    data = (b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body)[:length]
+    with suppress(RecordError):
+        parse_wav(data)
+
+
+def test_parse_wav_of_empty_chunks_takes_no_memory() -> None:
+    chunks = b"".join(struct.pack("<II", number, 0) for number in range(2**20))
+    data = wav()[:12] + chunks + wav()[12:]
+    tracemalloc.start()
+    with pytest.raises(RecordError, match="the file has no chunk 'fmt '"):
+        parse_wav(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
+    few = wav()[:12] + chunks[: 8 * 900] + wav()[12:]
+    np.testing.assert_array_equal(parse_wav(few).audio * 2**15, SAMPLES)
