@@ -14,6 +14,7 @@ import pytest
 
 from pipelines import storage
 from pipelines.convert.manifest import load_manifest
+from pipelines.decisions import heard
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.predictions import STAMP_KEY
 from pipelines.records import SEAL
@@ -21,6 +22,7 @@ from pipelines.registry.gate import current_gate
 from pipelines.registry.runs import load_run, store_run
 from pipelines.train.data import scorable_notes, training_rows
 from pipelines.train.gate_scores import score_gate
+from pipelines.train.model_file import decode_model
 from pipelines.train.plan import RunPlan, plan_run
 from pipelines.train.run import evaluate_model
 from pipelines.validate.verdicts import load_reasons, load_validation, validate
@@ -288,3 +290,27 @@ def test_leaked_notes_that_were_taken_off_their_list_do_not_train(root: Path) ->
     assert "does not hold the notes that run.json counts as leaked" in wrong(root)
     plan_of(root)
     assert pq.read_table(path).equals(before)
+
+
+def test_a_model_that_keras_refuses_is_one_sentence(root: Path) -> None:
+    path = find(root, f"runs/RUN/{MODEL}/model.keras")
+    with pytest.raises(
+        DatasetError, match=r"Keras [0-9.]+ refuses .*model\.keras \(.*--force train"
+    ):
+        decode_model(b"PK\x03\x04" + path.read_bytes()[4:-99], uri=str(path))
+
+
+def test_convert_names_what_mends_a_manifest_and_mends_it(root: Path) -> None:
+    path = manifest_of(root, "test")
+    source = json.loads(path.read_text())["sources"][0]["uri"]
+    before, command = path.read_bytes(), ("convert", source, "--root", str(root))
+    path.write_bytes(b"")
+    with heard() as decisions:
+        code, text = said(*command)
+    assert (code, decisions) == (1, [])
+    assert "manifest.json is not a manifest: it is empty; name the manifest.json of a" in text
+    assert "convert again with --force" in text
+    code, text = said(*command, "--force", "--workers", "1", "--max-quarantined", "1")
+    assert code == 0, text
+    assert path.read_bytes() == before
+    assert said("verify", str(root))[0] == 0
