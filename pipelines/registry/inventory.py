@@ -67,7 +67,7 @@ def manifests_under(uri: str) -> list[str]:
     """
     uri = storage.absolute(uri)
     if uri.endswith(".json"):
-        return [uri]
+        return [uri] if storage.name(uri) != RECORD else []
     own = storage.join(uri, "manifest.json")
     if storage.exists(own):
         return [own]
@@ -81,6 +81,8 @@ def manifests_under(uri: str) -> list[str]:
 def runs_under(uri: str) -> list[str]:
     """Return the folders of the runs that a run's or a root's location stands for."""
     uri = storage.absolute(uri)
+    if uri.endswith(".json"):
+        return [storage.parent(uri)] if storage.name(uri) == RECORD else []
     if storage.exists(storage.join(uri, RECORD)):
         return [uri]
     runs = storage.join(uri, "runs")
@@ -89,7 +91,9 @@ def runs_under(uri: str) -> list[str]:
 
 def is_root(uri: str) -> bool:
     """Return whether a location holds a registry, and so is a root."""
-    return bool(storage.list_folders(storage.join(storage.absolute(uri), "registry")))
+    uri = storage.absolute(uri)
+    is_file = uri.endswith(".json")
+    return not is_file and bool(storage.list_folders(storage.join(uri, "registry")))
 
 
 def _dataset(uri: str) -> StoredDataset:
