@@ -12,8 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.sample.records import Features, Values, example, frame, header
-from pipelines.convert.example import NOT_FINITE, UNPARSABLE
-from pipelines.convert.features import MISSING_FEATURE, NOT_TEXT, WRONG_LENGTH, WRONG_TYPE
+from pipelines.convert.example import NOT_FINITE
+from pipelines.convert.features import (
+    MISSING_FEATURE,
+    NOT_TEXT,
+    UNPARSABLE,
+    WRONG_LENGTH,
+    WRONG_TYPE,
+)
 from pipelines.convert.tfrecord import (
     HEADER_BYTES,
     LENGTH_CRC,

@@ -16,7 +16,8 @@ from pipelines.convert.example import MAX_NOTE_BYTES, decode
 from pipelines.convert.sources import JSON_WAV, TFRECORD, Source, fetcher
 from pipelines.convert.tfrecord import FOOTER_BYTES, HEADER_BYTES
 from pipelines.convert.wav import parse_wav
-from pipelines.errors import ConfigError, PipelineError
+from pipelines.errors import PipelineError
+from pipelines.records import check_name
 
 Audio = NDArray[np.float32]
 
@@ -44,9 +45,10 @@ def read_original(
             is_same = found is not None and found[0] == note_str
             return found[1] if found and is_same else None
         if source.form == JSON_WAV:
-            uri = storage.join(source.uri, "audio", f"{note_str}.wav")
+            uri = storage.join(source.uri, "audio", f"{check_name(note_str)}.wav")
             return parse_wav(storage.read(uri))[0]
-    except (PipelineError, OSError, ConfigError):
+    except (PipelineError, OSError, ValueError):
+        # A name that could lead out of the folder is a ValueError.
         return None
     return None
 

@@ -78,7 +78,7 @@ def manifests_under(uri: str) -> list[str]:
     """
     uri = storage.absolute(uri)
     if uri.endswith(".json"):
-        return [uri]
+        return [uri] if storage.name(uri) != RECORD else []
     if MANIFEST in storage.list_names(uri):
         return [storage.join(uri, MANIFEST)]
     return [storage.join(found.uri, MANIFEST) for found in list_datasets(uri) if found.is_committed]
@@ -87,6 +87,8 @@ def manifests_under(uri: str) -> list[str]:
 def runs_under(uri: str) -> list[str]:
     """Return the folders of the runs that a run's or a root's location stands for."""
     uri = storage.absolute(uri)
+    if uri.endswith(".json"):
+        return [storage.parent(uri)] if storage.name(uri) == RECORD else []
     if storage.exists(storage.join(uri, RECORD)):
         return [uri]
     runs = storage.join(uri, "runs")
@@ -95,7 +97,9 @@ def runs_under(uri: str) -> list[str]:
 
 def is_root(uri: str) -> bool:
     """Return whether a location holds a registry, and so is a root."""
-    return bool(storage.list_folders(storage.join(storage.absolute(uri), "registry")))
+    uri = storage.absolute(uri)
+    is_file = uri.endswith(".json")
+    return not is_file and bool(storage.list_folders(storage.join(uri, "registry")))
 
 
 def _dataset(uri: str) -> StoredDataset:

@@ -1,11 +1,13 @@
 """What a run stored, read back and checked: the only thing a report knows."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines import storage
 from pipelines.errors import DatasetError
+from pipelines.evaluate.confusion import accuracy, confusion_matrix
 from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.stored import PREDICTIONS, load_metrics
@@ -101,7 +103,7 @@ def _scores(content: Mapping[str, Any] | None) -> Scores | None:
 
 
 def _check(model: ModelResults, *, num_classes: int, uri: str) -> None:
-    """Refuses predictions and metrics that are not of the same notes and classes."""
+    """Refuse predictions and metrics that are not of the same notes, classes and answers."""
     predictions = model.predictions
     found = (len(predictions), int(predictions.kept.sum()), predictions.num_classes)
     expected = (model.every.num_scored, model.kept.num_scored, num_classes)
@@ -111,3 +113,12 @@ def _check(model: ModelResults, *, num_classes: int, uri: str) -> None:
             f"in {uri}/predictions.parquet by its metrics.json and run.json, "
             f"found {found[0]}, {found[1]} and {found[2]}; evaluate the model again"
         )
+    kept = predictions.take(predictions.kept)
+    for scores, of in ((model.kept, kept), (model.every, predictions)):
+        matrix = confusion_matrix(of.label, of.predicted, num_classes)
+        is_same = matrix.tolist() == [list(row) for row in scores.confusion_matrix]
+        if not is_same or not math.isclose(scores.accuracy, accuracy(matrix), rel_tol=1e-9):
+            raise DatasetError(
+                f"{uri}/metrics.json does not have the answers of its predictions.parquet; "
+                "evaluate the run again"
+            )

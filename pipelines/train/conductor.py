@@ -119,5 +119,6 @@ class Conductor(Callback):
         if self._broken:
             raise DatasetError(
                 f"{self._broken[1]}, with a learning rate of {self._experiment.learning_rate}; "
-                "lower --learning-rate, or look for samples far outside [-1, 1]"
+                "look for notes with samples far outside [-1, 1], or lower learning_rate of the "
+                "experiment, which code can set and the command line cannot"
             )

@@ -46,10 +46,11 @@ def score_gate(
             return gate_predictions(gate, model_sha256)
         except PipelineError as err:
             log.warning("scoring on the gate again: %s", err)
-    data = storage.read(storage.join(model_uri, "model.keras"))
+    place = storage.join(model_uri, "model.keras")
+    data = storage.read(place)
     if hashlib.sha256(data).hexdigest() != model_sha256:
         raise DatasetError(
-            f"{model_uri}/model.keras is not the model that was asked for, of digest "
+            f"{place} is not the model that was asked for, of digest "
             f"{model_sha256[:12]}; restore it, or promote another run by hand"
         )
     log.info("scoring %s on %d notes of the gate", model_uri, gate.notes.num_rows)
@@ -59,7 +60,7 @@ def score_gate(
     to_score = Notes(
         cached_audio(dataset, cache_dir), notes["row"].to_numpy(), notes["label"].to_numpy()
     )
-    model = decode_model(data)
+    model = decode_model(data, uri=place)
     probabilities = predict(model, to_score, batch_size=batch_size)
     check_complete(probabilities, num_notes=notes.num_rows, model=model.name)
     table = predictions_table(notes, probabilities)

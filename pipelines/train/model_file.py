@@ -4,6 +4,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from pipelines.errors import DatasetError
 from pipelines.train.backend import keras
 
 
@@ -19,9 +20,23 @@ def encode_model(model: keras.Model) -> bytes:
         return path.read_bytes()
 
 
-def decode_model(data: bytes) -> keras.Model:
-    """The model of `encode_model`, to predict with; it is not compiled."""
+def decode_model(data: bytes, *, uri: str = "this model.keras") -> keras.Model:
+    """Return the model of `encode_model`, to predict with; it is not compiled.
+
+    Args:
+      uri: where it is stored, for an error.
+
+    Raises:
+      DatasetError: Keras refuses it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(data)
-        return keras.models.load_model(path, compile=False)
+        try:
+            return keras.models.load_model(path, compile=False)
+        except Exception as err:
+            why = " ".join(str(err).split())[:200]
+            raise DatasetError(
+                f"Keras {keras.__version__} refuses {uri} ({why}); train the model again: nsynth "
+                "retrain --force train"
+            ) from err

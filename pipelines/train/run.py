@@ -171,7 +171,7 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
         for fold, data in files.items():
             inside = np.isin(rows, fold_rows(plan, fold))
             probabilities[inside] = predict(
-                decode_model(data),
+                decode_model(data, uri=plan.model_uri(training_name(name, fold), "model.keras")),
                 Notes(audio, rows[inside], labels[inside]),
                 batch_size=plan.experiment.batch_size,
             )

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from pipelines.convert.example import (
     MAX_NOTE_BYTES,
     NOT_FINITE,
-    UNPARSABLE,
     check_peak,
     decode,
 )
@@ -18,6 +17,7 @@ from pipelines.convert.features import (
     NUMBERS,
     OUT_OF_RANGE,
     TEXTS,
+    UNPARSABLE,
     WRONG_LENGTH,
     WRONG_TYPE,
 )

@@ -155,3 +155,38 @@ def test_verify_finds_nothing_wrong_with_an_intact_root(root: Path) -> None:
     assert (result["num_datasets"], result["num_runs"]) == (2, 2)
     # A champion, a gate and a look.
     assert result["num_registry_records"] == 3
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("notes/*/manifest.json", (1, 0, 0)),
+        ("notes/*", (1, 0, 0)),
+        ("runs/RUN/run.json", (0, 1, 0)),
+        ("runs/RUN", (0, 1, 0)),
+    ],
+)
+def test_verify_takes_a_part_of_a_root(
+    root: Path, pattern: str, expected: tuple[int, int, int]
+) -> None:
+    code, text = said("verify", str(find(root, pattern)), "--json")
+    result = json.loads(text)
+    assert (code, result["problems"]) == (0, [])
+    counts = ("num_datasets", "num_runs", "num_registry_records")
+    assert tuple(result[name] for name in counts) == expected
+
+
+def test_verify_names_a_place_that_holds_nothing(tmp_path: Path) -> None:
+    code, text = said("verify", str(tmp_path))
+    assert code == 1
+    assert "there is no committed data set and no run in" in text
+
+
+def test_verify_of_a_root_goes_on_after_a_manifest_that_cannot_be_read(root: Path) -> None:
+    path = find(root, "notes/*/manifest.json")
+    path.write_bytes(b"")
+    code, text = said("verify", str(root), "--json")
+    result = json.loads(text)
+    assert (code, result["num_datasets"]) == (1, 2)
+    assert any(f"{path} is not a manifest: it is empty" in of for of in result["problems"])
+    assert len({row["manifest"] for row in result["sources"]}) == 1

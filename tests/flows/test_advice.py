@@ -1,0 +1,85 @@
+"""What messages and pages advise to type, held against the commands as they are."""
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer
+
+from flows.cli.main import app
+from tests.flows.command import CHECKOUT
+
+OPTION: Final = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+
+OTHER_PROGRAMS: Final = ("prefect ", "docker ", "python -m ", "uv ", "java ", "minio ")
+
+
+def command_options() -> Mapping[str, set[str]]:
+    """The options of each command of `nsynth`."""
+    commands: Mapping[str, Any] = vars(typer.main.get_command(app))["commands"]
+    return {
+        name: {option for of in command.params for option in (*of.opts, *of.secondary_opts)}
+        | {"--help"}
+        for name, command in commands.items()
+    }
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Each text of the code that people read, docstrings apart, with its place."""
+    for folder in ("flows", "tasks", "pipelines", "infra"):
+        for path in sorted((CHECKOUT / folder).rglob("*.py")):
+            tree = ast.parse(path.read_text("utf-8"))
+            docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            for node in ast.walk(tree):
+                if not isinstance(node, ast.Constant) or id(node) in docstrings:
+                    continue
+                # One word is an argument of a program that the code starts.
+                if isinstance(node.value, str) and " " in node.value:
+                    yield f"{path.relative_to(CHECKOUT)}:{node.lineno}", node.value
+
+
+def pages() -> list[Path]:
+    """The pages that people read."""
+    return [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+
+
+def commands_in(text: str) -> Iterator[list[str]]:
+    """The command lines of `nsynth` on a page, their lines joined and without their comments."""
+    for line in text.replace("\\\n", " ").splitlines():
+        code = re.findall(r"`([^`]+)`", line) if "`" in line else [line]
+        for found in code:
+            if match := re.search(r"(?:^|\s|/)nsynth ([a-z]+\s.*)", found):
+                yield shlex.split(match[1].replace("'", ""), comments=True)
+
+
+def test_messages_name_options_that_there_are() -> None:
+    known = set().union(*command_options().values())
+    unknown = [
+        (place, option)
+        for place, text in messages()
+        if not text.lstrip().startswith(OTHER_PROGRAMS)
+        for option in OPTION.findall(text)
+        if option not in known
+    ]
+    assert unknown == []
+
+
+def test_messages_name_options_of_the_command_that_they_name() -> None:
+    options = command_options()
+    for place, text in messages():
+        for match in re.finditer(r"nsynth ([a-z]+)((?: --[a-z][a-z-]*(?: [a-z]+)?)+)", text):
+            unknown = set(OPTION.findall(match[2])) - options.get(match[1], set())
+            assert not unknown, (place, match[0])
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_pages_show_commands_that_there_are(page: Path) -> None:
+    options = command_options()
+    for words in commands_in(page.read_text("utf-8")):
+        assert words[0] in options, words
+        given = {word.partition("=")[0] for word in words if OPTION.match(word)}
+        assert given <= options[words[0]], words
