@@ -92,5 +92,6 @@ def test_list_shows_the_rest_where_the_registry_is_damaged(tmp_path: Path) -> No
     (tmp_path / "registry" / "optimised").symlink_to("/mnt/nowhere")
     listed = run_json("nsynth", "list", str(tmp_path))
     assert listed["datasets"] == []
-    assert "/mnt/nowhere, which does not exist" in listed["champions_note"]
+    assert "00001.json is not an entry" in listed["unknown_champions"]["preliminary"]
+    assert "/mnt/nowhere, which does not exist" in listed["unknown_champions"]["optimised"]
     assert run("nsynth", "list", str(tmp_path)).returncode == 0

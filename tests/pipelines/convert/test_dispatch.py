@@ -55,7 +55,7 @@ def test_convert_together_converts_each_range_once(planned: Plan, num: int) -> N
     outcomes = convert_together(ranges, folder=planned.folder, num_threads=num)
     names = sorted(shard.name for outcome in outcomes for shard in outcome.shards)
     assert names == sorted(byte_range.shard_name for byte_range in ranges)
-    assert set(names) <= set(storage.sizes(planned.folder))
+    assert set(names) <= set(storage.sizes(storage.join(planned.folder, "data")))
 
 
 def test_convert_together_begins_no_range_after_an_error(
@@ -65,7 +65,7 @@ def test_convert_together_begins_no_range_after_an_error(
     ranges = [bad, *planned.ranges()]
     with pytest.raises(DatasetError, match="more than 65536 records"):
         list(convert_together(ranges, folder=planned.folder, num_threads=1))
-    assert not list(Path(planned.folder).glob("part-*"))
+    assert not list(Path(planned.folder).glob("data/part-*"))
     assert not num_threads()
 
 
@@ -110,7 +110,7 @@ def test_interrupted_convert_ends_at_once_and_is_resumed(source: Path, tmp_path:
         command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with running:
-        while not list(root.glob("notes/*/part-*")) and running.poll() is None:
+        while not list(root.glob("notes/*/data/part-*")) and running.poll() is None:
             time.sleep(0.01)
         os.killpg(running.pid, signal.SIGINT)
         out, err = running.communicate(timeout=60)
