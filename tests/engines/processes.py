@@ -42,7 +42,7 @@ def started(
             env=dict(env),
             start_new_session=True,
         )
-    with listeners(process.pid, every_sec=0.25) as found:
+    with listeners(process.pid, every_sec=0.5) as found:
         try:
             if port:
                 wait_until(lambda: answers(port) or process.poll() is not None, seconds=90)
