@@ -3,11 +3,10 @@
 Must come before the flows are imported: Prefect sets up its log when they are.
 """
 
-import logging
+import io
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from typing import TYPE_CHECKING, Final
 
 from flows.temporary_server import START_SEC, TemporaryServer
@@ -57,14 +56,38 @@ class PrefectServer:
         else:
             self._start_temporary(context.settings)
 
-    def wait(self) -> None:
+    def wait(self, *, on_loss: Callable[[str], None]) -> None:
         """Wait until the server answers.
+
+        Args:
+          on_loss: called from a thread, with the reason, when a temporary one ends before `stop`.
 
         Raises:
           ConfigError: a temporary one does not come up.
         """
         if self._temporary is not None:
-            self._temporary.wait(seconds=self._start_sec)
+            self._temporary.wait(seconds=self._start_sec, on_loss=on_loss)
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Run what the server records.
+
+        Raises:
+          OSError: the server is lost, and has not come back while Prefect waited for it.
+        """
+        # As `start` has imported Prefect.
+        import httpx  # noqa: PLC0415
+
+        from flows.server_check import reason, shown_url  # noqa: PLC0415
+
+        try:
+            yield
+        except (httpx.HTTPError, RuntimeError) as err:
+            # Prefect says "Failed to reach API" in a RuntimeError.
+            if not any(isinstance(of, httpx.HTTPError) for of in (err, err.__cause__)):
+                raise
+            url = shown_url(os.environ.get("PREFECT_API_URL", ""))
+            raise OSError(f"the Prefect server {url} was lost: {reason(err)}") from err
 
     def stop(self) -> None:
         """End a temporary server at once; another one is left alone."""
@@ -108,32 +131,25 @@ def _settings_context() -> "SettingsContext":
       ConfigError: they cannot be read, or have a value that Prefect does not take.
     """
     try:
-        with warnings.catch_warnings(), _no_log_lines("prefect"):
-            # Of a home that cannot be made, which a run with a server of its own does not need,
-            # and of settings of other versions.
-            warnings.simplefilter("ignore")
+        # It warns of what is refused here in a sentence, and of a home that cannot be made, which a
+        # temporary server does not need.
+        with redirect_stderr(io.StringIO()):
             # Importing Prefect costs a second, and reads the settings.
             from prefect.context import get_settings_context  # noqa: PLC0415
+            from prefect.settings import load_profiles  # noqa: PLC0415
+
+            active = load_profiles().active_name
     except (ValueError, OSError) as err:
         raise ConfigError(f"cannot read Prefect's settings: {_of_settings(err)}") from err
     context = get_settings_context()
-    wanted = os.environ.get("PREFECT_PROFILE")
-    if wanted and context.profile.name != wanted:
+    wanted = os.environ.get("PREFECT_PROFILE", active)
+    if context.profile.name != wanted:
+        source = "PREFECT_PROFILE" if "PREFECT_PROFILE" in os.environ else "`active`"
         raise ConfigError(
-            f"Prefect has no profile {wanted!r}, which PREFECT_PROFILE names; "
-            "`prefect profile ls` lists those of this user"
+            f"Prefect has no profile {wanted!r}, which {source} names; correct it, or choose one "
+            f"of {context.settings.profiles_path} with `prefect profile use`"
         )
     return context
-
-
-@contextmanager
-def _no_log_lines(name: str) -> Iterator[None]:
-    log = logging.getLogger(name)
-    before, log.level = log.level, logging.CRITICAL
-    try:
-        yield
-    finally:
-        log.level = before
 
 
 def _of_settings(err: Exception) -> str:

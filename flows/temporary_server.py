@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -47,6 +47,7 @@ class TemporaryServer:
 
     def __init__(self) -> None:
         """Make the folder; `stop` holds from here on."""
+        self._is_stopping = False
         self._process: subprocess.Popen[bytes] | None = None
         self._link, self._other_link = socket.socketpair()
         self.folder = Path(tempfile.mkdtemp(prefix="nsynth-prefect-"))
@@ -90,8 +91,11 @@ class TemporaryServer:
         atexit.register(self.stop)
         return use
 
-    def wait(self, *, seconds: float) -> None:
+    def wait(self, *, seconds: float, on_loss: Callable[[str], None]) -> None:
         """Wait until the server answers.
+
+        Args:
+          on_loss: called from a thread, with the reason, when the server ends before `stop`.
 
         Raises:
           ConfigError: it ended, or is not up in time.
@@ -114,9 +118,19 @@ class TemporaryServer:
             cause = self._cause() or "its process ended and said nothing"
             self.stop()
             raise ConfigError(f"the temporary Prefect server did not start: {cause}")
+        # Prefect would wait for it for minutes, at each step again.
+        threading.Thread(target=self._watch, args=(on_loss,), daemon=True).start()
+
+    def _watch(self, on_loss: Callable[[str], None]) -> None:
+        self._link.settimeout(None)
+        with suppress(OSError):
+            self._link.recv(1)
+        if not self._is_stopping:
+            on_loss(f"the temporary Prefect server has ended: {self._cause() or 'it was killed'}")
 
     def stop(self) -> None:
         """End the server and remove its folder; may be called again."""
+        self._is_stopping = True
         with suppress(OSError):
             self._link.shutdown(socket.SHUT_RDWR)
         if self._process is not None:

@@ -21,7 +21,9 @@ LOCAL_SEC: Final = 3.0
 ENGINE_SEC: Final = 30.0
 """How long the work may take to end: on another machine there is a job to cancel."""
 
-_SENTENCE: Final = "nsynth: stopped; run the same command again to go on where it stopped\n"
+_STOPPED: Final = "stopped; run the same command again to go on where it stopped"
+_CURSOR: Final = "\x1b[?25h"
+"""Shows it again: progress bars hide it."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _CODE: Final = 130
 
@@ -65,7 +67,11 @@ class Interrupts:
             # What comes after is the end of the process, which may be left at once.
             self.grace_sec = 0.0
 
-    def leave(self) -> NoReturn:
+    def fail(self, reason: str) -> NoReturn:
+        """End all at once, from any thread, since the work cannot go on."""
+        self.leave(f"{reason}; run the same command again to go on where it stopped", code=1)
+
+    def leave(self, sentence: str = _STOPPED, *, code: int = _CODE) -> NoReturn:
         """End this process, its children and all else that is to be ended."""
         if not self._leaving.acquire(blocking=False):
             time.sleep(60)  # another thread ends this process
@@ -73,12 +79,11 @@ class Interrupts:
             with suppress(ValueError):  # a thread other than the main one
                 signal.signal(number, signal.SIG_IGN)
         with suppress(OSError):
-            # Progress bars hide the cursor.
-            os.write(2, (("\x1b[?25h" if os.isatty(2) else "") + _SENTENCE).encode())
+            os.write(2, f"{_CURSOR if os.isatty(2) else ''}nsynth: {sentence}\n".encode())
         for end in self.endings:
             end()
         _kill_children()
-        os._exit(_CODE)
+        os._exit(code)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         if self._is_stopping or not self.grace_sec:

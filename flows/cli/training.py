@@ -178,28 +178,29 @@ def retrain(
     # It starts meanwhile: importing Prefect and Keras costs seconds.
     from flows.retrain import retrain as run  # noqa: PLC0415
 
-    server.wait()
-    done = run(
-        train=train,
-        test=test,
-        valid=valid,
-        root=root,
-        protocol=protocol.value,
-        models=[model.value for model in models],
-        epochs=epochs,
-        batch_size=batch_size,
-        validation_fraction=validation_fraction,
-        train_fraction=train_fraction,
-        seeds=seeds,
-        runner=runner.value,
-        beam_options=told,
-        engine_settings=engine_settings,
-        max_quarantined=max_quarantined,
-        max_dropped=max_dropped,
-        promote=promote,
-        margin=margin,
-        force=[stage.value for stage in force],
-    )
+    server.wait(on_loss=INTERRUPTS.fail)
+    with server.recording():
+        done = run(
+            train=train,
+            test=test,
+            valid=valid,
+            root=root,
+            protocol=protocol.value,
+            models=[model.value for model in models],
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_fraction=validation_fraction,
+            train_fraction=train_fraction,
+            seeds=seeds,
+            runner=runner.value,
+            beam_options=told,
+            engine_settings=engine_settings,
+            max_quarantined=max_quarantined,
+            max_dropped=max_dropped,
+            promote=promote,
+            margin=margin,
+            force=[stage.value for stage in force],
+        )
     results = [_run_summary(of.run_uri) | {"report": of.report_uri} for of in done]
     _print_runs(results, done[-1].report_uri, as_json=as_json)
 

@@ -156,6 +156,25 @@ def test_trainings_side_by_side_end_with_the_main_job(
     assert_nothing_left(terminal, tmp_path)
 
 
+def test_main_job_ends_with_its_server(
+    start: Callable[..., Terminal], source: Path, tmp_path: Path
+) -> None:
+    terminal = start(*main_job(source, tmp_path / "root", "--epochs", "5000"))
+    terminal.until(lambda: STAGES["training"](terminal, tmp_path / "root"))
+    (server,) = (of for of in terminal.processes() if "flows.temporary_server" in of.cmdline())
+    server.kill()
+    assert terminal.wait() == 1
+    assert (
+        terminal.output.rstrip()
+        .splitlines()[-1]
+        .endswith(
+            "nsynth: the temporary Prefect server has ended: it was killed; "
+            "run the same command again to go on where it stopped"
+        )
+    )
+    assert_nothing_left(terminal, tmp_path)
+
+
 def assert_nothing_left(terminal: Terminal, tmp_path: Path) -> None:
     """Waits until no process is there, since those of a killed one end by themselves."""
     end = time.monotonic() + AT_ONCE_SEC

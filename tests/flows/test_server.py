@@ -127,6 +127,10 @@ def test_settings_that_prefect_does_not_take(job: list[str], tmp_path: Path) -> 
     assert "level of LoggingSettings" in refused(job, tmp_path, PREFECT_LOGGING_LEVEL="LOUD")
     sentence = refused(job, tmp_path, PREFECT_PROFILE="unknown")
     assert "Prefect has no profile 'unknown'" in sentence
+    (tmp_path / "prefect").mkdir()
+    (tmp_path / "prefect" / "profiles.toml").write_text('active = "gone"\n[profiles.old]\n')
+    sentence = refused(job, tmp_path, PREFECT_HOME=str(tmp_path / "prefect"))
+    assert "Prefect has no profile 'gone'" in sentence
     sentence = refused(job, tmp_path, PREFECT_SERVER_EPHEMERAL_ENABLED="false")
     assert "there is no Prefect server" in sentence
 
@@ -216,7 +220,7 @@ import json, os, urllib.error, urllib.request
 from flows.server import PrefectServer
 server = PrefectServer()
 server.start()
-server.wait()
+server.wait(on_loss=print)
 url = os.environ["PREFECT_API_URL"]
 status = []
 for headers in ({}, {"Authorization": "Basic eDp5"}):

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-import flows.quiet
+from flows.server import PrefectServer
+
+server = PrefectServer()
+server.start()
+
 from prefect import flow, task
 from pipelines.errors import DatasetError
 from tasks.policy import POLICY
@@ -26,6 +30,7 @@ def work():
 def job():
     return work()
 
+server.wait(on_loss=print)
 try:
     print(job(), len(attempts))
 except (DatasetError, OSError) as err:
