@@ -29,7 +29,7 @@ JSON_FILES: Final = (
 )
 
 TABLES: Final = (
-    "notes/*/part-*.parquet",
+    "notes/*/data/part-*.parquet",
     "notes/*/quarantine/part-*.parquet",
     "notes/*/quarantine/spans.parquet",
     "notes/*/validation/*/verdicts.parquet",
