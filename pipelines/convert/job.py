@@ -11,6 +11,7 @@ from pipelines.convert.commit import MAX_QUARANTINED, commit
 from pipelines.convert.estimate import check_space
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.plan import ByteRange, Parameters, Plan, plan
+from pipelines.convert.sharding import listed
 from pipelines.convert.shards import check_shard
 from pipelines.convert.streams import rest_of
 from pipelines.convert.watch import watched
@@ -64,7 +65,7 @@ def convert(
         )
     beam.check_options(engine)
     planned = plan(sources, root=root, parameters=parameters or Parameters())
-    name = ", ".join(source.name for source in planned.sources)
+    name = listed([source.name for source in planned.sources])
     if not force and storage.exists(planned.manifest_uri):
         why = f"the source is unchanged: {planned.manifest_uri} is committed; nothing to convert"
         decided(log, "convert", name, "reused", why)

@@ -71,6 +71,25 @@ def manifests_under(uri: str) -> list[str]:
     ]
 
 
+def datasets_under(uri: str) -> list[str]:
+    """Return the folders of the data sets, finished or not, that a location stands for.
+
+    Args:
+      uri: of a manifest, of a data set's folder, or of a root.
+
+    Raises:
+      ConfigError: a manifest was named, and there is none.
+    """
+    uri = storage.absolute(uri)
+    if uri.endswith(".json"):
+        load_manifest(uri)
+        return [storage.parent(uri)]
+    names = {*storage.sizes(uri), *storage.list_folders(uri)}
+    if names & {"manifest.json", "quarantine"} or any(name.startswith("part-") for name in names):
+        return [uri]
+    return [found.uri for found in list_datasets(uri)]
+
+
 def _dataset(uri: str) -> StoredDataset:
     sizes = storage.sizes(uri)
     shards = {name: size for name, size in sizes.items() if name.startswith("part-")}
