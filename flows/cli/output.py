@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import typer
 from rich import box
@@ -10,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.evaluate.spread import Spread
+
+_BATCH_ROWS: Final = 1000
 
 
 def print_result(
@@ -46,6 +49,45 @@ def rows_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]
     for row in rows:
         table.add_row(*(_shown(value) for value in row))
     return table
+
+
+def stream_rows(headings: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
+    """Print rows as they come, in columns, however many there are; a table would hold them all.
+
+    Returns:
+      How many there were.
+    """
+    rows, num, widths = iter(rows), 0, list[int]()
+    while batch := [[_plain(row[key]) for key in headings] for row in islice(rows, _BATCH_ROWS)]:
+        lines = batch
+        if not widths:
+            lines = [list(headings), *batch]
+            widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        typer.echo("\n".join(_line(line, widths) for line in lines))
+        num += len(batch)
+    return num
+
+
+def stream_json(name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print one JSON object that holds rows under a name, as they come."""
+    rows, separator = iter(rows), ""
+    typer.echo(f"{{{json.dumps(name)}: [", nl=False)
+    while batch := [json.dumps(row) for row in islice(rows, _BATCH_ROWS)]:
+        typer.echo(separator + ", ".join(batch), nl=False)
+        separator = ", "
+    typer.echo("]}")
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(map(str.ljust, cells, widths)).rstrip()
+
+
+def _plain(value: Any) -> str:
+    # Names of files and features may hold what a terminal would obey.
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def drops_table(datasets: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -1,15 +1,16 @@
 """What is stored under a root, as commands: listed, verified, looked into, cleaned."""
 
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
 from flows.cli.options import Json
-from flows.cli.output import print_result, rows_table
+from flows.cli.output import print_result, rows_table, stream_json, stream_rows
 from flows.cli.promotion import champions_table, entry_fields
 from flows.parameters import MIB
 from pipelines import storage
-from pipelines.convert.quarantine import list_quarantined
+from pipelines.convert.quarantine import stream_quarantined
 from pipelines.convert.verify import verify as verify_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.progress import Progress
@@ -18,6 +19,7 @@ from pipelines.registry.clean import find_abandoned, remove_abandoned
 from pipelines.registry.inventory import (
     StoredDataset,
     StoredRun,
+    datasets_under,
     is_root,
     list_datasets,
     list_runs,
@@ -170,13 +172,29 @@ def verify(place: Place, *, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def quarantine(place: Place, *, as_json: Json = False) -> None:
-    """List what conversions set aside: damaged bytes, and records that cannot become notes."""
-    rows = [row for uri in manifests_under(place) for row in list_quarantined(uri).to_pylist()]
+def quarantine(
+    place: Place,
+    *,
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows to list at most.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List what conversions set aside: damaged bytes, and records that cannot become notes.
+
+    Also of conversions that were refused or have not ended.
+    """
+    storage.check_exists(place)
+    folders = datasets_under(place)
+    if not folders:
+        raise DatasetError(f"there is no data set in {place}; check the path")
+    rows = (row for folder in folders for row in stream_quarantined(folder))
+    listed = rows if limit is None else islice(rows, limit)
+    if as_json:
+        stream_json("quarantined", listed)
+        return
     keys = ("source_file", "offset", "length", "reason", "detail")
-    tables = [rows_table("Quarantine", keys, [[row[key] for key in keys] for row in rows])]
-    last_line = f"{len(rows)} set aside"
-    print_result({"quarantined": rows}, as_json=as_json, tables=tables, last_line=last_line)
+    num = stream_rows(keys, listed)
+    is_cut = next(rows, None) is not None
+    typer.echo(f"{num} listed, there are more" if is_cut else f"{num} set aside")
 
 
 def clean(

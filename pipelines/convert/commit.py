@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -13,8 +14,10 @@ from pipelines.convert.accounting import Account, account, join
 from pipelines.convert.archive import RecordStream
 from pipelines.convert.manifest import Manifest, load_manifest, make_manifest
 from pipelines.convert.plan import ByteRange, Plan, shard_uri
+from pipelines.convert.quarantine import first_of_reason
 from pipelines.convert.readme import NAME as README
 from pipelines.convert.readme import readme
+from pipelines.convert.sharding import listed
 from pipelines.convert.shards import (
     QUARANTINE_SCHEMA,
     ShardSummary,
@@ -60,7 +63,8 @@ def commit(
     manifest = make_manifest(plan, shards, accounts)
     _store_spans(plan, accounts)
     _check_sources(plan)
-    _check_content(manifest, plan, max_quarantined)
+    _check_every_source(manifest, plan, shards)
+    _check_share(manifest, plan, shards, max_quarantined)
     return _store(manifest, plan, force=force)
 
 
@@ -132,25 +136,63 @@ def _check_sources(plan: Plan) -> None:
             raise DatasetError(f"{source.uri} changed while it was converted; convert it again")
 
 
-def _check_content(manifest: Manifest, plan: Plan, max_quarantined: float) -> None:
-    names = ", ".join(source.uri for source in plan.sources)
-    reasons = ", ".join(f"{reason} {num}" for reason, num in manifest.quarantined.items())
-    if manifest.num_notes == 0:
-        raise DatasetError(
-            f"no note was found in {names} ({reasons}); expected a TFRecord file of NSynth, or "
-            "its examples.json and wav files"
-        )
+def _check_every_source(manifest: Manifest, plan: Plan, shards: Sequence[ShardSummary]) -> None:
+    """Check that each source holds a note, however small its share of the data set is.
+
+    Raises:
+      DatasetError: some do not.
+    """
+    with_notes = {shard.file for shard in shards if shard.num_notes}
+    empty = [file for file in range(len(plan.sources)) if file not in with_notes]
+    if not empty:
+        return
+    names = listed([plan.sources[file].uri for file in empty])
+    reasons = _reasons(manifest, plan, [shard for shard in shards if shard.file in empty])
+    advice = "expected a TFRecord file of NSynth, or its examples.json and wav files"
+    if with_notes:
+        advice = "name the other sources only, or put the right files in their place"
+    raise DatasetError(f"no note was found in {names} ({reasons or 'nothing is in it'}); {advice}")
+
+
+def _check_share(
+    manifest: Manifest, plan: Plan, shards: Sequence[ShardSummary], max_quarantined: float
+) -> None:
     # One span may have been many records: a hole in a download counts by its bytes.
     share = max(
         manifest.num_quarantined / (manifest.num_notes + manifest.num_quarantined),
         manifest.skipped_bytes / manifest.source_bytes,
     )
     if share > max_quarantined:
+        names, num = listed([source.uri for source in plan.sources]), manifest.num_quarantined
+        what = "record or span" if num == 1 else "records or spans"
         raise DatasetError(
-            f"{manifest.num_quarantined} records or spans of {names} are damaged, {share:.1%} "
-            f"where {max_quarantined:.1%} is allowed: {reasons}; see {plan.folder}/quarantine, "
-            "or allow more with --max-quarantined"
+            f"{num} {what} of {names} cannot become notes, {share:.1%} "
+            f"where {max_quarantined:.1%} is allowed: {_reasons(manifest, plan, shards)}; "
+            f"nsynth quarantine {plan.folder} lists them, --max-quarantined allows more"
         )
+
+
+def _reasons(manifest: Manifest, plan: Plan, shards: Sequence[ShardSummary]) -> str:
+    """Return the reasons for which records and spans of some sources are set aside, in words.
+
+    Each comes with how many there are and what is wrong with the first of them.
+    """
+    names = {plan.sources[shard.file].name for shard in shards}
+    spans = [span for span in manifest.spans if span.source_file in names]
+    nums = Counter[str](span.reason for span in spans)
+    for shard in shards:
+        nums.update(shard.quarantined)
+    texts = []
+    for reason, num in sorted(nums.items()):
+        shard_name = next((shard.name for shard in shards if reason in shard.quarantined), None)
+        if shard_name is not None:
+            row = first_of_reason(plan.folder, shard_name, reason)
+            first, detail = (row["source_file"], row["offset"]), row["detail"]
+        else:
+            span = next(span for span in spans if span.reason == reason)
+            first, detail = (span.source_file, span.offset), f"{span.length} bytes hold no record"
+        texts.append(f"{reason} {num}, the first in {first[0]} at {first[1]}: {detail}")
+    return "; ".join(texts)
 
 
 def _store(manifest: Manifest, plan: Plan, *, force: bool) -> Manifest:

@@ -18,6 +18,7 @@ from pipelines.convert.plan import (
     plan,
     shard_uri,
 )
+from pipelines.convert.sharding import listed
 from pipelines.convert.shards import check_shard
 from pipelines.convert.streams import rest_of
 from pipelines.convert.watch import watched
@@ -71,7 +72,7 @@ def convert(
         )
     beam.check_options(engine)
     planned = plan(sources, root=root, parameters=parameters or Parameters())
-    name = ", ".join(source.name for source in planned.sources)
+    name = listed([source.name for source in planned.sources])
     if not force and storage.exists(planned.manifest_uri):
         committed = load_manifest(planned.manifest_uri)
         why = f"the source is unchanged: {planned.manifest_uri} is committed; nothing to convert"

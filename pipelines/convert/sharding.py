@@ -42,7 +42,7 @@ def check_complete(pattern: str, paths: Iterable[str]) -> None:
         if named:
             raise ConfigError(
                 f"{pattern} stands for shards of which {len(named)} of {int(file.total)} are not "
-                f"there: {_listed(named)}; add them, or name the shards to convert one by one"
+                f"there: {listed(named)}; add them, or name the shards to convert one by one"
             )
 
 
@@ -53,7 +53,7 @@ def warn_of_absent(paths: Iterable[str]) -> None:
             "%d of %d shards are not among the sources: %s",
             len(absent),
             int(file.total),
-            _listed([storage.name(file.shard(number)) for number in absent]),
+            listed([storage.name(file.shard(number)) for number in absent]),
         )
 
 
@@ -69,6 +69,7 @@ def _absent(paths: Iterable[str]) -> Iterator[tuple[_File, list[int]]]:
             yield file, absent
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return the first names in words, and how many more there are."""
     rest = len(names) - _NUM_NAMED
     return ", ".join(names[:_NUM_NAMED]) + (f" and {rest} more" if rest > 0 else "")

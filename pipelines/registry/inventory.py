@@ -102,6 +102,26 @@ def is_root(uri: str) -> bool:
     return not is_file and bool(storage.list_folders(storage.join(uri, "registry")))
 
 
+def datasets_under(uri: str) -> list[str]:
+    """Return the folders of the data sets, finished or not, that a location stands for.
+
+    Args:
+      uri: of a manifest, of a data set's folder, or of a root.
+
+    Raises:
+      ConfigError: a manifest was named, and there is none.
+    """
+    uri = storage.absolute(uri)
+    if uri.endswith(".json"):
+        load_manifest(uri)
+        return [storage.parent(uri)]
+    names = set(storage.list_names(uri))
+    is_dataset = "notes" not in names and not names.isdisjoint((MANIFEST, *SHARD_FOLDERS))
+    if is_dataset or any(name.startswith("part-") for name in names):
+        return [uri]
+    return [found.uri for found in list_datasets(uri)]
+
+
 def _dataset(uri: str) -> StoredDataset:
     manifest, note = None, "not committed: convert the source again to finish it"
     is_committed = False

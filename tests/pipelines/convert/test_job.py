@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import logging
 import os
@@ -314,8 +315,9 @@ def test_convert_over_the_limit_commits_nothing_until_it_is_raised(
     path = tmp_path / "damaged.tfrecord"
     path.write_bytes(tfrecord(note(0), note(1, pitch=None), note(2), note(3)))
     message = (
-        r"1 records or spans of .*damaged.tfrecord are damaged, 25.0% where 1.0% is allowed: "
-        r"missing_feature 1; see .*/quarantine, or allow more with --max-quarantined"
+        r"1 record or span of .*damaged.tfrecord cannot become notes, 25.0% where 1.0% is allowed: "
+        r"missing_feature 1, the first in damaged.tfrecord at 256409: there is no feature 'pitch'; "
+        r"found 'audio', .*; nsynth quarantine .* lists them, --max-quarantined allows more$"
     )
     with pytest.raises(DatasetError, match=message):
         run(path, root)
@@ -327,18 +329,71 @@ def test_convert_over_the_limit_commits_nothing_until_it_is_raised(
     assert load_manifest(uri) == manifest
 
 
+def test_convert_refuses_with_the_first_detail_of_each_reason(tmp_path: Path, root: str) -> None:
+    path = tmp_path / "damaged.tfrecord"
+    begin = len(tfrecord(note(0)))
+    spoilt = [note(1, pitch=texts(b"60")), note(2, pitch=texts(b"61")), note(3, velocity=None)]
+    path.write_bytes(tfrecord(note(0)) + b"foreign bytes" + tfrecord(*spoilt))
+    with pytest.raises(DatasetError) as caught:
+        run(path, root)
+    for detail in (
+        f"length_crc 1, the first in damaged.tfrecord at {begin}: 13 bytes hold no record; ",
+        f"wrong_type 2, the first in damaged.tfrecord at {begin + 13}: feature 'pitch' is text",
+        "missing_feature 1, the first in damaged.tfrecord at ",
+        "there is no feature 'velocity'",
+    ):
+        assert detail in str(caught.value)
+
+
+@pytest.mark.parametrize("range_bytes", [10**6, 10**9])
+def test_convert_refuses_a_source_without_a_note_whatever_its_share(
+    tmp_path: Path, root: str, range_bytes: int
+) -> None:
+    sound = tmp_path / "nsynth-valid.tfrecord"
+    sound.write_bytes(tfrecord(*[note(number) for number in range(6)]))
+    others = [tmp_path / f"other-{number}.tfrecord" for number in range(5)]
+    for other in others:
+        other.write_bytes(bytes(9))
+    message = (
+        r"no note was found in .*/other-0.tfrecord, .*/other-1.tfrecord, .*/other-2.tfrecord and 2 "
+        r"more \(truncated 5, the first in other-0.tfrecord at 0: 9 bytes hold no record\); "
+        r"name the other sources only, or put the right files in their place$"
+    )
+    for max_quarantined in (0.9, 1):
+        with pytest.raises(DatasetError, match=message):
+            convert(
+                [str(path) for path in (others[0], sound, *others[1:])],
+                root=root,
+                parameters=Parameters(range_bytes=range_bytes),
+                num_workers=1,
+                max_quarantined=max_quarantined,
+            )
+    assert not list(Path(root).rglob("manifest.json"))
+
+
+def test_convert_refuses_one_stream_of_two_that_is_empty(source: Path, root: str) -> None:
+    empty = source.with_name("empty.tfrecord.gz")
+    empty.write_bytes(gzip.compress(b""))
+    message = r"no note was found in .*/empty.tfrecord.gz \(nothing is in it\); name the other sou"
+    with pytest.raises(DatasetError, match=message):
+        convert([str(source), str(empty)], root=root, num_workers=1)
+
+
 def test_convert_counts_a_hole_by_its_bytes(tmp_path: Path, root: str) -> None:
     path = tmp_path / "hole.tfrecord"
     data = tfrecord(*[note(number) for number in range(5)])
     path.write_bytes(data + bytes(len(data)) + frame(note(5)))
-    with pytest.raises(DatasetError, match=r"1 records or spans .* 45.5% where 20.0% is allowed"):
+    with pytest.raises(DatasetError, match=r"1 record or span .* 45.5% where 20.0% is allowed"):
         run(path, root, max_quarantined=0.2)
 
 
 def test_convert_refuses_a_file_without_a_record(tmp_path: Path, root: str) -> None:
     path = tmp_path / "notes.bin"
     path.write_bytes(bytes(15_000))
-    message = r"no note was found in .*notes.bin \(length_crc 1\); expected a TFRecord file of NS"
+    message = (
+        r"no note was found in .*notes.bin \(length_crc 1, the first in notes.bin at 0: 15000 "
+        r"bytes hold no record\); expected a TFRecord file of NSynth, or its examples.json and wav"
+    )
     with pytest.raises(DatasetError, match=message):
         run(path, root)
 
