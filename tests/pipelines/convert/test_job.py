@@ -205,7 +205,7 @@ def test_convert_with_force_replaces_a_manifest_that_nobody_can_read(
 ) -> None:
     uri, expected = run(source, root)
     Path(uri).write_text(content)
-    with pytest.raises(ConfigError, match="manifest"):
+    with pytest.raises(DatasetError, match="manifest"):
         run(source, root)
     _, found = run(source, root, force=True)
     assert load_manifest(uri) == found == expected
