@@ -27,6 +27,9 @@ _DECODERS: Final = BoundedSemaphore(os.cpu_count() or 1)
 _PROVEN: Final[dict[tuple[str, str], dict[str, str]]] = {}
 """Digests of the columns of shards that this process has held against their manifest."""
 
+_ARITHMETIC: Final = ("peak", "rms")
+"""Their last bit may differ from platform to platform, so that no digest has them."""
+
 _BATCH_NOTES: Final = 64
 """Decoded at a time: 2 MB of samples, which a processor's cache takes with what decoding needs."""
 
@@ -46,10 +49,7 @@ class Dataset:
         """
         with ThreadPoolExecutor(_READERS) as pool:
             tables = list(
-                pool.map(
-                    lambda shard: self._read_shard(shard, columns, proven=True),
-                    self.manifest.shards,
-                )
+                pool.map(lambda shard: self._read_proven(shard, columns), self.manifest.shards)
             )
         return pa.concat_tables([SCHEMA.empty_table().select(list(columns)), *tables])
 
@@ -116,21 +116,10 @@ class Dataset:
             raise IndexError(f"rows must be from 0 to {first - 1}, got {list(rows)}")
         return audio
 
-    def _read_shard(
-        self, shard: Shard, columns: Sequence[str], *, proven: bool = False
-    ) -> pa.Table:
-        """Return columns of a shard.
-
-        Args:
-          proven: whether they have to be those that were committed, by the digest of the manifest.
-        """
-
+    def _read_shard(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
         def read() -> pa.Table:
             with self._open(shard, whole="audio" in columns) as file:
-                table = file.read(columns=list(columns)).replace_schema_metadata(None)
-                if proven:
-                    _prove(table, file, shard, self.shard_uri(shard))
-                return table
+                return file.read(columns=list(columns)).replace_schema_metadata(None)
 
         return reread(self.shard_uri(shard), read)
 
@@ -140,6 +129,35 @@ class Dataset:
                 return _rows(file, rows)
 
         return reread(self.shard_uri(shard), read)
+
+    def _read_proven(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
+        """Return columns of a shard, and refuse scalars that are not those that were committed.
+
+        The digest in the manifest is of whole rows and takes a while, so that a process computes
+        it once for a shard, and then holds what it reads against a quick digest of each column.
+
+        Raises:
+          ShardError: the rows are others than those that were committed.
+        """
+        return reread(self.shard_uri(shard), lambda: self._prove(shard, columns))
+
+    def _prove(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
+        uri = self.shard_uri(shard)
+        known = _PROVEN.get((uri, shard.notes_digest), {})
+        names = columns if known else dict.fromkeys([*SCALAR_COLUMNS, *columns])
+        with self._open(shard, whole="audio" in columns) as file:
+            table = file.read(columns=list(names)).replace_schema_metadata(None)
+            if known and not _digests(table).items() <= known.items():
+                # The file was replaced since, by the same notes or by others.
+                names = dict.fromkeys([*SCALAR_COLUMNS, *columns])
+                table = file.read(columns=list(names)).replace_schema_metadata(None)
+                known = {}
+            if not known:
+                rows = table.select([of for of in SCALAR_COLUMNS if of not in _ARITHMETIC])
+                if rows_digest(rows) != shard.notes_digest:
+                    raise ShardError(f"{uri} holds other notes than were committed")
+                _PROVEN[uri, shard.notes_digest] = _digests(table)
+        return table.select(list(columns))
 
     @contextmanager
     def _open(
@@ -173,25 +191,12 @@ def open_dataset(manifest_uri: str) -> Dataset:
     return Dataset(manifest_uri, load_manifest(manifest_uri))
 
 
-def _prove(table: pa.Table, file: pq.ParquetFile, shard: Shard, uri: str) -> None:
-    """Refuse columns that are not those that were committed.
-
-    The digest in the manifest is of whole rows and takes a while, so that a process computes it
-    once for a shard, and then holds what it reads against a quick digest of each column.
-
-    Raises:
-      ShardError: the rows are others than those that were committed.
-    """
-    columns = {name: table_digest(table.select([name])) for name in table.column_names}
-    known = _PROVEN.get((uri, shard.notes_digest), {})
-    if columns.items() <= known.items():
-        return
-    whole = file.read(columns=list(SCALAR_COLUMNS)).replace_schema_metadata(None)
-    if rows_digest(whole.drop_columns(["peak", "rms"])) != shard.notes_digest:
-        raise ShardError(f"{uri} holds other notes than were committed")
-    # Further columns, and a file that was replaced by one with the same notes.
-    _PROVEN[uri, shard.notes_digest] = columns | {
-        name: table_digest(whole.select([name])) for name in SCALAR_COLUMNS
+def _digests(table: pa.Table) -> dict[str, str]:
+    """Return a digest of each scalar column."""
+    return {
+        name: table_digest(table.select([name]))
+        for name in table.column_names
+        if name in SCALAR_COLUMNS
     }
 
 
