@@ -101,6 +101,15 @@ def compare(
     )
 
 
+def compare_overall(first: Predictions, second: Predictions) -> Part:
+    """Compare two models on all notes that validation kept for both, and on no part of them.
+
+    Raises:
+      ConfigError: see `compare`.
+    """
+    return _part(*paired(first, second))
+
+
 def paired(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
     """Both in the same order of notes, without those that are not kept for both.
 

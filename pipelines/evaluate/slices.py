@@ -1,6 +1,6 @@
 """Accuracy on parts of the notes, each with what it rests on; too small a part claims nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -11,7 +11,6 @@ from pipelines.evaluate.bootstrap import Interval, interval, resample_kinds
 from pipelines.evaluate.calibration import equal_mass_bins
 from pipelines.evaluate.predictions import Predictions
 from pipelines.evaluate.scores import instrument_accuracy, is_too_few
-from pipelines.notes import CLASSES
 
 LOST_PITCH: Final = 84
 """The lowest MIDI pitch with its fundamental above 1 kHz (1,046.5 Hz), which is above half the
@@ -46,8 +45,15 @@ class Slice:
             found["intervals"] = {name: list(ends) for name, ends in self.intervals.items()}
         return found
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Slice":
+        """Return the slice of `to_dict`."""
+        intervals = content.get("intervals")
+        ends = intervals and {name: (low, high) for name, (low, high) in intervals.items()}
+        return cls(**{**content, "intervals": ends})
 
-def slices(predictions: Predictions, families: Sequence[str] = CLASSES) -> dict[str, list[Slice]]:
+
+def slices(predictions: Predictions) -> dict[str, list[Slice]]:
     """The notes by each property in turn; every note is in one slice of each."""
     octave, lost = predictions.pitch // 12, predictions.pitch >= LOST_PITCH
     fundamental = np.where(lost, "above 1 kHz", "up to 1 kHz")
@@ -59,11 +65,6 @@ def slices(predictions: Predictions, families: Sequence[str] = CLASSES) -> dict[
             for which in np.unique(octave)
         ],
         "fundamental": _by_value(predictions, fundamental)[::-1],
-        "family": [
-            _slice(predictions.take(predictions.label == label), families[label])
-            for label in np.unique(predictions.label)
-        ],
-        "instrument": _by_value(predictions, predictions.instrument_str),
     }
 
 

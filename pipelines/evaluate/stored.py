@@ -14,6 +14,7 @@ from pipelines.evaluate.predictions import (
     stamp_of,
 )
 from pipelines.evaluate.scores import Scores
+from pipelines.evaluate.slices import Slice
 from pipelines.evaluate.summary import FORMAT_VERSION, summarise
 from pipelines.notes import CLASS_OF_FAMILY, CLASSES
 from pipelines.records import Count, check_name, read_content, to_json, validated
@@ -33,6 +34,8 @@ class _Metrics(Scores):
     all_notes: Scores
     seen: Scores | None
     unseen: Scores | None
+    slices: Mapping[str, tuple[Slice, ...]]
+    reliability: tuple[Slice, ...]
 
 
 def evaluate_again(
@@ -83,7 +86,7 @@ def load_metrics(model_uri: str) -> dict[str, Any]:
     uri, what = storage.join(model_uri, METRICS), "the metrics of a model"
     mend = "evaluate the run again"
     older = "run the same training again, which scores again and retrains nothing"
-    content = read_content(uri, what=what, mend=mend, versions=(FORMAT_VERSION,), older=older)
+    content = read_content(uri, what=what, mend=mend, versions=(2, FORMAT_VERSION), older=older)
     validated(content, _Metrics, uri=uri, what=what, mend=mend)
     return content
 

@@ -11,7 +11,8 @@ from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES, score
 from pipelines.evaluate.slices import reliability, slices
 from pipelines.notes import CLASSES
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
+"""3 has no slices by family and by instrument."""
 
 METHOD: Final = {
     "intervals": "two-stage bootstrap: instruments, then notes within them",
@@ -51,19 +52,22 @@ def summarise(predictions: Predictions, families: Sequence[str] = CLASSES) -> di
             "test data's validation"
         )
 
-    def scores(of: Predictions) -> dict[str, Any] | None:
-        return score(of, families).to_dict() if len(of) else None
+    figures = score(kept, families).to_dict()
+
+    def scores(notes: Predictions) -> dict[str, Any] | None:
+        if len(notes) == len(kept):
+            # The same notes have the same figures, which take a while.
+            return figures
+        return score(notes, families).to_dict() if len(notes) else None
 
     return {
         "format_version": FORMAT_VERSION,
         "evaluation_version": EVALUATION_VERSION,
         "method": METHOD,
-        **score(kept, families).to_dict(),
+        **figures,
         "all_notes": scores(predictions),
         "seen": scores(kept.take(kept.instrument_seen)),
         "unseen": scores(kept.take(~kept.instrument_seen)),
-        "reliability": [of.to_dict() for of in reliability(kept)],
-        "slices": {
-            by: [of.to_dict() for of in found] for by, found in slices(kept, families).items()
-        },
+        "reliability": [part.to_dict() for part in reliability(kept)],
+        "slices": {by: [part.to_dict() for part in parts] for by, parts in slices(kept).items()},
     }

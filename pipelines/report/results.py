@@ -3,13 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pipelines import storage
 from pipelines.errors import DatasetError
+from pipelines.evaluate.comparison import Difference, compare_overall
 from pipelines.evaluate.confusion import accuracy, confusion_matrix
 from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.scores import Scores
+from pipelines.evaluate.slices import Slice
 from pipelines.evaluate.stored import PREDICTIONS, load_metrics
 from pipelines.promotion.stored import Promotion, load_promotion
 from pipelines.registry.runs import RunRecord, load_history, load_run
@@ -25,6 +28,8 @@ class ModelResults:
       every: of all test notes with a usable label.
       seen: of the kept notes whose instrument the model was trained on; None without such notes.
       unseen: of the other kept notes, or None.
+      slices: accuracy on parts of the kept notes, by the property that parts them.
+      reliability: accuracy on the kept notes by confidence, from the least confident.
     """
 
     name: str
@@ -35,6 +40,8 @@ class ModelResults:
     every: Scores
     seen: Scores | None
     unseen: Scores | None
+    slices: Mapping[str, Sequence[Slice]]
+    reliability: Sequence[Slice]
     evaluation_version: int
     predictions: Predictions
 
@@ -51,6 +58,16 @@ class RunResults:
     uri: str
     record: RunRecord
     models: Sequence[ModelResults]
+
+    @cached_property
+    def gain(self) -> Difference:
+        """The accuracy of the largest model beside that of the smallest; takes seconds, once.
+
+        Raises:
+          ConfigError: the two were not scored on the same notes.
+        """
+        first, last = self.models[0].predictions, self.models[-1].predictions
+        return compare_overall(first, last).figures["accuracy"]
 
     @property
     def families(self) -> Sequence[str]:
@@ -89,6 +106,8 @@ def _load_model(run_uri: str, record: RunRecord, name: str) -> ModelResults:
         every=Scores.from_dict(metrics["all_notes"]),
         seen=_scores(metrics["seen"]),
         unseen=_scores(metrics["unseen"]),
+        slices={by: [*map(Slice.from_dict, parts)] for by, parts in metrics["slices"].items()},
+        reliability=[*map(Slice.from_dict, metrics["reliability"])],
         evaluation_version=metrics["evaluation_version"],
         predictions=load_predictions(
             storage.join(uri, PREDICTIONS), digest=record.models[name].predictions_digest

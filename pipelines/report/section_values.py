@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from pipelines.evaluate.slices import reliability
 from pipelines.report.drawing.balance import largest_share
 from pipelines.report.findings.claims import tally
 from pipelines.report.findings.counterparts import counterparts
 from pipelines.report.story import Story
 from pipelines.report.tables import count_rows, most_confused, parameter_rows
 from pipelines.report.trainings import course, loss_limits
-from pipelines.report.views import accuracies, kept, note_choices, score_views, shown_slices
+from pipelines.report.views import accuracies, note_choices, score_views, shown_slices
 
 
 def section_values(story: Story, *, has_samples: bool) -> dict[str, Any]:
@@ -56,8 +55,8 @@ def _evaluation(story: Story) -> dict[str, Any]:
     return {
         "choices": note_choices(run),
         "views": {model.name: score_views(model) for model in run.models},
-        "slices": {model.name: shown_slices(run, model) for model in run.models},
-        "reliability": {model.name: reliability(kept(model)) for model in run.models},
+        "slices": {model.name: shown_slices(model) for model in run.models},
+        "reliability": {model.name: model.reliability for model in run.models},
         "confused": {model.name: most_confused(model.kept, run.families) for model in run.models},
     }
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from pipelines.errors import ConfigError
-from pipelines.evaluate.comparison import compare
 from pipelines.report import formats
 from pipelines.report.results import ModelResults, RunResults
 
@@ -25,9 +24,7 @@ def describe(run: RunResults) -> str:
     first, second = run.models[0], run.models[-1]
     scores = f"{_scored(second)}, {_scored(first)}"
     try:
-        accuracy = compare(first.predictions, second.predictions, run.families).every.figures[
-            "accuracy"
-        ]
+        accuracy = run.gain
     except ConfigError as err:
         return f"{scores}. They cannot be compared: {err}."
     points = f"{100 * accuracy.difference:+.1f} points"

@@ -1,10 +1,10 @@
 """What every form of a report shows of a model, chosen once."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from pipelines.evaluate.predictions import Predictions
 from pipelines.evaluate.scores import Scores
-from pipelines.evaluate.slices import Slice, slices
+from pipelines.evaluate.slices import Slice
 from pipelines.report import formats, published
 from pipelines.report.results import ModelResults, RunResults
 
@@ -50,15 +50,9 @@ def accuracies(run: RunResults) -> list[tuple[str, str, str]]:
     ]
 
 
-def kept(model: ModelResults) -> Predictions:
-    """The predictions of the notes that validation kept."""
-    return model.predictions.take(model.predictions.kept)
-
-
-def shown_slices(run: RunResults, model: ModelResults) -> dict[str, list[Slice]]:
-    """The kept notes by each property of `SHOWN_SLICES`."""
-    found = slices(kept(model), run.families)
-    return {name: found[name] for name in SHOWN_SLICES}
+def shown_slices(model: ModelResults) -> dict[str, Sequence[Slice]]:
+    """Return the kept notes by each property of `SHOWN_SLICES`."""
+    return {name: model.slices[name] for name in SHOWN_SLICES}
 
 
 def score_views(model: ModelResults) -> list[tuple[str, Scores | published.PublishedModel]]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pipelines.errors import ConfigError
 from pipelines.evaluate.bootstrap import Interval
-from pipelines.evaluate.comparison import Difference, compare
+from pipelines.evaluate.comparison import Difference
 from pipelines.report.findings import rules
 from pipelines.report.findings.claim import Claim, Effect, Place
 from pipelines.report.formats import NOTHING, change, count, factor, points, score, span
@@ -23,7 +23,7 @@ def difference(run: RunResults) -> Difference | None:
     if first is last:
         return None
     try:
-        return compare(first.predictions, last.predictions, run.families).every.figures["accuracy"]
+        return run.gain
     except ConfigError:
         return None
 

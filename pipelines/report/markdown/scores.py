@@ -43,7 +43,7 @@ def _model(run: RunResults, model: ModelResults) -> list[str]:
         "Most confused:",
         table(("true", "predicted", "notes", "of the family"), confused, num_left=2),
         "Parts of the kept notes:",
-        _slices(shown_slices(run, model)),
+        _slices(shown_slices(model)),
     ]
     for title, of in score_views(model):
         rows = [

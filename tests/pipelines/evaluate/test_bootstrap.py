@@ -50,13 +50,21 @@ def test_resample_kinds_counts_each_instrument_alike_in_shares() -> None:
     np.testing.assert_allclose(found.mean(axis=0), np.mean(each, axis=0), atol=0.01)
 
 
-def test_resample_means_agrees_with_resample_kinds_on_what_both_can_say() -> None:
-    values = np.stack([KIND == 0, KIND == 1], axis=1).astype(float)
-    means = resample_means(INSTRUMENT, values, num_resamples=4_000)
-    totals = resample_kinds(INSTRUMENT, KIND, 3, num_resamples=4_000).totals
-    for kind in range(2):
-        shares = totals[:, kind] / totals.sum(axis=1)
-        assert stats.ks_2samp(means[:, kind], shares).pvalue > 0.001
+def test_resample_means_draws_as_notes_drawn_one_by_one() -> None:
+    rng = np.random.default_rng(5)
+    # Skewed like losses, and another mean for each of seven instruments of 4 to 40 notes.
+    sizes = np.array([4, 10, 15, 20, 25, 30, 40])
+    instrument = np.repeat(np.arange(7), sizes)
+    values = rng.exponential(1 + instrument / 7)
+    means = resample_means(instrument, values[:, np.newaxis], num_resamples=4_000)[:, 0]
+    own = [values[instrument == which] for which in range(7)]
+    slow = [
+        np.concatenate([rng.choice(own[i], len(own[i])) for i in rng.integers(0, 7, 7)]).mean()
+        for _ in range(4_000)
+    ]
+    assert stats.ks_2samp(means, slow).pvalue > 0.001
+    ends = (0.025, 0.975)
+    np.testing.assert_allclose(np.quantile(means, ends), np.quantile(slow, ends), rtol=0.03)
 
 
 def test_resample_means_of_a_constant_is_the_constant() -> None:

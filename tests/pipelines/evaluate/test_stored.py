@@ -35,7 +35,7 @@ def test_store_metrics_leaves_equal_ones_alone(tmp_path: Path) -> None:
     ("content", "sentence"),
     [
         ('{"format_version": 1}', "found 1; run the same training again"),
-        ('{"format_version": 3}', "found 3; use the version of this project that wrote it"),
+        ('{"format_version": 4}', "found 4; use the version of this project that wrote it"),
         ("{}", "its format_version is None; evaluate the run again"),
         ('{"format', "is not the metrics of a model: .*; evaluate the run again"),
         ("[]", "is not the metrics of a model: it holds a JSON list"),

@@ -48,7 +48,7 @@ def test_summarise_says_by_null_that_no_instrument_is_unseen() -> None:
 
 def test_summarise_is_json_of_a_known_format(summary: dict[str, Any]) -> None:
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
-    assert (summary["format_version"], summary["evaluation_version"]) == (2, 3)
+    assert (summary["format_version"], summary["evaluation_version"]) == (3, 3)
     assert summary["method"]["num_resamples"] >= 2_000
     assert summary["method"]["num_calibration_bins"] == 15
 

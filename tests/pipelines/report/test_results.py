@@ -54,8 +54,8 @@ def test_load_results_refuses_metrics_of_other_notes(tmp_path: Path) -> None:
 def test_load_results_refuses_another_format(tmp_path: Path) -> None:
     uri = write_run(tmp_path)
     path = tmp_path / "tiny" / "metrics.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 3}))
-    with pytest.raises(DatasetError, match=r"expected format_version 2 in .*metrics\.json.*3"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 4}))
+    with pytest.raises(DatasetError, match=r"expected format_version 2 or 3 in .*metrics\.json.*4"):
         load_results(uri)
 
 
