@@ -43,11 +43,17 @@ def read_original(
             is_same = found is not None and found[0] == note_str
             return found[1] if found and is_same else None
         if source.form == JSON_WAV:
-            uri = storage.join(source.uri, "audio", f"{note_str}.wav")
-            return parse_wav(storage.read(uri))[0]
+            return _wav(source, note_str)
     except (PipelineError, OSError, ConfigError):
         return None
     return None
+
+
+def _wav(source: Source, note_str: str) -> Audio:
+    uri = storage.join(source.uri, "audio", note_str)
+    # Listing a folder of 300,000 files for one of them takes seconds.
+    ending = ".wav" if storage.exists(f"{uri}.wav") else ".WAV"
+    return parse_wav(storage.read(f"{uri}{ending}"))[0]
 
 
 def _record(source: Source, offset: int) -> tuple[str, Audio] | None:
