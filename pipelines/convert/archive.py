@@ -162,8 +162,9 @@ class RecordStream:
             return self._window.bytes_at(start, end)
         parts = list[bytes]()
         while start < end:
-            if start >= self._end and not self._next_member():
-                break
+            while start >= self._end:
+                if not self._next_member():
+                    return b"".join(parts)
             first = self._at + start - self._begin
             part = self._window.bytes_at(first, first + min(end, self._end) - start)
             # The archive may end within a member.

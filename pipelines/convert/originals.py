@@ -17,7 +17,6 @@ from pipelines.convert.sources import JSON_WAV, TFRECORD, Source, fetcher
 from pipelines.convert.tfrecord import FOOTER_BYTES, HEADER_BYTES
 from pipelines.convert.wav import parse_wav
 from pipelines.errors import PipelineError
-from pipelines.records import check_name
 
 Audio = NDArray[np.float32]
 
@@ -45,12 +44,18 @@ def read_original(
             is_same = found is not None and found[0] == note_str
             return found[1] if found and is_same else None
         if source.form == JSON_WAV:
-            uri = storage.join(source.uri, "audio", f"{check_name(note_str)}.wav")
-            return parse_wav(storage.read(uri))[0]
+            return _wav(source, note_str)
     except (PipelineError, OSError, ValueError):
         # A name that could lead out of the folder is a ValueError.
         return None
     return None
+
+
+def _wav(source: Source, note_str: str) -> Audio:
+    uri = storage.join(source.uri, "audio", check_name(note_str))
+    # Listing a folder of 300,000 files for one of them takes seconds.
+    ending = ".wav" if storage.exists(f"{uri}.wav") else ".WAV"
+    return parse_wav(storage.read(f"{uri}{ending}"))[0]
 
 
 def _record(source: Source, offset: int) -> tuple[str, Audio] | None:

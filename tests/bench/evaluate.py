@@ -132,7 +132,7 @@ def seconds_an_evaluation() -> dict[str, float]:
 
 
 def full_split() -> dict[str, float]:
-    """Return seconds of processor time for as many notes and instruments as NSynth's train split."""
+    """Return seconds of processor time for as many notes and instruments as the train split has."""
     notes, other = (drawn(289_205, num_instruments=953, model_seed=model) for model in range(2))
     timed = {"evaluate": lambda: summarise(notes), "compare": lambda: compare(notes, other)}
     return {

@@ -1,22 +1,37 @@
 """Every form of source: the same notes come out, each byte is accounted for, all is resumed."""
 
+import codecs
 import gzip
 import hashlib
+import io
+import json
+import struct
+import tarfile
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipelines import storage
+from pipelines.convert.archive import opened_archive
+from pipelines.convert.estimate import estimate
 from pipelines.convert.job import convert
+from pipelines.convert.jsonwav import read_items, read_part
 from pipelines.convert.manifest import Manifest
-from pipelines.convert.plan import Parameters
+from pipelines.convert.parts import parts_of
+from pipelines.convert.plan import Parameters, plan
+from pipelines.convert.sources import Source
 from pipelines.convert.verify import verify
 from pipelines.dataset import open_dataset
-from pipelines.errors import DatasetError, PipelineError
+from pipelines.errors import ConfigError, DatasetError, PipelineError
 from tests.pipelines.convert import forms
 from tests.pipelines.convert.records import ATOL, flipped
 
@@ -290,3 +305,247 @@ def test_convert_refuses_in_one_sentence(tmp_path: Path, write: Any, message: st
     with pytest.raises(PipelineError, match=message) as raised:
         run(tmp_path / "nsynth", tmp_path / "root")
     assert "\n" not in str(raised.value)
+
+
+ARCHIVES = ("json_wav_tar", "json_wav_tar_gz")
+JSON_WAV_FORMS = ("json_wav", *ARCHIVES)
+
+
+def write_as(form: str, folder: Path, content: dict[str, bytes]) -> Path:
+    """Files in a form of json + wav, under a name that is the same for all."""
+    folder.mkdir()
+    path = folder / "nsynth-valid"
+    if form == "json_wav":
+        return forms.write_folder(path, content)
+    data = forms.tar(content)
+    path.write_bytes(gzip.compress(data, 1) if form.endswith("gz") else data)
+    return path
+
+
+def converted_as(form: str, folder: Path, content: dict[str, bytes]) -> tuple[Manifest, list[Any]]:
+    """The manifest, and the quarantine's rows."""
+    source = write_as(form, folder, content)
+    uri, manifest = convert([str(source)], root=str(folder), num_workers=1, max_quarantined=1)
+    assert verify(uri).problems == ()
+    return manifest, quarantine(uri) if manifest.num_quarantined else []
+
+
+def doubled(numbers: Sequence[int]) -> dict[str, bytes]:
+    """The notes, one of which is listed again as another instrument's."""
+    files = forms.files(numbers)
+    again = json.dumps({forms.name(numbers[0]): forms.entry(numbers[0], instrument=99)})
+    return files | {"examples.json": files["examples.json"][:-2] + b"," + again[1:].encode()}
+
+
+def defects(numbers: Sequence[int]) -> dict[str, bytes]:
+    """The notes with what may be wrong of some of them."""
+    files = forms.files(numbers)
+    listed = [f'"{forms.name(n)}": {json.dumps(forms.entry(n))}' for n in numbers]
+    listed.insert(1, f'"huge": {{"note": {"9" * 5000}}}')
+    listed.insert(2, '"control": {"note_str": "a\x01b"}')
+    text = ", ".join(listed).encode() + b', "\xff": {"note_str": "\xff"}'
+    wav = forms.wav(forms.pcm(0))
+    cut = wav[:12] + b"data" + bytes(4) + b"fmt " + struct.pack("<IH", 40, 0xFFFE)
+    return files | {
+        "examples.json": codecs.BOM_UTF8 + b"{%b}" % text,
+        "audio/cut.wav": cut,
+        "audio/huge.wav": wav,
+        "audio/control.WAV": wav,
+        "audio/\udcff.wav": wav,
+    }
+
+
+CONTENTS = {
+    "notes": forms.files,
+    "a doubled entry": doubled,
+    "defects": defects,
+    "upper case": lambda numbers: {
+        key.replace(".wav", ".WAV"): data for key, data in forms.files(numbers).items()
+    },
+    "two cases of one name": lambda numbers: (
+        forms.files(numbers) | {f"audio/{forms.name(numbers[0])}.WAV": forms.wav(forms.pcm(99))}
+    ),
+    "no wav for an entry": lambda numbers: {
+        key: data for key, data in forms.files(numbers).items() if forms.name(numbers[0]) not in key
+    },
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS.keys())
+def test_convert_of_a_folder_and_its_archives_gives_one_digest(
+    tmp_path: Path, content: Callable[[Sequence[int]], dict[str, bytes]]
+) -> None:
+    given = content(NUMBERS)
+    orders = [given, dict(reversed(given.items())), dict(sorted(given.items()))]
+    expected, rows = converted_as("json_wav", tmp_path / "folder", given)
+    assert expected.num_notes in (len(NUMBERS), len(NUMBERS) - 1)
+    for form in ARCHIVES:
+        for number, order in enumerate(orders):
+            found, set_aside = converted_as(form, tmp_path / f"{form}-{number}", order)
+            assert set_aside == rows
+            assert found.manifest_digest == expected.manifest_digest
+            assert found.samples_digest == expected.samples_digest
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_read_of_a_tar_in_either_form_gives_the_same_items(data: st.DataObject) -> None:
+    """Any members of any name, in any order, some of them twice."""
+    names = st.sampled_from(
+        [
+            f"{folder}{forms.name(n)}{end}"
+            for folder in ("audio/", "old/", "")
+            for n in (1, 2)
+            for end in (".wav", ".WAV")
+        ]
+    )
+    wavs = data.draw(st.lists(st.tuples(names, st.binary(max_size=5)), max_size=6))
+    listed = data.draw(st.lists(st.sampled_from([1, 2, 3]), max_size=5))
+    text = ",".join(f'"{forms.name(n)}": {json.dumps(forms.entry(n))}' for n in listed)
+    members = data.draw(st.permutations([("examples.json", f"{{{text}}}".encode()), *wavs]))
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "tar"
+        found = []
+        for form, content in (
+            ("json_wav_tar", tar.getvalue()),
+            ("json_wav_tar_gz", gzip.compress(tar.getvalue())),
+        ):
+            size = path.write_bytes(content)
+            source = Source("tar", str(path), size, "", form)
+            if not wavs and not listed:
+                with pytest.raises(ConfigError, match="holds no note"):
+                    _contents_of(source)
+                return
+            found.append(_contents_of(source))
+        assert found[0] == found[1]
+        record_bytes, rows = found[0]
+        assert record_bytes == sum(len(content) for _, content in wavs)
+        # No wav file here is one, so that each note is set aside, once.
+        used = {forms.name(n) for n in listed} & {
+            name[6:-4] for name, _ in wavs if name.startswith("audio/")
+        }
+        assert len(rows) == len(wavs) + len(listed) - len(used)
+
+
+def _contents_of(source: Source) -> tuple[int, list[Any]]:
+    if source.form == "json_wav_tar":
+        (part,) = parts_of.__wrapped__(source, num_notes=512)
+        content = read_part(source, part)
+    else:
+        with opened_archive(source, begin=0) as items:
+            content = read_items(items, begin=0, source_file=source.name)
+    assert content.notes == []
+    return content.record_bytes, content.quarantined
+
+
+@pytest.mark.parametrize("form", ARCHIVES)
+def test_convert_of_an_archive_takes_the_wav_file_that_unpacking_leaves(
+    tmp_path: Path, form: str
+) -> None:
+    files, wanted = forms.files(NUMBERS), f"audio/{forms.name(7)}.wav"
+    members = [
+        (f"old/{wanted}", b"another folder"),
+        (wanted, b"the first of a path"),
+        *files.items(),
+        (f"audio/.ipynb_checkpoints/{forms.name(7)}.wav", b"a folder in it"),
+    ]
+    # Each an archive of its own, without the end mark: a dictionary has no name twice.
+    data = b"".join(
+        forms.tar({name: content})[: 512 * (1 - (-len(content) // 512))]
+        for name, content in members
+    )
+    source = tmp_path / "nsynth-valid"
+    source.write_bytes(gzip.compress(data) if form.endswith("gz") else data)
+    uri, manifest = convert([str(source)], root=str(tmp_path), num_workers=1, max_quarantined=1)
+    folder = tmp_path / "unpacked"
+    with tarfile.open(fileobj=io.BytesIO(data), ignore_zeros=True) as archive:
+        archive.extractall(folder, filter="data")
+    plain, _ = convert(
+        [str(folder / "nsynth-valid")], root=str(tmp_path), num_workers=1, max_quarantined=1
+    )
+    assert notes(uri).equals(notes(plain))
+    assert [(row["reason"], row["length"], row["offset"]) for row in quarantine(uri)] == [
+        ("no_metadata", 14, 7),
+        ("no_metadata", 14, 8),
+        ("no_metadata", 19, 9),
+    ]
+    assert manifest.record_bytes == sum(len(c) for name, c in members if name.endswith(".wav"))
+
+
+@pytest.mark.parametrize("form", JSON_WAV_FORMS)
+def test_estimate_and_convert_refuse_a_source_that_lists_nothing(tmp_path: Path, form: str) -> None:
+    source = write_as(form, tmp_path / "source", {"examples.json": b"{}"})
+    message = "there is no wav file in" if form == "json_wav" else "holds no note: its "
+    with pytest.raises(PipelineError, match=message):
+        run(source, tmp_path / "root")
+    if form != "json_wav_tar_gz":
+        with pytest.raises(PipelineError, match=message):
+            estimate(plan([str(source)], root=str(tmp_path), parameters=TWO_NOTES))
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+@pytest.mark.parametrize("json_wav_first", [False, True])
+def test_convert_refuses_a_tar_of_both_forms(
+    tmp_path: Path, is_compressed: bool, json_wav_first: bool
+) -> None:
+    both = forms.files([1, 2]) | {"nsynth-valid.tfrecord": forms.records([3])}
+    if not json_wav_first:
+        both = dict(reversed(both.items()))
+    data = forms.tar({"README": b"x"} | both)
+    source = tmp_path / "nsynth"
+    source.write_bytes(gzip.compress(data) if is_compressed else data)
+    message = "nsynth holds TFRecord files and also wav files or examples.json, expected one form"
+    with pytest.raises(PipelineError, match=message):
+        run(source, tmp_path / "root")
+
+
+def test_convert_of_tfrecord_files_in_a_compressed_tar_reads_all_of_them(tmp_path: Path) -> None:
+    files = {f"{number}.tfrecord": forms.records([number]) for number in NUMBERS}
+    source = tmp_path / "nsynth-valid.tar.gz"
+    source.write_bytes(gzip.compress(forms.tar({"README": b"x" * 5000} | files)))
+    uri, manifest = run(source, tmp_path / "root")
+    assert open_dataset(uri).read(["note"]).column("note").to_pylist() == list(NUMBERS)
+    assert manifest.source_bytes == manifest.record_bytes == sum(map(len, files.values()))
+    assert verify(uri).problems == ()
+    whole = tmp_path / "whole" / source.name
+    whole.parent.mkdir()
+    whole.write_bytes(b"".join(files.values()))
+    assert run(whole, tmp_path)[1].manifest_digest == manifest.manifest_digest
+
+
+@pytest.mark.parametrize("num_missing", [8, 3000, 400_000])
+def test_convert_of_a_truncated_tar_of_tfrecord_files_keeps_what_is_whole(
+    tmp_path: Path, num_missing: int
+) -> None:
+    files = {f"{number}.tfrecord": forms.records([number]) for number in NUMBERS}
+    source = tmp_path / "nsynth-valid.tar.gz"
+    source.write_bytes(gzip.compress(forms.tar(files), 0)[:-num_missing])
+    uri, manifest = run(source, tmp_path / "root", max_quarantined=1)
+    kept = open_dataset(uri).read(["note"]).column("note").to_pylist()
+    assert kept == list(NUMBERS[: 7 if num_missing < 10_000 else 5])
+    assert manifest.quarantined == {"gzip_truncated": 1}
+    (row,) = quarantine(uri)
+    assert row["offset"] == manifest.record_bytes
+    assert verify(uri).problems == ()
+
+
+def test_an_archive_fills_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "nsynth"
+    target = io.BytesIO()
+    with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1) as file:
+        info = tarfile.TarInfo("examples.json")
+        info.size = 2**28
+        file.write(info.tobuf())
+        for _ in range(2**8):
+            file.write(b" " * 2**20)
+    source.write_bytes(target.getvalue())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    with pytest.raises(PipelineError, match=r"has 268,435,456 bytes, expected [\d,]+ at most"):
+        run(source, tmp_path / "root")

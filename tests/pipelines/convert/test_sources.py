@@ -4,12 +4,14 @@ import io
 import logging
 import lzma
 import os
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Literal
 
 import fsspec
 import numpy as np
@@ -19,8 +21,10 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines import storage
+from pipelines.convert import sources
+from pipelines.convert.estimate import estimate
 from pipelines.convert.job import convert
-from pipelines.convert.plan import Parameters
+from pipelines.convert.plan import Parameters, plan
 from pipelines.convert.sources import (
     GZIP,
     JSON_WAV,
@@ -266,6 +270,123 @@ def test_find_sources_says_nothing_of_shards_that_are_all_there(
     with caplog.at_level(logging.WARNING):
         assert len(find_sources(paths)) == 4
     assert not caplog.text
+
+
+def write_large_tar(path: Path, *, form: Literal[1, 2]) -> list[int]:
+    """A tar with a TFRecord file of 9 GiB, nearly all of it a hole, and another after it."""
+    sizes = [9 * 2**30 + 7, len(RECORDS)]
+    with path.open("wb") as file:
+        for number, size in enumerate(sizes):
+            info = tarfile.TarInfo(f"nsynth-{number}.tfrecord")
+            info.size = size
+            file.write(info.tobuf(form))
+            begin = file.tell()
+            file.write(RECORDS)
+            file.seek(begin + size - len(RECORDS))
+            file.write(RECORDS)
+            file.seek(begin + -(-size // 512) * 512)
+        file.truncate()
+    return sizes
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_find_sources_finds_tfrecord_files_of_more_than_8_gib(
+    tmp_path: Path, form: Literal[1, 2]
+) -> None:
+    path = tmp_path / "nsynth.tar"
+    sizes = write_large_tar(path, form=form)
+    found = find_sources([str(path)])
+    assert [(source.name, source.size) for source in found] == [
+        ("nsynth-0.tfrecord", sizes[0]),
+        ("nsynth-1.tfrecord", sizes[1]),
+    ]
+    for source in found:
+        assert fetcher(source)(source.size - len(RECORDS), source.size) == RECORDS
+    assert estimate(plan([str(path)], root=str(tmp_path), parameters=Parameters())).num_ranges == 74
+
+
+def special(name: str, kind: bytes, **pax: str) -> bytes:
+    """A tar of one member that is not a plain file."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.pax_headers = kind, "elsewhere", pax
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+REFUSED_TARS = {
+    "a sparse file of GNU": (
+        special("nsynth.tfrecord", tarfile.GNUTYPE_SPARSE),
+        "'nsynth.tfrecord' in .*/archive is a sparse file, expected a plain file; pack the archive",
+    ),
+    "a sparse file of pax": (
+        special("GNUSparseFile.0/a.wav", b"0", **{"GNU.sparse.name": "audio/a.wav"}),
+        "'audio/a.wav' in .*/archive is a sparse file",
+    ),
+    "a link": (
+        special("a/nsynth.tfrecord", tarfile.LNKTYPE),
+        "'a/nsynth.tfrecord' in .* a link",
+    ),
+    "a linked examples.json": (
+        special("examples.json", tarfile.SYMTYPE),
+        "'examples.json' in .*/archive is a link",
+    ),
+    "a part of a file": (special("nsynth.tfrecord", b"M"), "is of the unknown type b'M'"),
+    "no sources": (
+        forms.tar({"README": b"x"}),
+        "archive holds 0 files examples.json, expec",
+    ),
+    "folders only": (special("a", tarfile.DIRTYPE), "archive holds 0 files examples.json"),
+    "a name with an escape": (special("\x1b[2Jx.wav", tarfile.SYMTYPE), r"'\\x1b\[2Jx.wav' in"),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), REFUSED_TARS.values(), ids=REFUSED_TARS.keys())
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_find_sources_refuses_a_tar_whose_notes_it_cannot_read(
+    tmp_path: Path, data: bytes, message: str, is_compressed: bool
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        find(tmp_path / "archive", gzip.compress(data) if is_compressed else data)
+
+
+def test_find_sources_refuses_an_empty_tfrecord_file_in_a_tar(tmp_path: Path) -> None:
+    data = forms.tar({"a.tfrecord": RECORDS, "b.tfrecord": b""})
+    with pytest.raises(ConfigError, match=r"'nsynth-valid/b.tfrecord' in .* has no bytes"):
+        find(tmp_path / "archive", data)
+
+
+def test_find_sources_looks_at_all_members_of_a_tar(tmp_path: Path) -> None:
+    readme = {"README": b"x" * 200_000}
+    (found,) = find(tmp_path / "a", forms.tar(readme | {"X.TFRECORD": RECORDS}))
+    assert (found.name, fetcher(found)(0, found.size)) == ("X.TFRECORD", RECORDS)
+    (found,) = find(tmp_path / "b", forms.tar(readme | WAV_FILES))
+    assert found.form == JSON_WAV_TAR
+    for content, form in (({"x.tfrecord": RECORDS}, GZIP), (WAV_FILES, JSON_WAV_TAR_GZ)):
+        large = {"README": np.random.default_rng(0).bytes(300_000)}
+        (found,) = find(tmp_path / "c", gzip.compress(forms.tar(large | content)))
+        assert found.form == form
+
+
+def test_find_sources_unpacks_a_bounded_part_of_an_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_MAX_SEARCH_BYTES", 2**20)
+    large = {"README": bytes(2**21)}
+    with pytest.raises(ConfigError, match=r"holds 0 files examples\.json"):
+        find(tmp_path / "a", gzip.compress(forms.tar(large | WAV_FILES)))
+
+
+@pytest.mark.parametrize("form", ["tfrecord", "gzip", "json_wav", "json_wav_tar"])
+def test_find_sources_refuses_a_name_that_is_not_utf8(tmp_path: Path, form: str) -> None:
+    source = forms.FORMS[form](tmp_path, [1])
+    renamed = source.rename(source.with_name("caf\udce9"))
+    with pytest.raises(ConfigError, match=r"the name 'caf\\udce9' of a source is not UTF-8; give"):
+        find_sources([str(renamed)])
+
+
+def test_find_sources_refuses_a_name_in_a_tar_that_is_not_utf8(tmp_path: Path) -> None:
+    data = forms.tar({"caf\udce9.tfrecord": RECORDS})
+    with pytest.raises(ConfigError, match=r"the name 'caf\\udce9.tfrecord' of a source is not UTF"):
+        find(tmp_path / "archive", data)
 
 
 def test_find_sources_refuses_two_files_of_one_name_in_a_tar(tmp_path: Path) -> None:
