@@ -41,7 +41,8 @@ class Interrupts:
         self.grace_sec = 0.0
         self.endings: list[Callable[[], None]] = []
         self._is_stopping = False
-        self._leaving = threading.Lock()
+        # Reentrant, for a second signal in the thread that leaves already.
+        self._leaving = threading.RLock()
         self._wakeup = socket.socketpair()
 
     def take_over(self) -> None:
