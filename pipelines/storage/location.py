@@ -102,9 +102,15 @@ def cache_dir(root: str) -> Path:
     """The folder of this machine for what can be made again from `root`.
 
     NSYNTH_CACHE names it; otherwise it lies in a local root, or in the user's cache folder.
+
+    Raises:
+      ConfigError: NSYNTH_CACHE names another place.
     """
     if named := os.environ.get("NSYNTH_CACHE"):
-        return Path(named).expanduser().resolve()
+        folder = local_path(named)
+        if folder is None:
+            raise ConfigError(f"NSYNTH_CACHE must be a folder of this machine, got {named}")
+        return folder.resolve()
     local = local_path(root)
     return local / "cache" if local else platformdirs.user_cache_path("nsynth-flows")
 

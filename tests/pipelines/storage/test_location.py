@@ -81,6 +81,15 @@ def test_a_path_that_only_resembles_a_protocol_is_one(path: str) -> None:
     assert storage.local_path(path) == Path(path).absolute()
 
 
+@pytest.mark.parametrize("named", ["s3://bucket/cache", "s3:/bucket/cache", "S3://bucket"])
+def test_the_cache_is_a_folder_of_this_machine(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NSYNTH_CACHE", named)
+    with pytest.raises(
+        ConfigError, match=r"folder of this machine, got s3|no location: write s3://"
+    ):
+        storage.cache_dir("/root")
+
+
 def test_a_mistyped_location_with_credentials_is_not_repeated() -> None:
     with pytest.raises(ConfigError, match="holds credentials") as failure:
         storage.local_path(f"s3:/AKIAKEY:{SECRET}@bucket/notes")
