@@ -30,6 +30,7 @@ JSON_WAV_TAR_GZ: Final = "json_wav_tar_gz"
 
 _STREAMS: Final = (GZIP, JSON_WAV_TAR_GZ)
 
+_HEAD_BYTES: Final = 2**16
 _SEARCHED_BYTES: Final = 2**20
 """Bytes of a file beginning as text that are searched for a record; NSynth has four in so many."""
 
@@ -74,7 +75,7 @@ def find_sources(requests: Sequence[str]) -> tuple[Source, ...]:
     if not uris:
         raise ConfigError("there is nothing to convert; name at least one TFRecord file")
     with ThreadPoolExecutor(_READERS) as pool:
-        found = [source for sources in pool.map(_identified, uris) for source in sources]
+        found = [source for sources in pool.map(_checked, uris) for source in sources]
     paths = [source.name for source in found]
     warn_of_absent(paths)
     for path, num in Counter(paths).items():
@@ -118,61 +119,35 @@ def _expand(request: str) -> list[str]:
     return found
 
 
-def _identified(uri: str) -> list[Source]:
+def _checked(uri: str) -> list[Source]:
     """Return what a URI stands for, each named by its whole path.
 
     Raises:
-      ConfigError: it is missing, empty, or a file of a type that holds no TFRecord.
+      ConfigError: it is missing, empty, or a file of a type that holds no note.
     """
-    if storage.name(uri) == EXAMPLES_JSON:
-        uri = storage.parent(uri)
-    if storage.is_folder(uri):
-        size, tag = _folder_identity(uri)
-        _check_examples(storage.join(uri, EXAMPLES_JSON))
-        return [Source(uri, uri, size, tag, JSON_WAV)]
-    size, tag = storage.identity(uri)
-    if size == 0:
-        raise ConfigError(f"{uri} is empty; expected a TFRecord file")
-    found = _of_form(Source(uri, uri, size, tag))
+    found = _identified(uri)
     for source in found:
         _check_type(source)
     return found
 
 
-def _of_form(source: Source) -> list[Source]:
-    """Return the sources in a file that has bytes."""
-    head = fetcher(source)(0, min(source.size, HEAD_BYTES))
+def _identified(uri: str) -> list[Source]:
+    """What a URI stands for, each named by its whole path."""
+    if storage.name(uri) == EXAMPLES_JSON:
+        uri = storage.parent(uri)
+    if storage.is_folder(uri):
+        size, tag = _folder_identity(uri)
+        return [Source(uri, uri, size, tag, JSON_WAV)]
+    size, tag = storage.identity(uri)
+    if size == 0:
+        raise ConfigError(f"{uri} is empty; expected a TFRecord file")
+    source = Source(uri, uri, size, tag)
+    head = fetcher(source)(0, min(size, _HEAD_BYTES))
     if len(find_headers(head[:HEADER_BYTES])[0]):
         return [source]
     if head.startswith(gunzip.MAGIC):
         return [replace(source, form=_compressed_form(head))]
     return _archived(source) if is_tar(head) else [source]
-
-
-def _check_type(source: Source) -> None:
-    """Refuse a file that is something else than records; one whose beginning is damaged is read.
-
-    Raises:
-      ConfigError: its first bytes, or those of what it unfolds to, say what it is.
-    """
-    if source.form not in (TFRECORD, GZIP):
-        return
-    fetch, place = fetcher(source), "is"
-    if source.form == GZIP:
-        fetch, place = gunzip.GzipStream(fetch, size=source.size).read, "is a gzip file of"
-    end = _SEARCHED_BYTES if source.form == GZIP else min(source.size, _SEARCHED_BYTES)
-    head = fetch(0, min(HEAD_BYTES, end))
-    found = None if len(find_headers(head[:HEADER_BYTES])[0]) else recognise(head)
-    # A page that some proxy put before the records does not make them unreadable.
-    if found is None or (found.is_text and len(find_headers(head + fetch(len(head), end))[0])):
-        return
-    raise ConfigError(f"{source.name} {place} {found.name}, not a TFRecord file; {found.advice}")
-
-
-def _check_examples(uri: str) -> None:
-    found = recognise(storage.read_range(uri, 0, HEAD_BYTES))
-    if found and found.name not in ("JSON", "text"):
-        raise ConfigError(f"{uri} is {found.name}, not JSON; {found.advice}")
 
 
 def _compressed_form(head: bytes) -> str:
@@ -187,7 +162,7 @@ def _compressed_form(head: bytes) -> str:
 def _archived(source: Source) -> list[Source]:
     """The TFRecord files in a tar, each a source; the tar itself where it holds the other form."""
     # Small blocks: what lies between the headers is not read.
-    window = Window(fetcher(source), size=source.size, block_bytes=HEAD_BYTES)
+    window = Window(fetcher(source), size=source.size, block_bytes=_HEAD_BYTES)
     visible = (member for member in members(window) if _is_visible(member))
     first = next(visible, None)
     if first is None or not _is_tfrecord(first):
@@ -235,3 +210,31 @@ def _short_names(paths: Sequence[str]) -> list[str]:
     while len(set(names := ["/".join(path.split("/")[-depth:]) for path in paths])) < len(paths):
         depth += 1
     return names
+
+
+def _check_type(source: Source) -> None:
+    """Refuse a file that is something else than records; one whose beginning is damaged is read.
+
+    Raises:
+      ConfigError: its first bytes, or those of what it unfolds to, say what it is.
+    """
+    if source.form == JSON_WAV:
+        _check_examples(storage.join(source.uri, EXAMPLES_JSON))
+    if source.form not in (TFRECORD, GZIP):
+        return
+    fetch, place = fetcher(source), "is"
+    if source.form == GZIP:
+        fetch, place = gunzip.GzipStream(fetch, size=source.size).read, "is a gzip file of"
+    end = _SEARCHED_BYTES if source.form == GZIP else min(source.size, _SEARCHED_BYTES)
+    head = fetch(0, min(HEAD_BYTES, end))
+    found = None if len(find_headers(head[:HEADER_BYTES])[0]) else recognise(head)
+    # A page that some proxy put before the records does not make them unreadable.
+    if found is None or (found.is_text and len(find_headers(head + fetch(len(head), end))[0])):
+        return
+    raise ConfigError(f"{source.name} {place} {found.name}, not a TFRecord file; {found.advice}")
+
+
+def _check_examples(uri: str) -> None:
+    found = recognise(storage.read_range(uri, 0, HEAD_BYTES))
+    if found and found.name not in ("JSON", "text"):
+        raise ConfigError(f"{uri} is {found.name}, not JSON; {found.advice}")
