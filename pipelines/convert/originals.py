@@ -17,6 +17,7 @@ from pipelines.convert.sources import JSON_WAV, TFRECORD, Source, fetcher
 from pipelines.convert.tfrecord import FOOTER_BYTES, HEADER_BYTES
 from pipelines.convert.wav import parse_wav
 from pipelines.errors import PipelineError
+from pipelines.records import check_name
 
 Audio = NDArray[np.float32]
 

@@ -46,8 +46,8 @@ _BINARY: Final = (
     (rb"\xff\xd8\xff[\xdb\xe0\xe1\xee]", "a JPEG image", _RECORDS),
 )
 _TEXT: Final = (
-    (rb"version https://git-lfs\.", "a Git LFS pointer, not the file itself", "run git lfs pull"),
-    (rb"\S*/annex/objects/", "a git-annex pointer, not the file itself", "run git annex get"),
+    (rb"version https://git-lfs\.", "a Git LFS pointer", "git lfs pull fetches the file itself"),
+    (rb"\S*/annex/objects/", "a git-annex pointer", "git annex get fetches the file itself"),
     (rb"(?i)<!doctype html|<html|<head", "an HTML page", _AGAIN),
     (rb"<(\?xml|Error>)", "an XML page", _AGAIN),
     (rb"[{\[]", "JSON", _RECORDS),

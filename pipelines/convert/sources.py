@@ -189,7 +189,7 @@ def _identified(uri: str) -> list[Source]:
     """Return what a URI stands for, each named by its whole path.
 
     Raises:
-      ConfigError: it is missing, empty, or a file of a type that holds no TFRecord.
+      ConfigError: it is missing, empty, or a file of a type that holds no note.
     """
     if storage.name(uri) == EXAMPLES_JSON:
         uri = storage.parent(uri)
