@@ -151,7 +151,9 @@ def test_fit_trains_on_every_note_of_an_epoch(notes: Notes) -> None:
 
 def test_fit_stops_where_the_loss_is_not_finite(notes: Notes) -> None:
     broken = Notes(np.full((8, NUM_SAMPLES), np.nan, np.float32), notes.rows, notes.labels)
-    with pytest.raises(DatasetError, match=r"(became nan in|is not finite after) epoch 1.*; lower"):
+    with pytest.raises(
+        DatasetError, match=r"(became nan in|is not finite after) epoch 1.*; look for notes"
+    ):
         fit("preliminary", EXPERIMENT, broken, notes)
 
 

@@ -251,3 +251,17 @@ def test_check_dropped_refuses_when_no_note_is_left() -> None:
 def test_check_dropped_refuses_a_share_that_is_none(share: float) -> None:
     with pytest.raises(ConfigError, match=f"max_dropped must be from 0 to 1, got {share}"):
         check_dropped(validation(), max_dropped=share)
+
+
+def test_verdicts_of_the_format_before_are_used_again(tmp_path: Path) -> None:
+    uri = stored(tmp_path, mixed())
+    found = validate(uri)
+    summary = Path(found.uri) / "summary.json"
+    content = json.loads(summary.read_text()) | {"format_version": 1}
+    del content["content_digest"], content["verdicts_digest"]
+    summary.write_text(json.dumps(content))
+    before = summary.read_bytes()
+    again = validate(uri)
+    assert summary.read_bytes() == before
+    assert again == dataclasses.replace(found, verdicts_digest=None, format_version=1)
+    assert load_reasons(again) == MIXED
