@@ -10,9 +10,11 @@ from infra.sample.splits import write_splits
 from pipelines.convert.job import convert
 from pipelines.convert.originals import read_original
 from pipelines.convert.resample import resample
+from pipelines.convert.sources import find_sources
 from pipelines.convert.tfrecord import HEADER_BYTES
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.report.sounds import originals
+from tests.pipelines.convert import forms
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +76,17 @@ def test_originals_are_none_where_the_source_is_gone(file: Path, dataset: Datase
         assert originals(dataset, [0, 1]) == {}
     finally:
         away.rename(file)
+
+
+@pytest.mark.parametrize("ending", [".wav", ".WAV"])
+def test_read_original_finds_a_wav_file_of_either_case(tmp_path: Path, ending: str) -> None:
+    files = {key.replace(".wav", ending): data for key, data in forms.files([1]).items()}
+    folder = forms.write_folder(tmp_path / "nsynth-test", files)
+    found = read_original(
+        find_sources([str(folder)]),
+        source_file="nsynth-test",
+        source_offset=0,
+        note_str=forms.name(1),
+    )
+    assert found is not None
+    np.testing.assert_array_equal(found * 2**15, forms.pcm(1))
