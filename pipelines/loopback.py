@@ -1,11 +1,16 @@
-"""Connections of this machine to itself."""
+"""Connections of this machine to itself, for which no proxy is ever asked."""
 
 import os
 from typing import Final
 from urllib.request import getproxies_environment
 
-_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
-_NAMES: Final = ("no_proxy", "NO_PROXY", "no_grpc_proxy")
+HOST: Final = "127.0.0.1"
+"""The address at which servers of ours listen."""
+
+NAMES: Final = ("localhost", HOST, "::1")
+"""The names of this machine for itself."""
+
+_GRPC: Final = "no_grpc_proxy"
 
 
 def bypass_proxies() -> None:
@@ -17,9 +22,11 @@ def bypass_proxies() -> None:
     # On macOS a no_proxy alone would put the proxies of the system settings out of use.
     if not set(getproxies_environment()) & {"http", "https", "all", "grpc"}:
         return
-    # gRPC reads lower case alone, and where it is set no_grpc_proxy alone.
-    names = [name for name in _NAMES if name in os.environ or name in _NAMES[:2]]
-    given = [os.environ.get(name, "") for name in names]
+    given = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
     hosts = [host.strip() for text in given for host in text.split(",") if host.strip()]
-    for name in names:
-        os.environ[name] = ",".join(dict.fromkeys([*hosts, *_HOSTS]))
+    own = [host.strip() for host in os.environ.get(_GRPC, "").split(",") if host.strip()]
+    # gRPC reads this one first, in lower case alone, and does not know that `*` means every host.
+    os.environ[_GRPC] = ",".join(dict.fromkeys([*(own or hosts), *NAMES]))
+    if "*" not in hosts:
+        listed = ",".join(dict.fromkeys([*hosts, *NAMES]))
+        os.environ.update(no_proxy=listed, NO_PROXY=listed)

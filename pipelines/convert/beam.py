@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import grpc
 
-from pipelines import storage
+from pipelines import loopback, storage
 from pipelines.convert.dispatch import Outcome, convert, convert_together
 from pipelines.convert.plan import ByteRange
 from pipelines.convert.writebehind import WriteBehind
-from pipelines.engines import flink, loopback
+from pipelines.engines import flink
 from pipelines.engines.engine import LOCAL, Engine
 from pipelines.engines.failure import as_raised, in_a_line, of_grpc
 from pipelines.engines.quiet import own_interrupts, silence

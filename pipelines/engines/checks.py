@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipelines import storage
-from pipelines.engines import loopback
+from pipelines import loopback, storage
 from pipelines.engines.engine import Engine
 from pipelines.errors import ConfigError
 

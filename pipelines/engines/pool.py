@@ -26,7 +26,7 @@ from apache_beam.runners.worker.worker_pool_main import (
 )
 from apache_beam.utils import thread_pool_executor
 
-from pipelines.engines import loopback
+from pipelines import loopback
 
 _OPTIONS: Final = [
     ("grpc.http2.max_pings_without_data", 0),
