@@ -42,10 +42,10 @@ def listeners(pid: int, *, every_sec: float = 0.02) -> Iterator[Listeners]:
     found, ended, process = Listeners(), threading.Event(), psutil.Process(pid)
 
     def watch() -> None:
-        while not ended.wait(every_sec):
+        while not ended.wait(every_sec) and process.is_running():
             found.look(process)
 
-    watcher = threading.Thread(target=watch, name="listeners")
+    watcher = threading.Thread(target=watch, name="listeners", daemon=True)
     watcher.start()
     try:
         yield found
