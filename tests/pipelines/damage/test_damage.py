@@ -190,3 +190,19 @@ def test_verify_of_a_root_goes_on_after_a_manifest_that_cannot_be_read(root: Pat
     assert (code, result["num_datasets"]) == (1, 2)
     assert any(f"{path} is not a manifest: it is empty" in of for of in result["problems"])
     assert len({row["manifest"] for row in result["sources"]}) == 1
+
+
+def test_compare_names_a_run_that_cannot_be_read_and_compares_the_others(
+    root: Path, tmp_path: Path
+) -> None:
+    whole, damaged = (run.name for run in reversed(runs(root)))
+    find(root, "runs/RUN/preliminary/predictions.parquet").write_bytes(b"")
+    page = tmp_path / "compared.html"
+    command = ("compare", whole, whole, damaged, "--root", str(root), "--output", str(page))
+    code, text = said(*command, "--json")
+    pairs = json.loads(text)["pairs"]
+    assert (code, [pair["second"] for pair in pairs]) == (1, [whole, damaged])
+    assert "preliminary" in pairs[0]["comparisons"]
+    assert "predictions.parquet is damaged" in pairs[1]["note"]
+    assert damaged not in page.read_text()
+    assert f"{damaged} is not subtracted: " in said(*command)[1]
