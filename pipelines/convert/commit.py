@@ -26,6 +26,7 @@ from pipelines.convert.sources import GZIP, Source, fetcher, is_unchanged
 from pipelines.convert.streams import read_summaries
 from pipelines.convert.tfrecord import Position, Span
 from pipelines.errors import DatasetError, PipelineError, ShardError
+from pipelines.text import listed
 
 MAX_QUARANTINED: Final = 0.01
 """The share of a data set's records that may be damaged, unless told otherwise."""
@@ -133,7 +134,7 @@ def _check_sources(plan: Plan) -> None:
 
 
 def _check_content(manifest: Manifest, plan: Plan, max_quarantined: float) -> None:
-    names = ", ".join(source.uri for source in plan.sources)
+    names = listed(source.uri for source in plan.sources)
     reasons = ", ".join(f"{reason} {num}" for reason, num in manifest.quarantined.items())
     if manifest.num_notes == 0:
         raise DatasetError(
