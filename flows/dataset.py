@@ -7,6 +7,7 @@ from flows.parameters import MIB, BeamOptions, Count, Location, Runner, Share, S
 from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import RANGE_BYTES
+from pipelines.text import visible
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 from tasks.convert import convert_source
 from tasks.summary import summarise_dataset
@@ -14,7 +15,7 @@ from tasks.validate import validate_dataset
 
 
 def _run_name() -> str:
-    return f"build the data set of {storage.name(flow_run.parameters['source'])}"
+    return visible(f"build the data set of {storage.name(flow_run.parameters['source'])}")
 
 
 @flow(name="build-dataset", flow_run_name=_run_name)

@@ -35,6 +35,7 @@ from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import RANGE_BYTES
 from pipelines.promotion.describe import NOT_ASKED, SEVERAL_SEEDS, promotions_markdown
 from pipelines.promotion.stored import Promotion
+from pipelines.text import visible
 from pipelines.train.experiment import Experiment, check_datasets
 from pipelines.train.lanes import lanes, usable_gpus
 from pipelines.train.plan import RunPlan
@@ -65,7 +66,7 @@ class Retrained:
 def _run_name() -> str:
     given = flow_run.parameters
     tested = f"test on {storage.name(given['test'])}" if given["test"] else "score out of fold"
-    return (
+    return visible(
         f"retrain {' and '.join(given['models'])} for {given['epochs']} epochs "
         f"on {storage.name(given['train'])}, {tested}"
     )

@@ -9,12 +9,13 @@ from infra.engines.settings import load_engine
 from pipelines import storage
 from pipelines.convert.job import convert
 from pipelines.convert.plan import Parameters
+from pipelines.text import visible
 from tasks.policy import POLICY
 from tasks.progress import shown
 
 
 def _name() -> str:
-    return f"convert {storage.name(task_run.parameters['source'])}"
+    return visible(f"convert {storage.name(task_run.parameters['source'])}")
 
 
 @task(name="convert", task_run_name=_name, **POLICY)

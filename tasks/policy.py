@@ -8,9 +8,12 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
 from pipelines.errors import PipelineError
+from pipelines.text import guard_log
 
 log = logging.getLogger(__name__)
 
+# Handlers of Prefect print lines of the work, and its own of our errors.
+guard_log()
 # What the work says, of reuse above all, belongs on the page of its run.
 logging.getLogger("pipelines").setLevel(logging.INFO)
 

@@ -13,6 +13,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from pipelines.progress import OnProgress, Progress
 from pipelines.terminal import bars
+from pipelines.text import markdown
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class _ProgressArtifact:
 
     def show(self, step: Progress) -> None:
         text = f"{step.stage}: {step.done:,} of {step.total:,} {step.detail}".strip()
+        text = markdown(text)
         if text == self._shown:
             return
         percent = 100 * step.done / max(step.total, 1)

@@ -10,11 +10,16 @@ from pipelines.decisions import Decision
 from pipelines.registry.log import log_decisions
 from pipelines.report.reuse import current_report
 from pipelines.report.runs.index import build_index
+from pipelines.text import visible
 from tasks.policy import POLICY
 
 
 def _name() -> str:
-    return f"write the report of run {storage.name(task_run.parameters['run_uri'])}"
+    return visible(f"write the report of run {storage.name(task_run.parameters['run_uri'])}")
+
+
+def _index_name() -> str:
+    return visible(f"list all runs under {task_run.parameters['root']}")
 
 
 @task(name="report", task_run_name=_name, **POLICY)
@@ -29,7 +34,7 @@ def log_run(run_uri: str, decisions: Sequence[Decision]) -> bool:
     return log_decisions(run_uri, decisions)
 
 
-@task(name="index", task_run_name="list all runs under {root}", **POLICY)
+@task(name="index", task_run_name=_index_name, **POLICY)
 def refresh_index(root: str) -> str:
     """Writes the page over all runs under the root; returns its URI."""
     return build_index(root)

@@ -5,13 +5,14 @@ from prefect.artifacts import create_table_artifact
 from prefect.runtime import task_run
 
 from pipelines import storage
+from pipelines.text import markdown, visible
 from pipelines.validate.verdicts import Validation, check_dropped, validate
 from tasks.policy import POLICY
 
 
 def _name() -> str:
     folder = storage.parent(task_run.parameters["manifest_uri"])
-    return f"validate the notes of data set {storage.name(folder)}"
+    return visible(f"validate the notes of data set {storage.name(folder)}")
 
 
 @task(name="validate", task_run_name=_name, **POLICY)
@@ -21,7 +22,7 @@ def validate_dataset(manifest_uri: str, *, max_dropped: float, force: bool) -> V
     create_table_artifact(
         key=f"drops-{validation.manifest_digest[:12]}",
         table=drop_rows(validation),
-        description=f"Notes of {manifest_uri} by verdict. {validation.official}".strip(),
+        description=markdown(f"Notes of {manifest_uri} by verdict. {validation.official}"),
     )
     check_dropped(validation, max_dropped=max_dropped)
     return validation

@@ -11,6 +11,7 @@ from flows.cli.output import print_result, rows_table
 from flows.cli.scores import FIGURES
 from pipelines.errors import ConfigError
 from pipelines.registry.runs import find_run
+from pipelines.text import listed
 
 if TYPE_CHECKING:
     from pipelines.evaluate.runs import RunPair
@@ -43,7 +44,7 @@ def compare(
     pairs = compare_with_first(uris) if len(uris) > 1 else []
     models = compare_models(uris[0]) if len(uris) == 1 else {}
     if pairs and not output and not any(pair.comparisons for pair in pairs):
-        raise ConfigError("; ".join(dict.fromkeys(pair.note for pair in pairs)))
+        raise ConfigError(listed(dict.fromkeys(pair.note for pair in pairs), separator="; "))
     result = _content(pairs, {name: of.to_dict() for name, of in models.items()})
     if output:
         from pipelines.report.runs.page import write_comparison  # noqa: PLC0415
@@ -60,7 +61,7 @@ def compare(
         tables = [_comparison_table(name, of) for name, of in named.items()]
     lines += [f"{pair.second} is not subtracted: {pair.note}" for pair in pairs if pair.note]
     lines += [result["page"]] if output else []
-    print_result(result, as_json=as_json, tables=tables, last_line="\n".join(lines))
+    print_result(result, as_json=as_json, tables=tables, lines=lines)
     if not all(pair.is_readable for pair in pairs):
         raise typer.Exit(1)
 

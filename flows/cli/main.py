@@ -1,10 +1,13 @@
 """The commands put together, and how they end."""
 
+import importlib.metadata
+import io
 import logging
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, Final
+from typing import Annotated, Any, Final, cast
 
 import typer
 
@@ -12,7 +15,8 @@ from flows.cli import comparison, promotion, scores, stages, stored, training
 from flows.cli.interrupt import ENGINE_SEC, INTERRUPTS, LOCAL_SEC
 from flows.cli.options import Runner
 from pipelines.errors import PipelineError
-from pipelines.terminal import CONSOLE
+from pipelines.terminal import CONSOLE, lines
+from pipelines.text import guard_log, visible, visible_lines
 
 
 def _stoppable(command: Callable[..., None]) -> Callable[..., None]:
@@ -36,6 +40,7 @@ app: Final = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -69,16 +74,42 @@ _EXTRAS: Final[Mapping[str, str]] = {
 }
 """What to install where a package is missing: few need all of them."""
 
+# Click's, of which some versions of Typer hold a copy.
+_USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+
 for _name, _command in _COMMANDS.items():
     app.command(name=_name)(_stoppable(_command))
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"nsynth {importlib.metadata.version('nsynth-flows')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 def run() -> None:
     """Run the command; ends the process with its exit code."""
+    guard_log()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Lines()])
     logging.getLogger("pipelines").setLevel(logging.INFO)
     try:
-        app()
+        # So that wrong usage is printed here: it repeats arguments, which may be names of files.
+        sys.exit(app(standalone_mode=False))
+    except _USAGE_ERROR as err:
+        _refuse(err)
     except PipelineError as err:
         _fail(str(err))
     except ModuleNotFoundError as err:
@@ -87,6 +118,9 @@ def run() -> None:
         _fail(f"this command needs {err.name}: pip install 'nsynth-flows[{extra}]'")
     except OSError as err:
         _fail(f"{err}; run the same command again to go on where it stopped")
+    except Exception as err:  # noqa: BLE001 - a fault of this program: a traceback, which quotes text
+        typer.echo(visible_lines("".join(traceback.format_exception(err))), err=True, nl=False)
+        sys.exit(1)
 
 
 class Lines(logging.Handler):
@@ -96,14 +130,23 @@ class Lines(logging.Handler):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is shown."""
+        """Return whether the line is shown."""
         return not (CONSOLE.is_terminal and getattr(record, "is_progress", False))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes one line."""
-        CONSOLE.print(self.format(record), markup=False, style="dim")
+        """Write one line."""
+        CONSOLE.print(lines(self.format(record), style="dim"))
+
+
+def _refuse(err: Exception) -> None:
+    """Print what Click says of wrong usage, and end with its exit code."""
+    said = io.StringIO()
+    usage = cast("Any", err)  # Typer has no public name for the type
+    usage.show(said)
+    typer.echo(visible_lines(said.getvalue()), err=True, nl=False)
+    sys.exit(usage.exit_code)
 
 
 def _fail(sentence: str, *, code: int = 1) -> None:
-    typer.echo(f"nsynth: {sentence}", err=True)
+    typer.echo(visible(f"nsynth: {sentence}"), err=True)
     sys.exit(code)

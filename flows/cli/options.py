@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from pipelines.errors import ConfigError
+from pipelines.text import listed
 from pipelines.train.experiment import MODEL_NAMES, Experiment, check_datasets
 
 
@@ -145,7 +146,8 @@ def experiments_of(
     try:
         check_datasets(protocol.value, **given)
         if len(set(seeds)) < len(seeds):
-            raise ConfigError(f"each --seed is a run of its own; got {seeds}, one of them twice")
+            got = listed(map(str, seeds))
+            raise ConfigError(f"each --seed is a run of its own; got {got}, one of them twice")
         return [
             Experiment(
                 models=tuple(model.value for model in models),

@@ -9,43 +9,54 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipelines.evaluate.spread import Spread
+from pipelines.terminal import cell
+from pipelines.text import visible
 
 _BATCH_ROWS: Final = 1000
 
 
 def print_result(
-    result: Mapping[str, Any], *, as_json: bool, tables: Iterable[Table], last_line: str = ""
+    result: Mapping[str, Any],
+    *,
+    as_json: bool,
+    tables: Iterable[Table],
+    lines: Iterable[str] = (),
+    last_line: str = "",
 ) -> None:
-    """Prints a result as one JSON object, or as tables and a last line."""
+    """Print a result as one JSON object, or as tables, lines and a last one.
+
+    JSON has all text as it is, escaped by its own rules; people see it `visible`.
+    """
     if as_json:
         typer.echo(json.dumps(result))
         return
     console = Console(highlight=False)
     for table in tables:
         console.print(table)
-    if last_line:
-        typer.echo(last_line)
+    for line in (*lines, *filter(None, [last_line])):
+        typer.echo(visible(line))
 
 
 def pairs_table(title: str, rows: Iterable[tuple[str, Any]]) -> Table:
     """Names and values, a pair a line."""
-    table = Table(title=title, show_header=False, title_justify="left", box=box.SIMPLE)
+    table = Table(title=_title(title), show_header=False, title_justify="left", box=box.SIMPLE)
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(name, _shown(value))
+        table.add_row(cell(name), _shown(value))
     return table
 
 
 def rows_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """A row a thing; numbers stand to the right."""
     rows = list(rows)
-    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    table = Table(title=_title(title), title_justify="left", box=box.SIMPLE)
     for position, heading in enumerate(headings):
         is_number = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
-        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+        table.add_column(cell(heading), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_shown(value) for value in row))
     return table
@@ -118,10 +129,14 @@ def models_table(run_id: str, models: Mapping[str, Mapping[str, Any]]) -> Table:
     )
 
 
-def _shown(value: Any) -> str:
+def _title(title: str) -> Text:
+    return cell(title, style="table.title")
+
+
+def _shown(value: Any) -> Text:
     if isinstance(value, float):
-        return f"{value:.4f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+        return cell(f"{value:.4f}")
+    return cell(f"{value:,}" if isinstance(value, int) else str(value))
 
 
 def seeds_table(seeds: Sequence[int], accuracies: Mapping[str, Spread]) -> Table:

@@ -27,6 +27,7 @@ from pipelines.registry.inventory import (
     runs_under,
 )
 from pipelines.terminal import bars
+from pipelines.text import listed
 from pipelines.train.stale import find_stale_caches
 from pipelines.verification import verify_registry, verify_run, verify_verdicts
 
@@ -54,7 +55,7 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
             [
                 (
                     storage.name(found.uri),
-                    ", ".join(source.name for source in found.manifest.sources),
+                    listed(source.name for source in found.manifest.sources),
                     found.manifest.num_notes,
                     found.manifest.num_quarantined,
                     found.num_shards,

@@ -16,8 +16,14 @@ from infra.orchestration.provision import provision
 from infra.orchestration.settings import CHECKOUT, CLIENT_AUTH, Settings, settings
 from infra.orchestration.status import status
 from pipelines.errors import ConfigError, PipelineError
+from pipelines.text import visible
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @app.command()
@@ -57,9 +63,9 @@ def _print(command: Callable[[Settings], Sequence[str]]) -> None:
     try:
         with contextlib.chdir(CHECKOUT):
             for line in command(settings()):
-                typer.echo(line)
+                typer.echo(visible(line))
     except PipelineError as err:
-        typer.echo(f"infra.orchestration: {err}", err=True)
+        typer.echo(visible(f"infra.orchestration: {err}"), err=True)
         sys.exit(1)
 
 

@@ -7,6 +7,7 @@ import typer
 
 from infra.sample.splits import NUM_NOTES, write_splits
 from pipelines.errors import PipelineError
+from pipelines.text import visible
 
 
 def sample(
@@ -20,9 +21,10 @@ def sample(
     num_notes = {"train": notes_train, "valid": notes_valid, "test": notes_test}
     try:
         for uri, fresh in write_splits(out, num_notes, seed=seed).items():
-            typer.echo(f"{uri} {'written' if fresh else 'is there already'}", err=True)
+            line = f"{uri} {'written' if fresh else 'is there already'}"
+            typer.echo(visible(line), err=True)
     except (PipelineError, OSError) as err:
-        typer.echo(f"error: {err}", err=True)
+        typer.echo(visible(f"error: {err}"), err=True)
         sys.exit(1)
 
 

@@ -21,6 +21,7 @@ from pipelines.engines.failure import as_raised, in_a_line, of_grpc
 from pipelines.engines.quiet import own_interrupts, silence
 from pipelines.engines.strangers import LISTENER, SAID, this_process
 from pipelines.errors import ConfigError, PipelineError
+from pipelines.text import listed
 
 # Importing Beam warns of Google's client libraries, which only Dataflow needs.
 logging.disable(logging.WARNING)
@@ -91,7 +92,7 @@ def check_options(engine: Engine) -> None:
     unknown = given.get_all_options(retain_unknown_options=True).keys() - given.get_all_options()
     if unknown:
         raise ConfigError(
-            f"Beam has no option {', '.join(sorted(unknown))}; the runner {engine.name} takes "
+            f"Beam has no option {listed(sorted(unknown))}; the runner {engine.name} takes "
             "those of apache_beam.options.pipeline_options"
         )
 

@@ -17,7 +17,6 @@ from pipelines.convert.plan import ByteRange, Plan, shard_uri
 from pipelines.convert.quarantine import first_of_reason
 from pipelines.convert.readme import NAME as README
 from pipelines.convert.readme import readme
-from pipelines.convert.sharding import listed
 from pipelines.convert.shards import (
     QUARANTINE_SCHEMA,
     ShardSummary,
@@ -29,6 +28,7 @@ from pipelines.convert.sources import GZIP, Source, fetcher, is_unchanged
 from pipelines.convert.streams import read_summaries
 from pipelines.convert.tfrecord import Position, Span
 from pipelines.errors import DatasetError, PipelineError, ShardError
+from pipelines.text import listed
 
 MAX_QUARANTINED: Final = 0.01
 """The share of a data set's records that may be damaged, unless told otherwise."""

@@ -18,7 +18,6 @@ from pipelines.convert.plan import (
     plan,
     shard_uri,
 )
-from pipelines.convert.sharding import listed
 from pipelines.convert.shards import check_shard
 from pipelines.convert.streams import rest_of
 from pipelines.convert.watch import watched
@@ -27,6 +26,7 @@ from pipelines.engines.checks import check
 from pipelines.engines.engine import LOCAL, Engine
 from pipelines.errors import ConfigError, ShardError
 from pipelines.progress import OnProgress, ignore
+from pipelines.text import listed
 
 _READERS: Final = 4
 
@@ -72,7 +72,7 @@ def convert(
         )
     beam.check_options(engine)
     planned = plan(sources, root=root, parameters=parameters or Parameters())
-    name = listed([source.name for source in planned.sources])
+    name = listed(source.name for source in planned.sources)
     if not force and storage.exists(planned.manifest_uri):
         committed = load_manifest(planned.manifest_uri)
         why = f"the source is unchanged: {planned.manifest_uri} is committed; nothing to convert"

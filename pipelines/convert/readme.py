@@ -11,10 +11,12 @@ from typing import Any, Final
 
 import jinja2
 import pyarrow as pa
+from markupsafe import Markup
 
 from pipelines.convert.manifest import Manifest
 from pipelines.convert.plan import SHARDS_FOLDER
 from pipelines.notes import SCHEMA, STORED_RATE_HZ, named_split
+from pipelines.text import listed, markdown
 
 NAME: Final = "README.md"
 
@@ -54,7 +56,8 @@ def readme(manifest: Manifest) -> str:
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # noqa: S701 - Markdown, and the names in it are the user's own
+        autoescape=False,  # noqa: S701 - Markdown, which `finalize` escapes
+        finalize=_escaped,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -67,7 +70,13 @@ def readme(manifest: Manifest) -> str:
         folder=SHARDS_FOLDER,
         split=split_name(manifest),
         rate_hz=STORED_RATE_HZ,
+        source_names=listed(source.name for source in manifest.sources),
     )
+
+
+def _escaped(value: Any) -> Any:
+    """Escape what the template shows, unless it says that it is `safe`, as our own words are."""
+    return markdown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def split_name(manifest: Manifest) -> str:

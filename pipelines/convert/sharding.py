@@ -2,16 +2,16 @@
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 from pipelines import storage
 from pipelines.errors import ConfigError
+from pipelines.text import listed
 
 # Five digits, as TensorFlow Datasets and Beam write them.
 _SHARD: Final = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<end>[^/]*)")
-_NUM_NAMED: Final = 3
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +67,3 @@ def _absent(paths: Iterable[str]) -> Iterator[tuple[_File, list[int]]]:
     for file, numbers in present.items():
         if absent := sorted(set(range(int(file.total))) - numbers):
             yield file, absent
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the first names in words, and how many more there are."""
-    rest = len(names) - _NUM_NAMED
-    return ", ".join(names[:_NUM_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -14,6 +14,7 @@ from pipelines import storage
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.records import Count, Name, read_content, read_record, sealed, validated
 from pipelines.registry.provenance import Git
+from pipelines.text import listed
 from pipelines.train.checkpoint import HISTORY_COLUMNS, History
 from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
@@ -220,6 +221,6 @@ def find_run(root: str, run: str) -> str:
     if run in ids:
         ids = [run]
     if len(ids) != 1:
-        which = f"several runs begin with {run!r}: {', '.join(ids)}" if ids else f"no run {run!r}"
+        which = f"several runs begin with {run!r}: {listed(ids)}" if ids else f"no run {run!r}"
         raise ConfigError(f"{which} in {runs}; name one by its run_id")
     return storage.join(runs, ids[0])

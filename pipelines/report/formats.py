@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipelines.evaluate.scores import Scores
+from pipelines.text import visible
 
 NOTHING: Final = "\N{EN DASH}"
 """Stands where there is nothing to say."""
@@ -59,7 +60,7 @@ def duration(seconds: float) -> str:
 def shown(text: str) -> str:
     """A name out of a record: what cannot be seen is spelled out, and it ends at 120 characters."""
     cut = text[:MAX_NAME]
-    seen = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    seen = visible(cut)
     return f"{seen}\N{HORIZONTAL ELLIPSIS}" if len(text) > len(cut) else seen
 
 

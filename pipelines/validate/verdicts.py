@@ -16,6 +16,7 @@ from pipelines.errors import ConfigError, DatasetError, FormatError, PipelineErr
 from pipelines.notes import FAMILIES
 from pipelines.parquet import read_table, table_digest
 from pipelines.records import Count, Name, Place, digest, read_record, sealed
+from pipelines.text import listed
 from pipelines.validate.official import compare_with_official
 from pipelines.validate.rules import COLUMNS, GATED, LEAKED, RULES, RULES_VERSION, reasons
 
@@ -90,7 +91,7 @@ def validate(manifest_uri: str, *, force: bool = False) -> Validation:
     verdict_digest = _digest_of_rules(manifest_digest)
     uri = storage.join(storage.parent(dataset.manifest_uri), "validation", verdict_digest[:16])
     summary_uri = storage.join(uri, SUMMARY)
-    names = ", ".join(source.name for source in dataset.manifest.sources)
+    names = listed(source.name for source in dataset.manifest.sources)
     if not force and (stored := _stored(summary_uri, dataset, verdict_digest)):
         why = f"the notes and the rules are unchanged: {summary_uri} is there"
         decided(log, "validate", names, "reused", why)

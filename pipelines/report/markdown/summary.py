@@ -11,6 +11,7 @@ from pipelines.report.drawing.matrix_image import draw_matrix
 from pipelines.report.markdown.text import plain, table
 from pipelines.report.results import ModelResults, RunResults, load_results
 from pipelines.report.tables import count_rows
+from pipelines.text import markdown_code
 from pipelines.validate.verdicts import Validation
 
 NO_GATE: Final = "No gate is set up: nothing was promoted."
@@ -29,12 +30,12 @@ def summary_markdown(
     run = load_results(run_uri)
     accuracies = ", ".join(f"{m.name} {formats.score(m.kept.accuracy)}" for m in run.models)
     parts = [
-        f"# {accuracies}",
-        f"Run `{plain(run.record.run_id)}`, report: {_place(report)}",
+        f"# {plain(accuracies)}",
+        f"Run {markdown_code(run.record.run_id)}, report: {_place(report)}",
         f"## Promotion\n\n{gate}",
         "## Scores on the test notes",
         models_table(run),
-        comparison.describe(run),
+        plain(comparison.describe(run)),
         f"## What was done, and why\n\n{decisions_table(decisions)}",
         f"## What became of the notes\n\n{notes_table(run)}",
         "## Confusion matrices of the kept test notes",
@@ -53,8 +54,8 @@ def dataset_markdown(validation: Validation, decisions: Iterable[Decision]) -> s
     families = [(family, formats.count(num)) for family, num in validation.families.items()]
     parts = [
         f"# {kept} of {seen} notes kept",
-        f"Data set: `{plain(validation.manifest_uri)}`",
-        validation.official,
+        f"Data set: {markdown_code(validation.manifest_uri)}",
+        plain(validation.official),
         f"## What was done, and why\n\n{decisions_table(decisions)}",
         f"## Notes kept, by family\n\n{table(('Family', 'Notes'), families, num_left=1)}",
     ]
@@ -103,11 +104,12 @@ def _model(model: ModelResults) -> list[str]:
 def _place(report: str) -> str:
     if report.startswith(("http://", "https://")):
         return f"[{plain(storage.name(report))}]({report})"
-    return f"`{plain(report)}`"
+    return markdown_code(report)
 
 
 def _picture(families: Sequence[str], model: ModelResults) -> str:
     score, num = formats.score(model.kept.accuracy), formats.count(model.kept.num_scored)
     title = f"{model.name}: {score} of {num} notes"
     png = draw_matrix(families, model.kept.confusion_matrix, title=title)
-    return f"![Confusion matrix of {title}](data:image/png;base64,{base64.b64encode(png).decode()})"
+    picture = base64.b64encode(png).decode()
+    return f"![Confusion matrix of {plain(title)}](data:image/png;base64,{picture})"

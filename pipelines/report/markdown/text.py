@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from pipelines.text import markdown, visible
+
 
 def table(
     head: Sequence[str], rows: Iterable[Sequence[str]], *, num_left: int | None = None
@@ -13,20 +15,18 @@ def table(
     """
     num_left = len(head) if num_left is None else num_left
     rule = ["---" if column < num_left else "---:" for column in range(len(head))]
-    return "\n".join([_row(head), _row(rule), *map(_row, rows)])
+    return "\n".join([_row(map(plain, head)), _row(rule), *(_row(map(plain, row)) for row in rows)])
 
 
 def plain(text: str) -> str:
-    """Text that Markdown cannot take for markup of a page."""
-    # A bracket would make a link or a picture, which a page loads.
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "&#91;")
-    return " ".join(text.split())
+    """Return text that Markdown cannot take for markup of a page."""
+    return markdown(text)
 
 
 def code(text: str) -> str:
-    """A block of code, in which nothing is markup."""
-    return "\n".join(f"    {line}" for line in text.splitlines())
+    """Return a block of code, in which nothing is markup."""
+    return "\n".join(f"    {visible(line)}" for line in text.split("\n"))
 
 
 def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(plain(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(cells)} |"

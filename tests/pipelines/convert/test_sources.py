@@ -248,7 +248,7 @@ def test_find_sources_refuses_a_pattern_of_shards_that_are_not_all_there(
 
 def test_find_sources_names_a_few_of_many_shards_that_are_not_there(tmp_path: Path) -> None:
     shard_files(tmp_path, 1, total=1024)
-    with pytest.raises(ConfigError, match=r"1023 of 1024 .*-00003-of-01024 and 1020 more; "):
+    with pytest.raises(ConfigError, match=r"1023 of 1024 .*-00003-of-01024 and 1,020 more; "):
         find_sources([f"{tmp_path}/nsynth-test.tfrecord-*"])
 
 

@@ -7,7 +7,7 @@ def test_table_has_as_many_cells_in_each_row() -> None:
 
 
 def test_plain_leaves_nothing_that_a_page_takes_for_markup() -> None:
-    assert plain("<b>a &\n b</b>") == "&lt;b>a &amp; b&lt;/b>"
+    assert plain("<b>a &\n b</b>") == "&lt;b>a &amp;\\\\n b&lt;/b>"
     assert plain("![a](http://b)") == "!&#91;a](http://b)"
 
 
