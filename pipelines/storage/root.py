@@ -49,7 +49,8 @@ def check_exists(uri: str) -> None:
     with explained(uri):
         if local is not None:
             if not exists(uri):
-                raise ConfigError(broken_link(local) or f"there is no folder {uri}; check the path")
+                kind = "file" if local.suffix else "folder"
+                raise ConfigError(broken_link(local) or f"there is no {kind} {uri}; check the path")
             return
         try:
             retried(uri, lambda: fs.info(path))

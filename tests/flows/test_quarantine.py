@@ -80,11 +80,13 @@ def test_quarantine_lists_a_data_set_whose_manifest_cannot_be_read(
     assert len(listed(root, capsys)) == 6
 
 
-@pytest.mark.parametrize("place", ["nowhere", "notes", "empty"])
+@pytest.mark.parametrize("place", ["notes", "empty"])
 def test_quarantine_of_a_place_without_a_data_set_is_an_error(root: Path, place: str) -> None:
     (root / "empty").mkdir()
     with pytest.raises(DatasetError, match=f"there is no data set in .*/{place}; check the path"):
         quarantine(f"{root}/{place}")
+    with pytest.raises(ConfigError, match="there is no folder .*/nowhere; check the path"):
+        quarantine(f"{root}/nowhere")
     with pytest.raises(ConfigError, match="there is no file"):
         quarantine(f"{root}/nowhere/manifest.json")
 
