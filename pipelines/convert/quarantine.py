@@ -13,7 +13,7 @@ from pipelines import storage
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.shards import QUARANTINE_SCHEMA
 from pipelines.errors import PipelineError
-from pipelines.parquet import open_parquet, read_table
+from pipelines.parquet import check_columns, open_parquet, read_table
 
 FOLDER: Final = "quarantine"
 SPANS: Final = "spans.parquet"
@@ -88,5 +88,6 @@ def listed_files(manifest: Manifest) -> list[str]:
 
 def _rows(uri: str) -> Iterator[Row]:
     with open_parquet(uri) as file:
+        check_columns(file.schema_arrow, QUARANTINE_SCHEMA, QUARANTINE_SCHEMA.names, uri)
         for batch in file.iter_batches(_BATCH_ROWS):
             yield from batch.to_pylist()

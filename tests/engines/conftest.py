@@ -44,9 +44,11 @@ class Store:
 
     def num_shards(self, root: str) -> int:
         try:
-            return len(self.fs.glob(f"{root}/notes/*/data/part-*.parquet"))
+            # One listing: a pattern would ask for each folder, while the conversion goes on.
+            found = self.fs.find(f"{root}/notes")
         except FileNotFoundError:
             return 0
+        return sum("/data/part-" in name for name in found)
 
     def digests(self, manifest_uri: str) -> tuple[str, str]:
         """The manifest's digest of what was read, and that of the stored samples."""

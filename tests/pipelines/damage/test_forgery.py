@@ -155,7 +155,7 @@ def test_a_summary_with_other_counts_is_noticed_and_judged_again(root: Path) -> 
 
 @pytest.mark.parametrize("side", ["train", "test"])
 def test_swapped_labels_are_refused_where_they_are_read(root: Path, side: str) -> None:
-    shard = next(manifest_of(root, side).parent.glob("part-*.parquet"))
+    shard = next(manifest_of(root, side).parent.glob("data/part-*.parquet"))
     table, plan = pq.read_table(shard), plan_of(root)
     names = ("instrument_family", "instrument_family_str")
     rewrite(shard, **{name: np.roll(table[name].to_numpy(), 7) for name in names})

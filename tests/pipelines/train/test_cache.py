@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def shards(dataset: Dataset) -> list[Path]:
-    return sorted(Path(dataset.manifest_uri).parent.glob("*.parquet"))
+    return sorted(Path(dataset.manifest_uri).parent.glob("data/*.parquet"))
 
 
 def suffixes(folder: Path) -> list[str]:
