@@ -19,6 +19,7 @@ from pipelines.convert.shards import rows_digest, summary_of
 from pipelines.errors import ConfigError, ShardError
 from pipelines.notes import NUM_SAMPLES, SCALAR_COLUMNS, SCHEMA
 from pipelines.parquet import check_columns, open_parquet, reread, table_digest
+from pipelines.text import listed
 
 _READERS: Final = 8
 _DECODERS: Final = BoundedSemaphore(os.cpu_count() or 1)
@@ -113,7 +114,8 @@ class Dataset:
                 audio[inside] = self._read_rows(shard, wanted[inside] - first)
             first += shard.num_notes
         if (wanted < 0).any() or (wanted >= first).any():
-            raise IndexError(f"rows must be from 0 to {first - 1}, got {list(rows)}")
+            wrong = wanted[(wanted < 0) | (wanted >= first)]
+            raise IndexError(f"rows must be from 0 to {first - 1}, got {listed(map(str, wrong))}")
         return audio
 
     def _read_shard(self, shard: Shard, columns: Sequence[str]) -> pa.Table:

@@ -10,6 +10,7 @@ from pipelines import storage
 from pipelines.engines.engine import Engine, options_of
 from pipelines.errors import ConfigError
 from pipelines.storage import base_note
+from pipelines.text import listed
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -62,6 +63,6 @@ def _read(path: Path) -> Mapping[str, Any]:
     if wrong:
         raise ConfigError(
             f"{path} may hold shares_disk = true or false and a table [options] of Beam's options; "
-            f"it has {', '.join(wrong)}"
+            f"it has {listed(wrong)}"
         )
     return content

@@ -30,6 +30,7 @@ from pipelines.errors import DatasetError, ShardError
 from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, SCHEMA
 from pipelines.parquet import open_parquet, reread
 from pipelines.records import digest, parse, validated
+from pipelines.text import listed
 
 SHARD_FORMAT_VERSION: Final = 1
 
@@ -281,7 +282,7 @@ def check_shard(uri: str) -> ShardSummary:
     with open_parquet(uri, whole=True) as file:
         summary, table = summary_of(file, uri), file.read()
     if not table.schema.equals(SCHEMA):
-        raise ShardError(f"{uri} is damaged: its columns are {table.column_names}")
+        raise ShardError(f"{uri} is damaged: its columns are {listed(table.column_names)}")
     found = (table.num_rows, notes_digest(table), samples_digest(table))
     expected = (summary.num_notes, summary.notes_digest, summary.samples_digest)
     if found != expected:

@@ -3,8 +3,9 @@
 import json
 import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -25,17 +26,16 @@ FIELD = f"[/red][link=http://x]{NAME}"
 SEEN = r"\x1b]0;x\x07\x1b[31m\nforged\r\x9b2J\u202egpj"
 
 
-def records(*, families: Sequence[str] = ("bass", "brass")) -> Iterator[bytes]:
+def records() -> Iterator[bytes]:
     """Notes of two families, and some of each kind that is left out, by a name that is hostile."""
-    for family in families:
-        for pitch in range(24, 44):
-            yield frame(example(features(Note(family, 900, pitch, 100), seed=5)))
-    note = features(Note("bass", 901, 50, 100), seed=5)
+    for family in ("bass", "brass"):
+        for instrument, pitch in product(range(900, 904), range(24, 29)):
+            yield frame(example(features(Note(family, instrument, pitch, 100), seed=5)))
+    note = features(Note("bass", 905, 50, 100), seed=5)
     named = note | {"note_str": [FIELD.encode()], "instrument_str": [FIELD.encode()]}
     yield frame(example(named))
     yield frame(example(named | {"instrument_source_str": [FIELD.encode()]}))
     yield frame(example(named | {"pitch": [FIELD.encode()]}))
-    yield frame(example(named | {FIELD: [1], "instrument_family": [1_000]}))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_commands_show_hostile_text_and_json_has_it_as_it_is(manifest: Path, fol
     assert prints("clean", root, "--older-than-hours", "0")["objects"] == [str(stray)]
     rows = prints("quarantine", root)["quarantined"]
     assert {row["source_file"] for row in rows} == {f"{NAME}.tfrecord"}
-    assert len(rows) >= 2
+    assert len(rows) == 1
     assert prints("verify", root)["problems"] == []
 
 
@@ -129,7 +129,7 @@ def test_readme_shows_a_hostile_name_as_text(manifest: Path) -> None:
         (("convert", "x", "--engine-settings", "{folder}/{name}.toml"), 1),
         (("verify", "{folder}", "{name}"), 2),
         (("{name}",), 2),
-        (("convert", "x", "--{name}"), 2),
+        (("convert", "x", "--\x1b[31m"), 2),
         (("convert", "x", "--runner", "{name}"), 2),
     ],
 )
@@ -168,7 +168,7 @@ def test_retrain_shows_hostile_names(folder: Path, prefect_env: dict[str, str]) 
         *("retrain", "--train", str(folder / f"{NAME}.tfrecord"), "--protocol", "grouped"),
         *("--root", str(folder / "root"), "--epochs", "1", "--model", "preliminary", *LENIENT),
     )
-    # An engine's own level is shown too, as on a worker.
+    # Prefect's own lines too, as on a worker.
     seen = shows(*arguments, env=prefect_env | {"PREFECT_LOGGING_LEVEL": "INFO"})
     assert SEEN in seen
     (report,) = (folder / "root" / "runs").glob("*/report.md")

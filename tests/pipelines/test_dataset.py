@@ -80,7 +80,7 @@ def test_audio_gives_rows_as_asked(stored: str, rows: list[int]) -> None:
 
 @pytest.mark.parametrize("rows", [[600], [3, -1]])
 def test_audio_refuses_rows_that_are_none(stored: str, rows: list[int]) -> None:
-    with pytest.raises(IndexError, match=r"rows must be from 0 to 599, got \["):
+    with pytest.raises(IndexError, match=r"rows must be from 0 to 599, got (600|-1)$"):
         open_dataset(stored).audio(rows)
 
 

@@ -24,8 +24,8 @@ def plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Return a block of code, in which nothing is markup."""
-    return "\n".join(f"    {visible(line)}" for line in text.split("\n"))
+    """Return a block of one line of code, in which nothing is markup."""
+    return f"    {visible(text)}"
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -11,5 +11,5 @@ def test_plain_leaves_nothing_that_a_page_takes_for_markup() -> None:
     assert plain("![a](http://b)") == "!&#91;a](http://b)"
 
 
-def test_code_is_a_block_whatever_its_lines_hold() -> None:
-    assert code("a [b]\n```\nc") == "    a [b]\n    ```\n    c"
+def test_code_is_a_line_whatever_it_holds() -> None:
+    assert code("a [b]\n```\x1bc") == r"    a [b]\n```\x1bc"
