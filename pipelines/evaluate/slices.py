@@ -1,6 +1,6 @@
 """Accuracy on parts of the notes, each with what it rests on; too small a part claims nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from pipelines.evaluate.bootstrap import Interval, interval, resample_kinds
 from pipelines.evaluate.calibration import equal_mass_bins
 from pipelines.evaluate.predictions import Predictions
 from pipelines.evaluate.scores import instrument_accuracy, is_too_few
+from pipelines.notes import CLASSES
 
 LOST_PITCH: Final = 84
 """The lowest MIDI pitch with its fundamental above 1 kHz (1,046.5 Hz), which is above half the
@@ -53,7 +54,7 @@ class Slice:
         return cls(**{**content, "intervals": ends})
 
 
-def slices(predictions: Predictions) -> dict[str, list[Slice]]:
+def slices(predictions: Predictions, families: Sequence[str] = CLASSES) -> dict[str, list[Slice]]:
     """The notes by each property in turn; every note is in one slice of each."""
     octave, lost = predictions.pitch // 12, predictions.pitch >= LOST_PITCH
     fundamental = np.where(lost, "above 1 kHz", "up to 1 kHz")
@@ -65,6 +66,10 @@ def slices(predictions: Predictions) -> dict[str, list[Slice]]:
             for which in np.unique(octave)
         ],
         "fundamental": _by_value(predictions, fundamental)[::-1],
+        "family": [
+            _slice(predictions.take(predictions.label == label), families[label])
+            for label in np.unique(predictions.label)
+        ],
     }
 
 

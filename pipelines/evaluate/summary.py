@@ -12,7 +12,7 @@ from pipelines.evaluate.slices import reliability, slices
 from pipelines.notes import CLASSES
 
 FORMAT_VERSION: Final = 3
-"""3 has no slices by family and by instrument."""
+"""3 has no slices by instrument."""
 
 METHOD: Final = {
     "intervals": "two-stage bootstrap: instruments, then notes within them",
@@ -69,5 +69,7 @@ def summarise(predictions: Predictions, families: Sequence[str] = CLASSES) -> di
         "seen": scores(kept.take(kept.instrument_seen)),
         "unseen": scores(kept.take(~kept.instrument_seen)),
         "reliability": [part.to_dict() for part in reliability(kept)],
-        "slices": {by: [part.to_dict() for part in parts] for by, parts in slices(kept).items()},
+        "slices": {
+            by: [part.to_dict() for part in parts] for by, parts in slices(kept, families).items()
+        },
     }

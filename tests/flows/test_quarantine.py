@@ -85,7 +85,7 @@ def test_quarantine_of_a_place_without_a_data_set_is_an_error(root: Path, place:
     (root / "empty").mkdir()
     with pytest.raises(DatasetError, match=f"there is no data set in .*/{place}; check the path"):
         quarantine(f"{root}/{place}")
-    with pytest.raises(ConfigError, match="there is no folder .*/nowhere; check the path"):
+    with pytest.raises(ConfigError, match=r"there is no folder .*/nowhere; check the path"):
         quarantine(f"{root}/nowhere")
     with pytest.raises(ConfigError, match="there is no file"):
         quarantine(f"{root}/nowhere/manifest.json")

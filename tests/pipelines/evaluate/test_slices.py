@@ -16,6 +16,7 @@ def test_slices_hold_each_note_once() -> None:
         "velocity",
         "pitch_octave",
         "fundamental",
+        "family",
     ]
     for of in found.values():
         assert sum(part.num_notes for part in of) == 500
