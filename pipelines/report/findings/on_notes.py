@@ -113,7 +113,7 @@ def invalid_records(run: RunResults) -> Claim:
     train = run.record.datasets["train"]
     is_whole = train.num_seen + train.num_quarantined == official
     return Claim(
-        finding="One invalid record stopped training, and the 70\N{NO-BREAK SPACE}GB of the "
+        finding="One invalid record stopped training, and the 70 GB of the "
         "train split did not fit on the disk.",
         verdict=rules.stops_training(unreadable),
         effects=[
