@@ -15,6 +15,8 @@ from tests.flows.command import CHECKOUT
 
 OPTION: Final = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 
+OTHER_OPTIONS: Final = {"--dereference", "--hard-dereference", "--sparse"}  # of tar
+
 OTHER_PROGRAMS: Final = ("prefect ", "docker ", "python -m ", "uv ", "java ", "minio ")
 
 
@@ -57,7 +59,7 @@ def commands_in(text: str) -> Iterator[list[str]]:
 
 
 def test_messages_name_options_that_there_are() -> None:
-    known = set().union(*command_options().values())
+    known = set().union(*command_options().values()) | OTHER_OPTIONS
     unknown = [
         (place, option)
         for place, text in messages()
