@@ -45,5 +45,5 @@ def test_command_serves_on_loopback_alone_until_it_is_ended(
     assert not found.exposed
     assert taken.returncode == 1
     assert taken.stderr.strip().splitlines()[-1] == (
-        f"port {port} of 127.0.0.1 is taken; choose another by --port"
+        f"port {port} of 127.0.0.1 is taken; choose another one"
     )
