@@ -1,12 +1,15 @@
 """Names that a record might hold to do harm, or to make a page unreadable."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from infra.sample.catalogue import Note, features
 from infra.sample.records import Features, example, frame
+from pipelines.evaluate.predictions import predictions_digest, stamp_of, stamped
+from pipelines.registry.runs import load_run, store_run
 
 NAMES = (
     "<script>document.title='injected'</script>",
@@ -46,11 +49,18 @@ def _spoiled(note: Features, name: str, kind: int) -> Features:
 
 
 def rename_notes(run: Path) -> None:
-    """Gives the scored notes of a run these names, each in its turn."""
+    """Give the scored notes of a run these names, each in its turn, with the digests that fit."""
+    record, models = load_run(str(run)), {}
     for place in run.glob("*/predictions.parquet"):
         table = pq.read_table(place)
         for column in ("note_str", "instrument_str"):
             index = table.schema.get_field_index(column)
             names = [f"{NAMES[i % len(NAMES)]}{i}" for i in range(table.num_rows)]
             table = table.set_column(index, table.schema.field(index), [names])
-        pq.write_table(table, place)
+        models[place.parent.name] = predictions_digest(table)
+        pq.write_table(stamped(table, stamp_of(table)["models"]), place, write_page_checksum=True)
+    renamed = {
+        name: replace(model, predictions_digest=models[name])
+        for name, model in record.models.items()
+    }
+    store_run(replace(record, models=renamed), str(run))
