@@ -81,6 +81,7 @@ class Interrupts:
                 signal.signal(number, signal.SIG_IGN)
         with suppress(OSError):
             os.write(2, f"{_CURSOR if os.isatty(2) else ''}nsynth: {sentence}\n".encode())
+            _say_no_more()
         for end in self.endings:
             end()
         _kill_children()
@@ -100,6 +101,13 @@ class Interrupts:
 
 
 INTERRUPTS: Final = Interrupts()
+
+
+def _say_no_more() -> None:
+    """Let nothing come after the last sentence: a progress bar's thread goes on for a moment."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):
+        os.dup2(nowhere, output)
 
 
 def _kill_children() -> None:

@@ -76,7 +76,7 @@ def test_root_may_be_on_a_server_with_a_certificate_of_its_own(tmp_path: Path) -
         assert listed(env) == (0, "")
         status, said = listed({name: env[name] for name in env if name != "AWS_CA_BUNDLE"})
     assert status == 1
-    assert said.startswith("nsynth: cannot use s3://nsynth/notes: SSL validation failed")
+    assert said.startswith("nsynth: cannot use s3://nsynth: SSL validation failed")
     assert said.endswith("; AWS_CA_BUNDLE names the certificates to trust\n")
 
 
