@@ -8,7 +8,8 @@ from pipelines import storage
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.evaluate.comparison import Comparison, compare
 from pipelines.evaluate.predictions import Predictions, load_predictions
-from pipelines.evaluate.stored import PREDICTIONS, evaluate_again
+from pipelines.evaluate.stored import evaluate_again
+from pipelines.layout import PREDICTIONS
 from pipelines.registry.runs import RunRecord, load_run
 
 

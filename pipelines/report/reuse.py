@@ -11,7 +11,7 @@ from typing import Final
 
 from pipelines import storage
 from pipelines.decisions import decided
-from pipelines.evaluate.stored import METRICS
+from pipelines.layout import METRICS
 from pipelines.report.html import REPORT_VERSION, build_report
 from pipelines.report.markdown.report import REPORT_MARKDOWN
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.analysis.stored import load_cost, load_features
 from pipelines.promotion.stored import Promotion
-from pipelines.registry.log import FlowRun, load_log
+from pipelines.registry.runs import FlowRun, load_decisions
 from pipelines.report import commands, comparison, overlap, verdict
 from pipelines.report.findings import claims, setting
 from pipelines.report.findings.claim import Claim
@@ -74,5 +74,5 @@ def tell(run: RunResults) -> Story:
         findings=claims.claims(run, features, cost),
         setting=setting.describe(run),
         commands=commands.commands(run),
-        flow_runs=load_log(run.uri),
+        flow_runs=load_decisions(run.uri),
     )

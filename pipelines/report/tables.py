@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.evaluate.scores import Scores
+from pipelines.experiment import Experiment
 from pipelines.report.formats import plain
-from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
 
 Row = tuple[str, Sequence[int]]

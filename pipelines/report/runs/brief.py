@@ -7,7 +7,8 @@ from typing import Final
 from pipelines import storage
 from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.stored import load_metrics
-from pipelines.registry.runs import HISTORY, load_history
+from pipelines.layout import HISTORY
+from pipelines.registry.runs import load_history
 
 COURSES: Final = ("val_loss", "val_accuracy")
 

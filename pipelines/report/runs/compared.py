@@ -7,12 +7,12 @@ from typing import Final
 from pipelines import storage
 from pipelines.evaluate.comparison import Comparison, Part
 from pipelines.evaluate.runs import RunPair
+from pipelines.experiment import Experiment
 from pipelines.registry.runs import RunRecord, load_run
 from pipelines.report import formats
 from pipelines.report.drawing.courses import Course
 from pipelines.report.runs.brief import BriefModel, load_brief
 from pipelines.report.runs.links import relative_link
-from pipelines.train.experiment import Experiment
 
 _OWN_COLUMNS: Final = ("protocol", "seed")
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.analysis.stored import COST_FILE, COST_FORMAT
+from pipelines.analysis.stored import COST_FORMAT
+from pipelines.layout import COST_FILE
 from pipelines.report.html import render
 from pipelines.report.story import load_story
 from tests.pipelines.report.page import Page

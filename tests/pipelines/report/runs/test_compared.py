@@ -9,10 +9,10 @@ import pytest
 from pipelines.errors import DatasetError
 from pipelines.evaluate.comparison import Comparison, Difference, McNemar, Part
 from pipelines.evaluate.runs import compare_models, compare_with_first
+from pipelines.experiment import Experiment
 from pipelines.registry.runs import load_run, store_run
 from pipelines.report.runs.compared import Contrast, describe, family_sizes, load_views, span
 from pipelines.report.runs.page import is_sure, points, write_comparison
-from pipelines.train.experiment import Experiment
 from tests.pipelines.report.page import Page
 from tests.pipelines.report.run_folder import write_run
 
