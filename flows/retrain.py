@@ -34,8 +34,8 @@ from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import RANGE_BYTES
 from pipelines.experiment import Experiment, check_datasets
-from pipelines.promotion.describe import NOT_ASKED, SEVERAL_SEEDS, promotions_markdown
 from pipelines.promotion.stored import Promotion
+from pipelines.report.summaries import NOT_ASKED, SEVERAL_SEEDS, promotions_markdown
 from pipelines.text import visible
 from pipelines.train.devices import assign_devices, usable_gpus
 from pipelines.train.selection.run_plan import RunPlan

@@ -20,8 +20,8 @@ from pipelines.analysis.stored import read_cost, read_features
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import PipelineError
 from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA, from_table, read_predictions
+from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import gate_predictions, load_metrics
-from pipelines.evaluate.summary import summarise
 from pipelines.layout import (
     COST_FILE,
     DECISIONS,

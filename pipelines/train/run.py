@@ -20,13 +20,13 @@ from pipelines.convert.shards import encode
 from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError, FormatError
 from pipelines.evaluate.predictions import (
+    add_stamp,
     from_table,
     predictions_digest,
     read_predictions,
-    stamped,
 )
+from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import store_metrics
-from pipelines.evaluate.summary import summarise
 from pipelines.experiment import Experiment, check_datasets
 from pipelines.layout import HISTORY, METRICS, PREDICTIONS
 from pipelines.notes import CLASSES
@@ -192,7 +192,7 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
             )
         check_complete(probabilities, num_notes=len(rows), model=name)
         predictions = predictions_table(notes, probabilities)
-        storage.put(plan.model_uri(name, PREDICTIONS), encode(stamped(predictions, digests)))
+        storage.put(plan.model_uri(name, PREDICTIONS), encode(add_stamp(predictions, digests)))
     return _store_metrics(plan, name, summarise(from_table(predictions)))
 
 

@@ -15,7 +15,7 @@ from infra.sample.records import example, frame
 from infra.sample.splits import planted
 from pipelines.experiment import MODEL_NAMES
 from pipelines.registry.runs import load_decisions
-from pipelines.report.commands import commands
+from pipelines.report.reproduce import commands
 from pipelines.report.results import load_results
 from tests.flows.command import run, run_json
 from tests.flows.conftest import LENIENT, NUM_NOTES

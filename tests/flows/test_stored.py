@@ -12,7 +12,7 @@ from pipelines.convert.verify import verify
 from pipelines.errors import ConfigError
 from pipelines.registry.clean import find_abandoned, find_stale_caches
 from pipelines.registry.inventory import find_run, list_datasets, manifests_under
-from pipelines.report.runs.index import build_index
+from pipelines.report.runs_index import build_index
 from tests.flows.command import CHECKOUT, run, run_json
 from tests.pipelines.convert.records import note, tfrecord
 

@@ -15,7 +15,7 @@ from pipelines.decisions import Decision
 from pipelines.experiment import Experiment
 from pipelines.promotion.promote import promote
 from pipelines.registry.runs import append_decisions
-from pipelines.report.reuse import current_report
+from pipelines.report.build import current_report
 from pipelines.train.model import backend
 from pipelines.train.run import evaluate_model, finish_run, train_model
 from pipelines.train.selection.run_plan import RunPlan, plan_run
