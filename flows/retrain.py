@@ -33,8 +33,8 @@ from flows.parameters import (
 from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import RANGE_BYTES
-from pipelines.promotion.describe import NOT_ASKED, SEVERAL_SEEDS, promotions_markdown
 from pipelines.promotion.stored import Promotion
+from pipelines.report.summaries import NOT_ASKED, SEVERAL_SEEDS, promotions_markdown
 from pipelines.text import visible
 from pipelines.train.experiment import Experiment, check_datasets
 from pipelines.train.lanes import lanes, usable_gpus

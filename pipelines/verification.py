@@ -20,8 +20,8 @@ from pipelines.analysis.stored import COST_FILE, FEATURES_FILE, read_cost, read_
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import PipelineError
 from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA, from_table, read_predictions
+from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import PREDICTIONS, gate_predictions, load_metrics
-from pipelines.evaluate.summary import summarise
 from pipelines.notes import CLASS_OF_FAMILY
 from pipelines.parquet import open_parquet, table_digest
 from pipelines.promotion.stored import load_promotion

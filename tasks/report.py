@@ -8,8 +8,8 @@ from prefect.runtime import task_run
 from pipelines import storage
 from pipelines.decisions import Decision
 from pipelines.registry.log import log_decisions
-from pipelines.report.reuse import current_report
-from pipelines.report.runs.index import build_index
+from pipelines.report.build import current_report
+from pipelines.report.runs_index import build_index
 from pipelines.text import visible
 from tasks.policy import POLICY
 

@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from pipelines.credentials import is_secret_location
 from pipelines.decisions import Decision
-from pipelines.report.markdown.summary import dataset_markdown, summary_markdown
+from pipelines.report.summaries import dataset_markdown, summary_markdown
 from pipelines.validate.verdicts import Validation
 from tasks.policy import POLICY
 

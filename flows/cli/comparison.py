@@ -14,7 +14,7 @@ from pipelines.registry.runs import find_run
 from pipelines.text import listed
 
 if TYPE_CHECKING:
-    from pipelines.evaluate.runs import RunPair
+    from pipelines.evaluate.comparison import RunPair
 
 
 def compare(
@@ -38,7 +38,7 @@ def compare(
     note. Runs with other test notes than the first are named, and not subtracted. Of three runs or
     more accuracy alone is printed; --json and --output have all.
     """
-    from pipelines.evaluate.runs import compare_models, compare_with_first  # noqa: PLC0415
+    from pipelines.evaluate.comparison import compare_models, compare_with_first  # noqa: PLC0415
 
     uris = [find_run(root, run) for run in runs]
     pairs = compare_with_first(uris) if len(uris) > 1 else []
@@ -47,7 +47,7 @@ def compare(
         raise ConfigError(listed(dict.fromkeys(pair.note for pair in pairs), separator="; "))
     result = _content(pairs, {name: of.to_dict() for name, of in models.items()})
     if output:
-        from pipelines.report.runs.page import write_comparison  # noqa: PLC0415
+        from pipelines.report.runs_comparison import write_comparison  # noqa: PLC0415
 
         # A run that cannot be read has no place on the page; it is named below.
         shown = [pair for pair in pairs if pair.is_readable]

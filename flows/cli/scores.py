@@ -38,7 +38,7 @@ def evaluate(*, run: RunArgument, root: Root = "data", as_json: Json = False) ->
     Intervals are of 95 % and resample instruments, then their notes; where there are fewer than 30
     notes or 5 instruments it says 'too few'.
     """
-    from pipelines.evaluate.runs import evaluate_run  # noqa: PLC0415 - as in its siblings
+    from pipelines.evaluate.comparison import evaluate_run  # noqa: PLC0415 - as in its siblings
 
     models = evaluate_run(find_run(root, run))
     tables = [table for name, metrics in models.items() for table in _metrics_tables(name, metrics)]

@@ -108,7 +108,7 @@ def report(
 ) -> None:
     """Write the report of a run again, from what the run stored."""
     from pipelines.registry.runs import find_run  # noqa: PLC0415 - as in its siblings
-    from pipelines.report.html import build_report  # noqa: PLC0415
+    from pipelines.report.build import build_report  # noqa: PLC0415
 
     report_uri = build_report(find_run(root, run))
     print_result({"report": report_uri}, as_json=as_json, tables=[], last_line=report_uri)
@@ -116,7 +116,7 @@ def report(
 
 def index(*, root: Root = "data", as_json: Json = False) -> None:
     """Write one page over all runs under a root, with their scores and links to their reports."""
-    from pipelines.report.runs.index import build_index  # noqa: PLC0415 - as in its siblings
+    from pipelines.report.runs_index import build_index  # noqa: PLC0415 - as in its siblings
 
     storage.check_exists(root)
     uri = build_index(root)

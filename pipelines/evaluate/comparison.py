@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from pipelines.errors import ConfigError
-from pipelines.evaluate import confusion
+from pipelines import storage
+from pipelines.errors import ConfigError, PipelineError
+from pipelines.evaluate import metrics
 from pipelines.evaluate.bootstrap import Interval, interval, resample_kinds
-from pipelines.evaluate.predictions import Predictions
+from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.scores import instrument_accuracy, is_too_few
+from pipelines.evaluate.stored import PREDICTIONS, evaluate_again
 from pipelines.notes import CLASSES
+from pipelines.registry.runs import RunRecord, load_run
 
 FORMAT_VERSION: Final = 1
 
@@ -90,7 +93,7 @@ def compare(
     Raises:
       ConfigError: the two did not score the same notes, or none is kept.
     """
-    first, second = paired(first, second)
+    first, second = pair_notes(first, second)
     return Comparison(
         every=_part(first, second),
         families={
@@ -107,10 +110,10 @@ def compare_overall(first: Predictions, second: Predictions) -> Part:
     Raises:
       ConfigError: see `compare`.
     """
-    return _part(*paired(first, second))
+    return _part(*pair_notes(first, second))
 
 
-def paired(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
+def pair_notes(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
     """Both in the same order of notes, without those that are not kept for both.
 
     Notes are matched by the digest of their samples and by their name, so that the two may come
@@ -178,11 +181,11 @@ def _family(first: Predictions, second: Predictions) -> Part:
 
 
 def _values(of: Predictions, instrument: NDArray[np.int64]) -> dict[str, float]:
-    matrix = confusion.confusion_matrix(of.label, of.predicted, of.num_classes)
+    matrix = metrics.confusion_matrix(of.label, of.predicted, of.num_classes)
     return {
-        "accuracy": float(confusion.accuracy(matrix)),
+        "accuracy": float(metrics.accuracy(matrix)),
         "instrument_accuracy": instrument_accuracy(instrument, of.correct),
-        "macro_f1": float(confusion.macro_f1(matrix)),
+        "macro_f1": float(metrics.macro_f1(matrix)),
     }
 
 
@@ -193,8 +196,8 @@ def _resampled(
     num = first.num_classes
     pairs = np.stack(
         [
-            confusion.cells(first.label, first.predicted, num),
-            confusion.cells(second.label, second.predicted, num),
+            metrics.cells(first.label, first.predicted, num),
+            metrics.cells(second.label, second.predicted, num),
         ]
     )
     # A kind of note: its true class and both predicted ones, [2, num_kinds].
@@ -208,9 +211,128 @@ def _resampled(
         right = of % (num + 1) == 0
         found.append(
             {
-                "accuracy": confusion.accuracy(matrices),
+                "accuracy": metrics.accuracy(matrices),
                 "instrument_accuracy": resampled.shares[:, right].sum(axis=1),
-                "macro_f1": confusion.macro_f1(matrices),
+                "macro_f1": metrics.macro_f1(matrices),
             }
         )
     return {name: found[1][name] - found[0][name] for name in found[0]}
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """A later run set against the first.
+
+    Attributes:
+      first: its run_id, as is `second`.
+      comparisons: second minus first, by model; empty where there is nothing to subtract.
+      note: why nothing was subtracted; empty where it was.
+      is_readable: whether what the second run stored can be read.
+    """
+
+    first: str
+    second: str
+    comparisons: Mapping[str, Comparison]
+    note: str
+    is_readable: bool = True
+
+
+def evaluate_run(run_uri: str) -> dict[str, dict[str, Any]]:
+    """Computes the metrics of each model of a run anew; gives the content of metrics.json by model.
+
+    Raises:
+      ConfigError: something that the run should have stored is missing.
+      DatasetError: the predictions are of another version.
+    """
+    record = load_run(run_uri)
+    return {
+        name: evaluate_again(
+            storage.join(run_uri, name),
+            model=name,
+            num_parameters=model.num_parameters,
+            families=record.families,
+            digest=model.predictions_digest,
+        )
+        for name, model in record.models.items()
+    }
+
+
+def compare_runs(first_uri: str, second_uri: str) -> dict[str, Comparison]:
+    """Compares the models of one name in two runs; named by it.
+
+    Raises:
+      ConfigError: no model has one name in both, or they were not scored on the same notes.
+      DatasetError: the predictions are of another version.
+    """
+    first, second = load_run(first_uri), load_run(second_uri)
+    names = [name for name in first.models if name in second.models]
+    if not names:
+        raise ConfigError(
+            f"run {first.run_id} has {', '.join(first.models)} and run {second.run_id} has "
+            f"{', '.join(second.models)}; compare runs that have a model in common"
+        )
+    return {name: _compare(first, (first_uri, name), second, (second_uri, name)) for name in names}
+
+
+def compare_with_first(run_uris: Sequence[str]) -> list[RunPair]:
+    """Compare each later run with the first, as far as they have models and test notes in common.
+
+    A later run that cannot be read says why in its note, and does not stop the others.
+
+    Raises:
+      ConfigError: the first is not a complete run.
+      DatasetError: its record or its predictions are of another version, or damaged.
+    """
+    first = load_run(run_uris[0])
+    for name in first.models:
+        _predictions(first, run_uris[0], name)
+    return [_pair(first.run_id, run_uris[0], uri) for uri in run_uris[1:]]
+
+
+def _pair(first: str, first_uri: str, uri: str) -> RunPair:
+    run_id = storage.name(uri)
+    try:
+        run_id = load_run(uri).run_id
+        return RunPair(first, run_id, compare_runs(first_uri, uri), "")
+    except ConfigError as err:
+        # Runs that cannot be subtracted still stand beside each other.
+        return RunPair(first, run_id, {}, str(err))
+    except PipelineError as err:
+        return RunPair(first, run_id, {}, str(err), is_readable=False)
+
+
+def compare_models(run_uri: str) -> dict[str, Comparison]:
+    """Compares the smallest model of a run with each other one; named by the two.
+
+    Raises:
+      ConfigError: the run has one model only.
+      DatasetError: the predictions are of another version.
+    """
+    record = load_run(run_uri)
+    # By name where they are equally large, as in reports.
+    sizes = {name: (model.num_parameters, name) for name, model in record.models.items()}
+    smallest, *others = sorted(sizes, key=sizes.__getitem__)
+    if not others:
+        raise ConfigError(
+            f"run {record.run_id} has one model only, {smallest}; name a second run to compare with"
+        )
+    return {
+        f"{smallest}, {other}": _compare(record, (run_uri, smallest), record, (run_uri, other))
+        for other in others
+    }
+
+
+def _compare(
+    first: RunRecord,
+    first_place: tuple[str, str],
+    second: RunRecord,
+    second_place: tuple[str, str],
+) -> Comparison:
+    """Compare a model with another one, each in its run."""
+    before, after = _predictions(first, *first_place), _predictions(second, *second_place)
+    return compare(before, after, first.families)
+
+
+def _predictions(record: RunRecord, run_uri: str, model: str) -> Predictions:
+    uri = storage.join(run_uri, model, PREDICTIONS)
+    return load_predictions(uri, digest=record.models[model].predictions_digest)

@@ -100,7 +100,7 @@ class Predictions:
         return np.unique(self.instrument_str.astype(str), return_inverse=True)[1].astype(np.int64)
 
 
-def stamped(table: pa.Table, models: Sequence[str]) -> pa.Table:
+def add_stamp(table: pa.Table, models: Sequence[str]) -> pa.Table:
     """Return predictions with what says which they are: their version, models and digest.
 
     Args:
@@ -119,8 +119,8 @@ def predictions_digest(table: pa.Table) -> str:
     return table_digest(table.select(PREDICTIONS_SCHEMA.names))
 
 
-def stamp_of(table: pa.Table) -> Mapping[str, Any]:
-    """Return what `stamped` added; nothing where there is none."""
+def read_stamp(table: pa.Table) -> Mapping[str, Any]:
+    """Return what `add_stamp` added; nothing where there is none."""
     try:
         return parse((table.schema.metadata or {}).get(STAMP_KEY, b""))
     except ValueError:
@@ -174,7 +174,7 @@ def read_predictions(uri: str, *, digest: str | None = None) -> pa.Table:
             table = file.read()
     except ShardError as err:
         raise ShardError(f"{err}; {_AGAIN}") from err
-    stamp = stamp_of(table)
+    stamp = read_stamp(table)
     found = stamp.get("evaluation_version")
     if found != EVALUATION_VERSION:
         raise DatasetError(

@@ -1,15 +1,24 @@
-"""The figures of one choice of notes, each with an interval where there are notes enough."""
+"""All figures of a model on its test notes, with intervals where there are enough notes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.evaluate import bootstrap, calibration, confusion
-from pipelines.evaluate.bootstrap import Interval, interval
-from pipelines.evaluate.predictions import Predictions
+from pipelines.errors import DatasetError
+from pipelines.evaluate import bootstrap, metrics
+from pipelines.evaluate.bootstrap import (
+    LEVEL,
+    NUM_RESAMPLES,
+    SEED,
+    Interval,
+    interval,
+    resample_kinds,
+)
+from pipelines.evaluate.metrics import NUM_BINS, equal_mass_bins
+from pipelines.evaluate.predictions import EVALUATION_VERSION, Predictions
 from pipelines.notes import CLASSES
 
 MIN_NOTES: Final = 30
@@ -69,7 +78,7 @@ def is_too_few(num_notes: int, num_instruments: int) -> bool:
 def score(predictions: Predictions, families: Sequence[str] = CLASSES) -> Scores:
     """The figures of these notes, of which there must be one at least."""
     label, predicted = predictions.label, predictions.predicted
-    matrix = confusion.confusion_matrix(label, predicted, len(families))
+    matrix = metrics.confusion_matrix(label, predicted, len(families))
     instrument = predictions.instrument
     num_instruments = int(instrument.max()) + 1
     losses = _losses(predictions)
@@ -80,16 +89,16 @@ def score(predictions: Predictions, families: Sequence[str] = CLASSES) -> Scores
         num_scored=len(predictions),
         num_instruments=num_instruments,
         too_few=too_few,
-        accuracy=float(confusion.accuracy(matrix)),
+        accuracy=float(metrics.accuracy(matrix)),
         instrument_accuracy=instrument_accuracy(instrument, predictions.correct),
-        macro_f1=float(confusion.macro_f1(matrix)),
-        weighted_f1=float(confusion.weighted_f1(matrix)),
+        macro_f1=float(metrics.macro_f1(matrix)),
+        weighted_f1=float(metrics.weighted_f1(matrix)),
         nll=float(nll),
         brier=float(brier),
-        ece=calibration.expected_calibration_error(confidence, predictions.correct),
+        ece=metrics.expected_calibration_error(confidence, predictions.correct),
         intervals={} if too_few else _intervals(predictions, instrument, losses),
         confusion_matrix=matrix.tolist(),
-        classification_report=confusion.report_from_confusion(matrix, families),
+        classification_report=metrics.report_from_confusion(matrix, families),
     )
 
 
@@ -101,26 +110,191 @@ def instrument_accuracy(instrument: NDArray[np.int64], correct: NDArray[np.bool_
 def _losses(predictions: Predictions) -> NDArray[np.float64]:
     """Negative log-likelihood and Brier score, [num_notes, 2]."""
     of = predictions.label, predictions.probabilities
-    return np.stack([calibration.negative_log_likelihood(*of), calibration.brier(*of)], axis=1)
+    return np.stack([metrics.negative_log_likelihood(*of), metrics.brier(*of)], axis=1)
 
 
 def _intervals(
     predictions: Predictions, instrument: NDArray[np.int64], losses: NDArray[np.float64]
 ) -> dict[str, Interval]:
     num_classes = predictions.num_classes
-    cells = confusion.cells(predictions.label, predictions.predicted, num_classes)
+    cells = metrics.cells(predictions.label, predictions.predicted, num_classes)
     resampled = bootstrap.resample_kinds(instrument, cells, num_classes**2)
     matrices = resampled.totals.reshape(-1, num_classes, num_classes)
     means = bootstrap.resample_means(instrument, losses)
     # A resample repeats notes, which makes any model look less calibrated: ECE has no interval.
     samples = {
-        "accuracy": confusion.accuracy(matrices),
+        "accuracy": metrics.accuracy(matrices),
         "instrument_accuracy": resampled.shares[:, :: num_classes + 1].sum(axis=1),
-        "macro_f1": confusion.macro_f1(matrices),
-        "weighted_f1": confusion.weighted_f1(matrices),
+        "macro_f1": metrics.macro_f1(matrices),
+        "weighted_f1": metrics.weighted_f1(matrices),
         "nll": means[:, 0],
         "brier": means[:, 1],
     }
     num_instruments = int(instrument.max()) + 1
     found = {name: interval(of, num_instruments) for name, of in samples.items()}
     return {name: ends for name, ends in found.items() if ends is not None}
+
+
+LOST_PITCH: Final = 84
+"""The lowest MIDI pitch with its fundamental above 1 kHz (1,046.5 Hz), which is above half the
+stored rate: of such notes resampling leaves nothing but what lies below the tone itself."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Notes that share a property.
+
+    Attributes:
+      accuracy: of the notes; None where they or their instruments are too few to claim anything.
+      instrument_accuracy: the mean over instruments of each one's accuracy, or None.
+      intervals: of 95 %, by figure; see `pipelines.evaluate.scores.Scores`.
+      confidence: in a slice by confidence, the mean probability of the predicted class.
+    """
+
+    name: str
+    num_notes: int
+    num_instruments: int
+    num_correct: int
+    too_few: bool
+    accuracy: float | None = None
+    instrument_accuracy: float | None = None
+    intervals: dict[str, Interval] | None = None
+    confidence: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON knows them, without those that do not apply."""
+        found = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.intervals is not None:
+            found["intervals"] = {name: list(ends) for name, ends in self.intervals.items()}
+        return found
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Slice":
+        """Return the slice of `to_dict`."""
+        intervals = content.get("intervals")
+        ends = intervals and {name: (low, high) for name, (low, high) in intervals.items()}
+        return cls(**{**content, "intervals": ends})
+
+
+def slices(predictions: Predictions, families: Sequence[str] = CLASSES) -> dict[str, list[Slice]]:
+    """The notes by each property in turn; every note is in one slice of each."""
+    octave, lost = predictions.pitch // 12, predictions.pitch >= LOST_PITCH
+    fundamental = np.where(lost, "above 1 kHz", "up to 1 kHz")
+    return {
+        "source": _by_value(predictions, predictions.instrument_source_str),
+        "velocity": _by_value(predictions, predictions.velocity),
+        "pitch_octave": [
+            _slice(predictions.take(octave == which), f"{12 * which}-{12 * which + 11}")
+            for which in np.unique(octave)
+        ],
+        "fundamental": _by_value(predictions, fundamental)[::-1],
+        "family": [
+            _slice(predictions.take(predictions.label == label), families[label])
+            for label in np.unique(predictions.label)
+        ],
+    }
+
+
+def reliability(predictions: Predictions) -> list[Slice]:
+    """The notes by confidence, in bins of equal mass from the least confident."""
+    confidence = predictions.probabilities.max(axis=1)
+    bins = equal_mass_bins(confidence)
+    found = []
+    for which in range(int(bins.max()) + 1):
+        inside = bins == which
+        low, high = confidence[inside].min(), confidence[inside].max()
+        mean = float(confidence[inside].mean())
+        found.append(_slice(predictions.take(inside), f"{low:.4f}-{high:.4f}", confidence=mean))
+    return found
+
+
+def _by_value(predictions: Predictions, values: NDArray[Any]) -> list[Slice]:
+    found: Iterable[Any] = sorted(set(values.tolist()))
+    return [_slice(predictions.take(values == value), str(value)) for value in found]
+
+
+def _slice(predictions: Predictions, name: str, *, confidence: float | None = None) -> Slice:
+    instrument, correct = predictions.instrument, predictions.correct
+    num_instruments = int(instrument.max()) + 1
+    size = (len(predictions), num_instruments, int(correct.sum()))
+    if is_too_few(len(predictions), num_instruments):
+        return Slice(name, *size, too_few=True, confidence=confidence)
+    resampled = resample_kinds(instrument, correct.astype(np.int64), 2)
+    samples = {
+        "accuracy": resampled.totals[:, 1] / resampled.totals.sum(axis=1),
+        "instrument_accuracy": resampled.shares[:, 1],
+    }
+    found = {figure: interval(of, num_instruments) for figure, of in samples.items()}
+    return Slice(
+        name,
+        *size,
+        too_few=False,
+        accuracy=float(correct.mean()),
+        instrument_accuracy=instrument_accuracy(instrument, correct),
+        intervals={figure: ends for figure, ends in found.items() if ends is not None},
+        confidence=confidence,
+    )
+
+
+FORMAT_VERSION: Final = 3
+"""3 has no slices by instrument."""
+
+METHOD: Final = {
+    "intervals": "two-stage bootstrap: instruments, then notes within them",
+    "level": LEVEL,
+    "num_resamples": NUM_RESAMPLES,
+    "seed": SEED,
+    "min_notes": MIN_NOTES,
+    "min_instruments": MIN_INSTRUMENTS,
+    "num_calibration_bins": NUM_BINS,
+}
+
+
+def summarise(predictions: Predictions, families: Sequence[str] = CLASSES) -> dict[str, Any]:
+    """The figures of the kept notes, and beside them those of other choices of notes.
+
+    Args:
+      families: the class names in label order.
+
+    Returns:
+      The fields of `Scores` of the kept notes; the same under `all_notes`, which has the defective
+      ones too, and under `seen` and `unseen`, kept notes by whether their instrument was trained
+      on, null where there are none; `slices` and `reliability` of the kept notes; all as JSON
+      knows it.
+
+    Raises:
+      DatasetError: no note is kept, or the model knows another number of classes.
+    """
+    if predictions.num_classes != len(families):
+        raise DatasetError(
+            f"expected predictions of {len(families)} classes, found {predictions.num_classes}; "
+            "score again"
+        )
+    kept = predictions.take(predictions.kept)
+    if not len(kept):
+        raise DatasetError(
+            f"none of the {len(predictions)} scored notes is kept; look at the reasons of the "
+            "test data's validation"
+        )
+
+    figures = score(kept, families).to_dict()
+
+    def scores(notes: Predictions) -> dict[str, Any] | None:
+        if len(notes) == len(kept):
+            # The same notes have the same figures, which take a while.
+            return figures
+        return score(notes, families).to_dict() if len(notes) else None
+
+    return {
+        "format_version": FORMAT_VERSION,
+        "evaluation_version": EVALUATION_VERSION,
+        "method": METHOD,
+        **figures,
+        "all_notes": scores(predictions),
+        "seen": scores(kept.take(kept.instrument_seen)),
+        "unseen": scores(kept.take(~kept.instrument_seen)),
+        "reliability": [part.to_dict() for part in reliability(kept)],
+        "slices": {
+            by: [part.to_dict() for part in parts] for by, parts in slices(kept, families).items()
+        },
+    }

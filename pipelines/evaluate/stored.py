@@ -11,11 +11,9 @@ from pipelines.evaluate.predictions import (
     from_table,
     load_predictions,
     read_predictions,
-    stamp_of,
+    read_stamp,
 )
-from pipelines.evaluate.scores import Scores
-from pipelines.evaluate.slices import Slice
-from pipelines.evaluate.summary import FORMAT_VERSION, summarise
+from pipelines.evaluate.scores import FORMAT_VERSION, Scores, Slice, summarise
 from pipelines.notes import CLASS_OF_FAMILY, CLASSES
 from pipelines.records import Count, check_name, read_content, to_json, validated
 from pipelines.registry.gate import Gate
@@ -108,7 +106,7 @@ def gate_predictions(gate: Gate, model_sha256: str) -> Predictions:
     is_same = table.select(names).equals(gate.notes.select(names))
     label = [CLASS_OF_FAMILY.get(of) for of in gate.notes["instrument_family"].to_pylist()]
     if (
-        stamp_of(table).get("models") != [model_sha256]
+        read_stamp(table).get("models") != [model_sha256]
         or not is_same
         or table["label"].to_pylist() != label
         or table["verdict"].null_count < table.num_rows

@@ -57,7 +57,7 @@ def candidate(run_uri: str, model: str) -> Candidate:
     return Candidate(run, model, storage.join(run_uri, model), training.model_sha256)
 
 
-def crowned(entry: Entry, root: str) -> Candidate:
+def champion_candidate(entry: Entry, root: str) -> Candidate:
     """The model of a champion's entry, which its run may have replaced by now.
 
     Raises:

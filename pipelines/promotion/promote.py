@@ -16,20 +16,19 @@ from pipelines.errors import ConfigError, PipelineError
 from pipelines.promotion.candidate import (
     Candidate,
     candidate,
-    crowned,
+    champion_candidate,
     gate_of,
     gate_scores,
     why_not_comparable,
 )
-from pipelines.promotion.health import health_drops
 from pipelines.promotion.stored import (
-    GateFigures,
+    ChampionRef,
+    HoldoutFigures,
     Promotion,
-    Rival,
     load_promotion,
     store_promotion,
 )
-from pipelines.promotion.verdict import Verdict, check_margin, first_verdict, judge
+from pipelines.promotion.verdict import Verdict, check_margin, data_alarms, first_verdict, judge
 from pipelines.registry.champions import By, Entry, crown, history
 from pipelines.registry.gate import Gate, current_gate, look
 
@@ -91,10 +90,10 @@ def promote(
         if known is not None:
             decided(log, STAGE, model, "reused", known.why)
             return known
-        if gave_way := _gave_way(question):
+        if demotion := _was_demoted(question):
             # What the run says of its promotion then stays as it is.
-            decided(log, STAGE, model, gave_way.outcome, gave_way.why)
-            return gave_way
+            decided(log, STAGE, model, demotion.outcome, demotion.why)
+            return demotion
         ruled = _ask(question, cache_dir)
         promotion = ruled
         if override and ruled.outcome != "promoted":
@@ -163,7 +162,7 @@ def _ask(question: _Question, cache_dir: Path) -> Promotion:
     rival, before = None, None
     if champion is not None:
         try:
-            rival = crowned(champion, question.root)
+            rival = champion_candidate(champion, question.root)
             why = why_not_comparable(rival, gate, "the champion")
             before = None if why else gate_scores(rival, gate, cache_dir)
         except PipelineError as err:
@@ -185,7 +184,7 @@ def _ask(question: _Question, cache_dir: Path) -> Promotion:
     return _promotion(question, verdict, rival, gate=gate, number=number)
 
 
-def _gave_way(question: _Question) -> Promotion | None:
+def _was_demoted(question: _Question) -> Promotion | None:
     """The answer for a former champion, which would come back at night; None where it may."""
     own = question.challenger.model_sha256
     before = [entry.number for entry in question.entries if entry.model_sha256 == own]
@@ -209,7 +208,7 @@ def _promotion(
     number: int | None = None,
 ) -> Promotion:
     challenger, champion = question.challenger, question.champion
-    health = health_drops(rival.run.datasets, challenger.run.datasets) if rival else ()
+    health = data_alarms(rival.run.datasets, challenger.run.datasets) if rival else ()
     return Promotion(
         model=challenger.model,
         run_id=challenger.run.run_id,
@@ -221,7 +220,7 @@ def _promotion(
         margin=question.margin,
         entry=None,
         gate=_figures_of(gate, number) if gate else None,
-        champion=_rival_of(champion) if champion else None,
+        champion=_reference(champion) if champion else None,
         # As they are read back: with lists for tuples.
         figures=json.loads(json.dumps(verdict.figures)),
         quality_drop=verdict.is_drop,
@@ -229,12 +228,12 @@ def _promotion(
     )
 
 
-def _figures_of(gate: Gate, number: int | None) -> GateFigures:
-    return GateFigures(gate.digest, gate.notes.num_rows, gate.num_instruments, number)
+def _figures_of(gate: Gate, number: int | None) -> HoldoutFigures:
+    return HoldoutFigures(gate.digest, gate.notes.num_rows, gate.num_instruments, number)
 
 
-def _rival_of(champion: Entry) -> Rival:
-    return Rival(champion.number, champion.run_id, champion.model_sha256)
+def _reference(champion: Entry) -> ChampionRef:
+    return ChampionRef(champion.number, champion.run_id, champion.model_sha256)
 
 
 def _entry(promotion: Promotion, question: _Question, *, verdict: str) -> Entry:

@@ -16,7 +16,7 @@ PROMOTION: Final = "promotion.json"
 
 
 @dataclass(frozen=True)
-class GateFigures:
+class HoldoutFigures:
     """The gate that was asked.
 
     Attributes:
@@ -31,7 +31,7 @@ class GateFigures:
 
 
 @dataclass(frozen=True)
-class Rival:
+class ChampionRef:
     """The champion that the model was compared with.
 
     Attributes:
@@ -70,8 +70,8 @@ class Promotion:
     reason: str
     margin: float
     entry: Count | None
-    gate: GateFigures | None
-    champion: Rival | None
+    gate: HoldoutFigures | None
+    champion: ChampionRef | None
     figures: Mapping[str, Any]
     quality_drop: bool
     health: tuple[str, ...]

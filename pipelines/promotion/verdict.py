@@ -1,8 +1,9 @@
-"""The rule of promotion: two models on the notes of the gate, and which of them is to be champion.
+"""The rule of promotion: two models on the held-out notes, and which of them is to be champion.
 
-Pure, and of the gate's notes alone: what the models make of the test notes plays no part.
+Pure, and of the held-out notes alone: what the models predict for the test notes plays no part.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -11,6 +12,8 @@ from pipelines.evaluate.bootstrap import Interval
 from pipelines.evaluate.comparison import Comparison, Difference, compare
 from pipelines.evaluate.predictions import Predictions
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES, score
+from pipelines.validate.rules import RULES
+from pipelines.validate.verdicts import Validation
 
 MAX_FAMILY_LOSS: Final = 0.05
 """No family's accuracy may have fallen by more than this with the certainty of its interval."""
@@ -116,3 +119,44 @@ def _lost_families(found: Comparison) -> list[str]:
 def _signed(of: Difference) -> str:
     low, high = ends(of)
     return f"{of.difference:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+MAX_RISE: Final = 0.01
+"""By how much the share of defective notes or of damaged records may rise before it is said."""
+
+_NO_DEFECTS: Final = frozenset({"synth_lead"})
+
+
+def shares(validation: Validation) -> Mapping[str, float]:
+    """The share of notes that rules dropped as defective, and of records that became no note."""
+    defects = sum(
+        num
+        for reason, num in validation.dropped.items()
+        if reason in RULES and reason not in _NO_DEFECTS
+    )
+    records = validation.num_seen + validation.num_quarantined
+    return {
+        "defective notes": defects / max(validation.num_seen, 1),
+        "damaged records": validation.num_quarantined / max(records, 1),
+    }
+
+
+def data_alarms(
+    champion: Mapping[str, Validation],
+    challenger: Mapping[str, Validation],
+    *,
+    max_rise: float = MAX_RISE,
+) -> list[str]:
+    """What is worse with the challenger's data, a phrase each; empty where nothing is.
+
+    Args:
+      champion: verdicts by the part that a data set plays, as for the challenger.
+    """
+    return [
+        f"{of} of the {part} data rose from {before[of]:.1%} to {share:.1%}"
+        for part, validation in challenger.items()
+        if part in champion
+        for before in [shares(champion[part])]
+        for of, share in shares(validation).items()
+        if share - before[of] > max_rise
+    ]

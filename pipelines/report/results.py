@@ -9,10 +9,9 @@ from typing import Any
 from pipelines import storage
 from pipelines.errors import DatasetError
 from pipelines.evaluate.comparison import Difference, compare_overall
-from pipelines.evaluate.confusion import accuracy, confusion_matrix
+from pipelines.evaluate.metrics import accuracy, confusion_matrix
 from pipelines.evaluate.predictions import Predictions, load_predictions
-from pipelines.evaluate.scores import Scores
-from pipelines.evaluate.slices import Slice
+from pipelines.evaluate.scores import Scores, Slice
 from pipelines.evaluate.stored import PREDICTIONS, load_metrics
 from pipelines.promotion.stored import Promotion, load_promotion
 from pipelines.registry.runs import RunRecord, load_history, load_run

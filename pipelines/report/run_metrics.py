@@ -7,8 +7,8 @@ from typing import Any, Final
 from pipelines import storage
 from pipelines.evaluate.stored import METRICS, load_metrics
 from pipelines.promotion.stored import Promotion
-from pipelines.report.comparison import counts_as_official, difference
 from pipelines.report.published import NUM_TEST_NOTES
+from pipelines.report.published_comparison import counts_as_official, difference
 from pipelines.report.results import ModelResults, RunResults, load_promotions
 from pipelines.validate.verdicts import Validation
 

@@ -14,7 +14,7 @@ from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
-from pipelines.evaluate.predictions import Predictions, from_table, stamped
+from pipelines.evaluate.predictions import Predictions, add_stamp, from_table
 from pipelines.evaluate.stored import gate_predictions, predictions_uri
 from pipelines.registry.gate import Gate, check_notes
 from pipelines.train.batches import Notes
@@ -64,7 +64,7 @@ def score_gate(
     probabilities = predict(model, to_score, batch_size=batch_size)
     check_complete(probabilities, num_notes=notes.num_rows, model=model.name)
     table = predictions_table(notes, probabilities)
-    storage.put(uri, encode(stamped(table, [model_sha256])))
+    storage.put(uri, encode(add_stamp(table, [model_sha256])))
     return from_table(table)
 
 

@@ -20,13 +20,13 @@ from pipelines.convert.shards import encode
 from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError, FormatError
 from pipelines.evaluate.predictions import (
+    add_stamp,
     from_table,
     predictions_digest,
     read_predictions,
-    stamped,
 )
+from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import METRICS, PREDICTIONS, store_metrics
-from pipelines.evaluate.summary import summarise
 from pipelines.notes import CLASSES
 from pipelines.records import to_json
 from pipelines.registry.provenance import git_state, versions
@@ -177,7 +177,7 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
             )
         check_complete(probabilities, num_notes=len(rows), model=name)
         predictions = predictions_table(notes, probabilities)
-        storage.put(plan.model_uri(name, PREDICTIONS), encode(stamped(predictions, digests)))
+        storage.put(plan.model_uri(name, PREDICTIONS), encode(add_stamp(predictions, digests)))
     return _store_metrics(plan, name, summarise(from_table(predictions)))
 
 

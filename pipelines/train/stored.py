@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pipelines import storage
 from pipelines.errors import DatasetError, FormatError, PipelineError
-from pipelines.evaluate.predictions import from_table, read_predictions, stamp_of
+from pipelines.evaluate.predictions import from_table, read_predictions, read_stamp
 from pipelines.notes import CLASSES
 from pipelines.records import to_json
 from pipelines.registry.runs import (
@@ -96,7 +96,7 @@ def stored_predictions(
         log.warning("scoring again: %s", err)
         return None
     is_same = all(table[column].equals(notes[column]) for column in notes.column_names)
-    if stamp_of(table).get("models") != list(models) or not is_same:
+    if read_stamp(table).get("models") != list(models) or not is_same:
         log.info("%s is of another model or of other notes; scoring again", uri)
         return None
     return table

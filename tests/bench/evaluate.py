@@ -19,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from pipelines.evaluate import confusion
+from pipelines.evaluate import metrics
 from pipelines.evaluate.comparison import compare
 from pipelines.evaluate.predictions import Predictions, from_table
-from pipelines.evaluate.scores import score
-from pipelines.evaluate.summary import summarise
+from pipelines.evaluate.scores import score, summarise
 from pipelines.report.published import OPTIMISED, PRELIMINARY
 from tests.pipelines.evaluate.tables import certain, drawn, table_of
 
@@ -60,9 +59,9 @@ def expected_rows(matrix: object, likeness: float) -> NDArray[np.float64]:
 def truth(rows: NDArray[np.float64], share: NDArray[np.float64]) -> dict[str, float]:
     matrix = share[:, np.newaxis] * rows / rows.sum(axis=1, keepdims=True)
     found = {
-        "accuracy": float(confusion.accuracy(matrix)),
-        "macro_f1": float(confusion.macro_f1(matrix)),
-        "weighted_f1": float(confusion.weighted_f1(matrix)),
+        "accuracy": float(metrics.accuracy(matrix)),
+        "macro_f1": float(metrics.macro_f1(matrix)),
+        "weighted_f1": float(metrics.weighted_f1(matrix)),
     }
     wrong = 1 - found["accuracy"]
     # A note counts as much as an instrument, since how many one has says nothing; and a model that

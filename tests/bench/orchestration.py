@@ -23,7 +23,7 @@ _NUM_NOTES: Final = {"train": 320, "valid": 40, "test": 60}
 _DIRECT: Final = """
 import sys
 from pipelines.convert.job import convert
-from pipelines.report.reuse import current_report
+from pipelines.report.build import current_report
 from pipelines.train.experiment import Experiment
 from pipelines.train.stage import train_and_evaluate
 

@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from infra.sample.splits import write_splits
-from pipelines.evaluate.runs import compare_models, compare_with_first
-from pipelines.report.html import build_report
-from pipelines.report.runs.index import build_index
-from pipelines.report.runs.page import write_comparison
+from pipelines.evaluate.comparison import compare_models, compare_with_first
+from pipelines.report.build import build_report
+from pipelines.report.runs_comparison import write_comparison
+from pipelines.report.runs_index import build_index
 from tests.browser.chromium import FLAGS, find_chromium
 from tests.browser.hostile import records, rename_notes
 from tests.flows.command import run_json

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from infra.sample.catalogue import Note, features
 from infra.sample.records import Features, example, frame
-from pipelines.evaluate.predictions import predictions_digest, stamp_of, stamped
+from pipelines.evaluate.predictions import add_stamp, predictions_digest, read_stamp
 from pipelines.registry.runs import load_run, store_run
 
 NAMES = (
@@ -58,7 +58,9 @@ def rename_notes(run: Path) -> None:
             names = [f"{NAMES[i % len(NAMES)]}{i}" for i in range(table.num_rows)]
             table = table.set_column(index, table.schema.field(index), [names])
         models[place.parent.name] = predictions_digest(table)
-        pq.write_table(stamped(table, stamp_of(table)["models"]), place, write_page_checksum=True)
+        pq.write_table(
+            add_stamp(table, read_stamp(table)["models"]), place, write_page_checksum=True
+        )
     renamed = {
         name: replace(model, predictions_digest=models[name])
         for name, model in record.models.items()

@@ -14,7 +14,7 @@ from infra.sample.catalogue import draw, features
 from infra.sample.records import example, frame
 from infra.sample.splits import planted
 from pipelines.registry.log import load_log
-from pipelines.report.commands import commands
+from pipelines.report.reproduce import commands
 from pipelines.report.results import load_results
 from pipelines.train.experiment import MODEL_NAMES
 from tests.flows.command import run, run_json

@@ -13,7 +13,7 @@ from pipelines.errors import ConfigError
 from pipelines.registry.clean import find_abandoned
 from pipelines.registry.inventory import list_datasets, manifests_under
 from pipelines.registry.runs import find_run
-from pipelines.report.runs.index import build_index
+from pipelines.report.runs_index import build_index
 from pipelines.train.stale import find_stale_caches
 from tests.flows.command import CHECKOUT, run, run_json
 from tests.pipelines.convert.records import note, tfrecord

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from pipelines.evaluate.slices import Slice
+from pipelines.evaluate.scores import Slice
 from pipelines.report.drawing.svg import dot, line, opening, text
 
 _WIDTH: Final = 420

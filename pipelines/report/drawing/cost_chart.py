@@ -9,7 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from pipelines.report.drawing import svg
-from pipelines.report.findings.rules import middle
+from pipelines.report.finding_rules import middle
 from pipelines.report.formats import count, factor, span
 
 _WIDTH: Final = 420

@@ -5,10 +5,9 @@ from typing import Any
 
 from pipelines.report import formats
 from pipelines.report.drawing.cost_chart import cost_rows
-from pipelines.report.findings.claim import Claim
-from pipelines.report.findings.claims import tally
+from pipelines.report.findings import Claim, tally
 from pipelines.report.markdown.text import plain, table
-from pipelines.report.story import Story
+from pipelines.report.report_data import ReportData
 
 
 def features_markdown(features: Mapping[str, Any] | None) -> list[str]:
@@ -39,7 +38,7 @@ def cost_markdown(cost: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def claims_markdown(story: Story) -> list[str]:
+def claims_markdown(story: ReportData) -> list[str]:
     """The section, in blocks."""
     return [
         "## Claims of the reference",

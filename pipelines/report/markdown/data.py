@@ -1,14 +1,14 @@
 """The data of a run as Markdown: counts, families, leaks, and examples of what was left out."""
 
 from pipelines.report import formats
-from pipelines.report.losses import NUM_EXAMPLES, Loss, Losses
-from pipelines.report.markdown.summary import notes_table
+from pipelines.report.dropped_notes import NUM_EXAMPLES, Loss, Losses
 from pipelines.report.markdown.text import plain, table
-from pipelines.report.story import Story
-from pipelines.report.tables import family_rows
+from pipelines.report.page_values import family_rows
+from pipelines.report.report_data import ReportData
+from pipelines.report.summaries import notes_table
 
 
-def data_markdown(story: Story) -> list[str]:
+def data_markdown(story: ReportData) -> list[str]:
     """The section, in blocks."""
     datasets = story.run.record.datasets
     families = [(name, *map(formats.count, nums)) for name, nums in family_rows(datasets)]

@@ -1,12 +1,12 @@
 """Where a run comes from as Markdown: versions, data sets, commands, and what was decided."""
 
-from pipelines.report.markdown.summary import decisions_table
 from pipelines.report.markdown.text import code, plain, table
-from pipelines.report.story import Story
-from pipelines.report.tables import parameter_rows
+from pipelines.report.page_values import parameter_rows
+from pipelines.report.report_data import ReportData
+from pipelines.report.summaries import decisions_table
 
 
-def provenance_markdown(story: Story) -> list[str]:
+def provenance_markdown(story: ReportData) -> list[str]:
     """The section, in blocks."""
     record = story.run.record
     pairs = [
@@ -28,7 +28,7 @@ def provenance_markdown(story: Story) -> list[str]:
     ]
 
 
-def _commands(story: Story) -> list[str]:
+def _commands(story: ReportData) -> list[str]:
     commands = story.commands
     from_sources = commands.from_sources
     return [
@@ -40,7 +40,7 @@ def _commands(story: Story) -> list[str]:
     ]
 
 
-def _decisions(story: Story) -> list[str]:
+def _decisions(story: ReportData) -> list[str]:
     """The newest flow run first."""
     parts = [
         part

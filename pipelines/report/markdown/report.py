@@ -5,23 +5,22 @@ from typing import Final
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES
 from pipelines.promotion.stored import Promotion
 from pipelines.report import formats
-from pipelines.report.champion import changes
-from pipelines.report.findings.claims import tally
+from pipelines.report.findings import tally
 from pipelines.report.markdown.claims import claims_markdown, cost_markdown, features_markdown
 from pipelines.report.markdown.data import data_markdown
 from pipelines.report.markdown.provenance import provenance_markdown
 from pipelines.report.markdown.scores import evaluation_markdown, figure
-from pipelines.report.markdown.summary import models_table
 from pipelines.report.markdown.text import plain, table
-from pipelines.report.story import Story
-from pipelines.report.views import accuracies
+from pipelines.report.page_values import accuracies, changes
+from pipelines.report.report_data import ReportData
+from pipelines.report.summaries import models_table
 
 REPORT_MARKDOWN: Final = "report.md"
 
 _COURSES: Final = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
-def report_markdown(story: Story) -> str:
+def report_markdown(story: ReportData) -> str:
     """The page, the same for the same run."""
     parts = [
         f"# Run {plain(story.run.record.run_id)}: instrument families of NSynth notes",
@@ -37,7 +36,7 @@ def report_markdown(story: Story) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _result(story: Story) -> list[str]:
+def _result(story: ReportData) -> list[str]:
     run = story.run
     promotions = [
         part for name, of in story.promotions.items() for part in _promotion(plain(name), of)
@@ -70,7 +69,7 @@ def _promotion(name: str, of: Promotion) -> list[str]:
     ]
 
 
-def _training(story: Story) -> list[str]:
+def _training(story: ReportData) -> list[str]:
     run = story.run
     parts = ["## Training"]
     for model in run.models:

@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipelines.evaluate.scores import Scores
-from pipelines.evaluate.slices import Slice
+from pipelines.evaluate.scores import Scores, Slice
 from pipelines.report import formats
 from pipelines.report.markdown.text import plain, table
-from pipelines.report.results import ModelResults, RunResults
-from pipelines.report.tables import most_confused
-from pipelines.report.views import (
+from pipelines.report.page_values import (
     FIGURES,
     SHOWN_SLICES,
+    most_confused,
     note_choices,
     score_views,
     shown_slices,
 )
+from pipelines.report.results import ModelResults, RunResults
 
 
 def evaluation_markdown(run: RunResults) -> list[str]:

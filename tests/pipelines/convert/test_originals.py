@@ -13,7 +13,7 @@ from pipelines.convert.resample import resample
 from pipelines.convert.sources import find_sources
 from pipelines.convert.tfrecord import HEADER_BYTES
 from pipelines.dataset import Dataset, open_dataset
-from pipelines.report.sounds import originals
+from pipelines.report.note_media import originals
 from tests.pipelines.convert import forms
 
 

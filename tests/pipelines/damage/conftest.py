@@ -14,7 +14,7 @@ from pipelines.convert.job import convert
 from pipelines.decisions import Decision
 from pipelines.promotion.promote import promote
 from pipelines.registry.log import log_decisions
-from pipelines.report.reuse import current_report
+from pipelines.report.build import current_report
 from pipelines.train import backend
 from pipelines.train.experiment import Experiment
 from pipelines.train.plan import RunPlan, plan_run

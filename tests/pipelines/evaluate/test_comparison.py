@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from pipelines.errors import ConfigError
-from pipelines.evaluate.comparison import compare, mcnemar, paired
+from pipelines.evaluate.comparison import compare, mcnemar, pair_notes
 from pipelines.evaluate.predictions import Predictions, from_table
 from pipelines.evaluate.scores import score
 from tests.pipelines.evaluate.tables import drawn, drawn_table
@@ -85,9 +85,9 @@ def test_paired_matches_notes_of_another_order_and_other_rows() -> None:
 def test_paired_takes_notes_that_both_keep() -> None:
     first, second = pair()
     stricter = replace(second, kept=second.kept & (second.row % 2 == 0))
-    assert len(paired(first, stricter)[0]) == stricter.kept.sum()
+    assert len(pair_notes(first, stricter)[0]) == stricter.kept.sum()
     with pytest.raises(ConfigError, match="no note is kept for both"):
-        paired(first, replace(second, kept=np.zeros(len(second), bool)))
+        pair_notes(first, replace(second, kept=np.zeros(len(second), bool)))
 
 
 @pytest.mark.parametrize("column", ["audio_digest", "note_str", "label"])

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Final
 
+from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import load_metrics, store_metrics
-from pipelines.evaluate.summary import summarise
 from tests.pipelines.evaluate.leaves import assert_alike
 from tests.pipelines.evaluate.tables import drawn
 

@@ -1,10 +1,16 @@
 import json
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipelines.evaluate.predictions import from_table
-from pipelines.evaluate.scores import Scores, score
+from pipelines.errors import DatasetError
+from pipelines.evaluate.predictions import Predictions, from_table
+from pipelines.evaluate.scores import Scores, Slice, reliability, score, slices, summarise
+from pipelines.report.published import PUBLISHED, PublishedModel
 from tests.pipelines.evaluate.tables import certain, drawn, drawn_table, table_of
 
 FIGURES = ("accuracy", "instrument_accuracy", "macro_f1", "weighted_f1", "nll", "brier")
@@ -72,3 +78,145 @@ def test_scores_survive_json() -> None:
     again = Scores.from_dict(stored)
     assert again.to_dict() == found.to_dict()
     assert again.intervals == found.intervals
+
+
+def test_slices_hold_each_note_once() -> None:
+    notes = drawn(500)
+    found = slices(notes)
+    assert list(found) == [
+        "source",
+        "velocity",
+        "pitch_octave",
+        "fundamental",
+        "family",
+    ]
+    for of in found.values():
+        assert sum(part.num_notes for part in of) == 500
+        assert sum(part.num_correct for part in of) == notes.correct.sum()
+
+
+def test_slices_count_notes_and_instruments() -> None:
+    notes = drawn(500)
+    acoustic = notes.instrument_source_str == "acoustic"
+    part = next(of for of in slices(notes)["source"] if of.name == "acoustic")
+    assert part.num_notes == acoustic.sum()
+    assert part.num_instruments == len(set(notes.instrument_str[acoustic]))
+    assert part.accuracy == pytest.approx(notes.correct[acoustic].mean())
+    each = [
+        notes.correct[notes.instrument_str == name].mean()
+        for name in set(notes.instrument_str[acoustic])
+    ]
+    assert part.instrument_accuracy == pytest.approx(np.mean(each))
+    assert part.intervals
+    assert part.accuracy
+    assert part.intervals["accuracy"][0] < part.accuracy < part.intervals["accuracy"][1]
+
+
+def test_slices_of_too_few_say_so_and_claim_nothing() -> None:
+    notes = drawn(20)
+    for part in slices(notes)["source"]:
+        assert part.to_dict() == {
+            "name": part.name,
+            "num_notes": Counter(notes.instrument_source_str)[part.name],
+            "num_instruments": part.num_instruments,
+            "num_correct": part.num_correct,
+            "too_few": True,
+        }
+        assert Slice.from_dict(part.to_dict()) == part
+
+
+def test_slices_divide_pitches_by_octave_and_by_what_resampling_keeps() -> None:
+    pitches = [59, 60, 71, 72, 83, 84, 107]
+    found = slices(from_table(table_of(certain([0] * 7), [0] * 7, pitch=pitches)))
+    octaves = {part.name: part.num_notes for part in found["pitch_octave"]}
+    assert octaves == {"48-59": 1, "60-71": 2, "72-83": 2, "84-95": 1, "96-107": 1}
+    # MIDI 83 is 987.8 Hz, 84 is 1,046.5 Hz.
+    assert 440 * 2 ** ((83 - 69) / 12) < 1_000 < 440 * 2 ** ((84 - 69) / 12)
+    fundamentals = {part.name: part.num_notes for part in found["fundamental"]}
+    assert fundamentals == {"up to 1 kHz": 5, "above 1 kHz": 2}
+
+
+def test_slices_order_velocities_as_numbers() -> None:
+    found = slices(from_table(table_of(certain([0] * 3), [0] * 3, velocity=[100, 25, 127])))
+    assert [part.name for part in found["velocity"]] == ["25", "100", "127"]
+
+
+def test_reliability_has_bins_of_equal_mass_with_confidence_and_accuracy() -> None:
+    notes = drawn(600)
+    found = reliability(notes)
+    assert [part.num_notes for part in found] == [40] * 15
+    order = np.argsort(notes.probabilities.max(axis=1))
+    for part, own in zip(found, order.reshape(15, 40), strict=True):
+        assert part.confidence == pytest.approx(notes.probabilities.max(axis=1)[own].mean())
+        assert part.accuracy == pytest.approx(notes.correct[own].mean())
+
+
+@pytest.fixture(scope="module")
+def notes() -> Predictions:
+    return drawn(400)
+
+
+@pytest.fixture(scope="module")
+def summary(notes: Predictions) -> dict[str, Any]:
+    return summarise(notes)
+
+
+def test_summarise_is_of_the_kept_notes_and_beside_them_of_all(
+    notes: Predictions, summary: dict[str, Any]
+) -> None:
+    kept = notes.take(notes.kept)
+    assert 0 < len(kept) < len(notes)
+    assert score(kept).to_dict().items() <= summary.items()
+    assert summary["all_notes"] == score(notes).to_dict()
+
+
+def test_summarise_sets_seen_and_unseen_instruments_apart(
+    notes: Predictions, summary: dict[str, Any]
+) -> None:
+    kept = notes.take(notes.kept)
+    assert summary["seen"] == score(kept.take(kept.instrument_seen)).to_dict()
+    assert summary["unseen"] == score(kept.take(~kept.instrument_seen)).to_dict()
+    assert summary["seen"]["num_scored"] + summary["unseen"]["num_scored"] == len(kept)
+
+
+def test_summarise_says_by_null_that_no_instrument_is_unseen() -> None:
+    assert summarise(drawn(60, instrument_seen=np.ones(60, bool)))["unseen"] is None
+
+
+def test_summarise_is_json_of_a_known_format(summary: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert (summary["format_version"], summary["evaluation_version"]) == (3, 3)
+    assert summary["method"]["num_resamples"] >= 2_000
+    assert summary["method"]["num_calibration_bins"] == 15
+
+
+@pytest.mark.parametrize("model", PUBLISHED.values(), ids=PUBLISHED.keys())
+def test_summarise_gives_the_published_figures(model: PublishedModel) -> None:
+    matrix = np.array(model.confusion_matrix)
+    labels, predicted = (np.repeat(axis.ravel(), matrix.ravel()) for axis in np.indices((10, 10)))
+    found = summarise(from_table(table_of(certain(predicted), labels)))
+    assert found["accuracy"] == model.accuracy
+    assert found["confusion_matrix"] == [list(row) for row in model.confusion_matrix]
+    for name, row in model.classification_report.items():
+        printed = [float(f"{value:.2f}") for value in found["classification_report"][name]]
+        assert tuple(printed) == row
+
+
+def test_summarise_refuses_notes_of_which_none_is_kept() -> None:
+    with pytest.raises(DatasetError, match="none of the 3 scored notes is kept; look at"):
+        summarise(from_table(table_of(certain([0] * 3), [0] * 3, verdict=["silent"] * 3)))
+
+
+def test_summarise_refuses_another_number_of_classes() -> None:
+    with pytest.raises(DatasetError, match="expected predictions of 3 classes, found 10"):
+        summarise(drawn(40), ("bass", "brass", "flute"))
+
+
+def test_summarise_loads_no_framework() -> None:
+    code = (
+        "import sys, pipelines.evaluate.comparison, pipelines.evaluate.scores\n"
+        "print([m for m in ('keras', 'tensorflow', 'jax', 'torch', 'prefect', 'apache_beam') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

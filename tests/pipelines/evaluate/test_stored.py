@@ -5,10 +5,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.evaluate.comparison import (
+    compare_models,
+    compare_runs,
+    compare_with_first,
+    evaluate_run,
+)
 from pipelines.evaluate.predictions import from_table
-from pipelines.evaluate.runs import compare_models, compare_runs, compare_with_first, evaluate_run
+from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import evaluate_again, load_metrics, store_metrics
-from pipelines.evaluate.summary import summarise
 from tests.pipelines.evaluate.tables import drawn_table
 from tests.pipelines.report.run_folder import write_run
 

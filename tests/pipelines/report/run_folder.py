@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines.evaluate.predictions import from_table
+from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import store_metrics
-from pipelines.evaluate.summary import summarise
 from pipelines.notes import CLASSES, NUM_SAMPLES, STORED_RATE_HZ
 from pipelines.registry.runs import ModelRecord, RunRecord, store_run
 from pipelines.train.experiment import Experiment

@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 from pipelines.analysis.stored import ANALYSIS_VERSION, FEATURES_FILE
 from pipelines.errors import ShardError
 from pipelines.notes import CLASSES, NUM_SOURCE_SAMPLES
-from pipelines.promotion.stored import GateFigures, Promotion, Rival, store_promotion
+from pipelines.promotion.stored import ChampionRef, HoldoutFigures, Promotion, store_promotion
 from pipelines.report import formats
-from pipelines.report.html import render
+from pipelines.report.build import render
+from pipelines.report.example_notes import NUM_PICKS
+from pipelines.report.report_data import build_report_data, load_report_data
 from pipelines.report.results import load_results
-from pipelines.report.selection import NUM_PICKS
-from pipelines.report.story import load_story, tell
 from tests.pipelines.report.page import Page
 from tests.pipelines.report.run_folder import audio_of, write_run
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return render(load_story(write_run(tmp_path_factory.mktemp("run"))), audio_of)
+    return render(load_report_data(write_run(tmp_path_factory.mktemp("run"))), audio_of)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_render_holds(part: str, source: str) -> None:
 
 def test_render_shows_intervals_and_says_where_notes_are_too_few(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path))
-    text = Page(render(tell(run), audio_of)).text
+    text = Page(render(build_report_data(run), audio_of)).text
     for model in run.models:
         assert model.seen is not None
         assert model.unseen is not None
@@ -104,17 +104,17 @@ def test_render_has_one_player_for_each_note_that_it_shows(source: str) -> None:
 def test_render_plays_originals_where_they_are_found(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path))
     original = np.zeros(NUM_SOURCE_SAMPLES, np.float32)
-    text = render(tell(run), audio_of, lambda rows: dict.fromkeys(rows, original))
+    text = render(build_report_data(run), audio_of, lambda rows: dict.fromkeys(rows, original))
     assert "stored signal</p>" not in text
     assert "% of energy above" in text
-    assert "stored signal</p>" in render(tell(run), audio_of)
+    assert "stored signal</p>" in render(build_report_data(run), audio_of)
 
 
 def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
     uri = write_run(tmp_path)
     assert (
         "Not measured: this run was not made by the main job"
-        in Page(render(load_story(uri), audio_of)).text
+        in Page(render(load_report_data(uri), audio_of)).text
     )
     score = {"num_notes": 57, "num_instruments": 57, "is_constant": False, "interval": [0.1, 0.4]}
     content = {
@@ -124,7 +124,7 @@ def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
         "scores": [score | {"feature": "pitch", "accuracy": 0.25}],
     }
     (tmp_path / FEATURES_FILE).write_text(json.dumps(content))
-    page = Page(render(load_story(uri), audio_of))
+    page = Page(render(load_report_data(uri), audio_of))
     assert "pitch 0.2500 0.1000 to 0.4000" in page.text
     assert "accuracy by feature" in [value for _, value in page.attributes]
 
@@ -153,13 +153,13 @@ def test_render_needs_no_script_and_no_other_file(source: str) -> None:
 
 
 def test_render_is_the_same_each_time(tmp_path: Path, source: str) -> None:
-    assert render(load_story(write_run(tmp_path)), audio_of) == source
+    assert render(load_report_data(write_run(tmp_path)), audio_of) == source
 
 
 def test_render_escapes_what_records_hold(tmp_path: Path) -> None:
     hostile = "{family}<script>alert('{i}')</script>&\"\N{SNOWMAN}"
     uri = write_run(tmp_path, note_str=hostile, models={"bold": 1.0, "preliminary": 1.0})
-    page = Page(render(load_story(uri), audio_of))
+    page = Page(render(load_report_data(uri), audio_of))
     assert "script" not in page.tags
     assert "<script>alert('0')</script>&\"\N{SNOWMAN}" in page.text
 
@@ -167,7 +167,7 @@ def test_render_escapes_what_records_hold(tmp_path: Path) -> None:
 def test_render_takes_families_and_models_from_the_run(tmp_path: Path) -> None:
     families = ("theremin", "kazoo", "bass")
     uri = write_run(tmp_path, families=families, models={"huge": 2.0, "mini": 1.0, "odd": 3.0})
-    page = Page(render(load_story(uri), audio_of))
+    page = Page(render(load_report_data(uri), audio_of))
     assert page.text.count("theremin") > 30
     assert "vocal" not in page.text
     assert "published (4,096)" not in page.text
@@ -175,14 +175,14 @@ def test_render_takes_families_and_models_from_the_run(tmp_path: Path) -> None:
 
 
 def test_render_shows_all_notes_once_where_none_was_dropped(tmp_path: Path) -> None:
-    page = Page(render(load_story(write_run(tmp_path, num_dropped=0)), audio_of))
+    page = Page(render(load_report_data(write_run(tmp_path, num_dropped=0)), audio_of))
     assert "all notes (60), none dropped" in page.text
     assert "kept notes (" not in page.text
 
 
 def test_render_survives_a_family_of_which_nothing_was_kept(tmp_path: Path) -> None:
     uri = write_run(tmp_path, num_notes=20, num_dropped=11)
-    page = Page(render(load_story(uri), audio_of))
+    page = Page(render(load_report_data(uri), audio_of))
     assert "vocal 0 notes p above 0.9 no kept note of this family" in page.text
 
 
@@ -194,7 +194,7 @@ def test_render_asks_for_samples_once_and_of_shown_notes_only(tmp_path: Path) ->
         return audio_of(rows)
 
     note_str = "{family}_acoustic_000-{i:03d}-100"
-    render(load_story(write_run(tmp_path, num_notes=600, note_str=note_str)), listening)
+    render(load_report_data(write_run(tmp_path, num_notes=600, note_str=note_str)), listening)
     (rows,) = asked
     assert list(rows) == sorted(set(rows))
     assert len(rows) <= 2 * len(CLASSES) * 4 * NUM_PICKS + len(CLASSES)
@@ -204,7 +204,7 @@ def test_render_says_so_where_samples_are_gone(tmp_path: Path) -> None:
     def gone(rows: Sequence[int]) -> NDArray[np.float32]:
         raise ShardError(f"part-00000.parquet is missing ({len(rows)} rows)")
 
-    page = Page(render(load_story(write_run(tmp_path)), gone))
+    page = Page(render(load_report_data(write_run(tmp_path)), gone))
     assert "shows no waveforms: part-00000.parquet is missing" in page.text
     assert "bass_acoustic_000-060-100" in page.text
     assert "confusion matrix, kept notes (57)" in [value for _, value in page.attributes]
@@ -212,7 +212,7 @@ def test_render_says_so_where_samples_are_gone(tmp_path: Path) -> None:
 
 def test_render_shows_the_change_against_the_champion_in_figures(tmp_path: Path) -> None:
     uri = write_run(tmp_path, models={"tiny": 1.0})
-    gate = GateFigures("cafe", num_notes=145, num_instruments=40, look=3)
+    gate = HoldoutFigures("cafe", num_notes=145, num_instruments=40, look=3)
     accuracy = {"first": 0.5, "second": 0.75, "difference": 0.25, "interval": [0.125, 0.375]}
     promotion = Promotion(
         model="tiny",
@@ -225,12 +225,12 @@ def test_render_shows_the_change_against_the_champion_in_figures(tmp_path: Path)
         margin=0.0,
         entry=2,
         gate=gate,
-        champion=Rival(1, "beef", "ee"),
+        champion=ChampionRef(1, "beef", "ee"),
         figures={"figures": {"accuracy": accuracy}},
         quality_drop=False,
         health=(),
     )
     store_promotion(uri, promotion)
-    text = Page(render(load_story(uri), audio_of)).text
+    text = Page(render(load_report_data(uri), audio_of)).text
     assert "on the 145 notes of the gate champion, run beef this run change" in text
     assert "accuracy 0.5000 0.7500 +0.2500 +0.1250 to +0.3750" in text

@@ -23,7 +23,7 @@ def test_load_results_reads_what_was_stored(tmp_path: Path) -> None:
     assert predictions.row[:3].tolist() == [0, 2, 4]
 
 
-@pytest.mark.parametrize("module", ["html", "runs.index", "runs.page"])
+@pytest.mark.parametrize("module", ["build", "runs_index", "runs_comparison"])
 def test_pages_are_built_without_any_framework(module: str) -> None:
     code = (
         f"import sys, pipelines.report.{module}\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipelines.evaluate.stored import load_metrics
-from pipelines.promotion.stored import GateFigures, Promotion, store_promotion
+from pipelines.promotion.stored import HoldoutFigures, Promotion, store_promotion
 from pipelines.report.results import load_results
 from pipelines.report.run_metrics import run_metrics, store_run_metrics
 from tests.pipelines.evaluate.leaves import assert_alike
@@ -28,7 +28,7 @@ PROMOTED: Final = Promotion(
     reason="",
     margin=0.0,
     entry=1,
-    gate=GateFigures("ga7e", 40, 9, look=1),
+    gate=HoldoutFigures("ga7e", 40, 9, look=1),
     champion=None,
     figures={},
     quality_drop=False,

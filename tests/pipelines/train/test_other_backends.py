@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.evaluate.runs import evaluate_run
+from pipelines.evaluate.comparison import evaluate_run
 from tests.pipelines.train.conftest import EXPERIMENT
 
 CODE = """

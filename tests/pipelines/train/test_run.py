@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA, from_table
-from pipelines.evaluate.summary import summarise
+from pipelines.evaluate.scores import summarise
 from pipelines.notes import CLASSES
 from pipelines.registry.provenance import git_state
 from pipelines.registry.runs import RunRecord, find_run, load_run
@@ -97,7 +97,7 @@ def test_run_scores_every_test_note_with_a_label(done: RunPlan) -> None:
 def test_run_is_evaluated_alike_for_any_backend(done: RunPlan, other: str) -> None:
     before = contents(done)
     (folder(done) / "metrics.json").unlink()
-    code = f"from pipelines.evaluate.runs import evaluate_run; evaluate_run({done.uri!r})"
+    code = f"from pipelines.evaluate.comparison import evaluate_run; evaluate_run({done.uri!r})"
     environment = os.environ | {"KERAS_BACKEND": other}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert contents(done) == before

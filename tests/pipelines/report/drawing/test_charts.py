@@ -2,7 +2,7 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
-from pipelines.evaluate.slices import Slice
+from pipelines.evaluate.scores import Slice
 from pipelines.report.drawing.charts import draw_reliability, draw_slices
 
 ENDS = {"accuracy": (0.4, 0.7)}

@@ -8,16 +8,16 @@ from pipelines.decisions import Decision
 from pipelines.registry.log import log_decisions
 from pipelines.report import formats
 from pipelines.report.markdown.report import report_markdown
+from pipelines.report.report_data import build_report_data, load_report_data
 from pipelines.report.results import load_results
-from pipelines.report.story import load_story, tell
-from tests.pipelines.report.findings.test_claims_page import COST
 from tests.pipelines.report.run_folder import write_run
+from tests.pipelines.report.test_findings_page import COST
 from tests.pipelines.report.test_run_metrics import stored
 
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return report_markdown(load_story(stored(tmp_path_factory.mktemp("run"))))
+    return report_markdown(load_report_data(stored(tmp_path_factory.mktemp("run"))))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_report_markdown_holds(part: str, text: str) -> None:
 
 def test_report_markdown_shows_the_intervals_of_each_model(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path))
-    text = report_markdown(tell(run))
+    text = report_markdown(build_report_data(run))
     for model in run.models:
         ends = formats.interval(model.kept, "accuracy")
         assert f"{formats.figure(model.kept, 'accuracy')} ({ends})" in text
@@ -61,24 +61,24 @@ def test_report_markdown_shows_the_intervals_of_each_model(tmp_path: Path) -> No
 
 def test_report_markdown_shows_what_each_feature_says(tmp_path: Path) -> None:
     uri = write_run(tmp_path)
-    assert "What predicts the family" not in report_markdown(load_story(uri))
+    assert "What predicts the family" not in report_markdown(load_report_data(uri))
     score = {"feature": "pitch", "accuracy": 0.25, "interval": None}
     score |= {"num_notes": 9, "num_instruments": 2, "is_constant": False}
     content = {"analysis_version": ANALYSIS_VERSION, "of": [], "scores": [score]}
     (tmp_path / FEATURES_FILE).write_text(json.dumps(content))
-    assert f"| pitch | 0.2500 | {formats.NOTHING} |" in report_markdown(load_story(uri))
+    assert f"| pitch | 0.2500 | {formats.NOTHING} |" in report_markdown(load_report_data(uri))
 
 
 def test_report_markdown_shows_what_a_longer_note_costs_and_what_was_decided(
     tmp_path: Path,
 ) -> None:
     uri = write_run(tmp_path)
-    quiet = report_markdown(load_story(uri))
+    quiet = report_markdown(load_report_data(uri))
     assert "What a longer note costs" not in quiet
     assert "What was done, and why" not in quiet
     (tmp_path / COST_FILE).write_text(json.dumps(COST))
     log_decisions(uri, [Decision("train", "tiny", "ran", "it was not there <b>")])
-    text = report_markdown(load_story(uri))
+    text = report_markdown(load_report_data(uri))
     assert "| 8,000 samples | 100.00 ms |" in text
     assert "### 3. Training time is in proportion" in text
     assert "| train | tiny | ran | it was not there &lt;b> |" in text
@@ -94,11 +94,11 @@ def test_report_markdown_has_tables_whose_rows_are_alike(text: str) -> None:
 
 def test_report_markdown_keeps_names_from_becoming_markup(tmp_path: Path) -> None:
     hostile = "![a](http://b)<script>|"
-    text = report_markdown(load_story(write_run(tmp_path, families=(hostile, "b", "c"))))
+    text = report_markdown(load_report_data(write_run(tmp_path, families=(hostile, "b", "c"))))
     assert "<script" not in text
     assert "![" not in text
     assert "!&#91;a](http://b)&lt;script>\\|" in text
 
 
 def test_report_markdown_is_the_same_each_time(tmp_path: Path, text: str) -> None:
-    assert report_markdown(load_story(stored(tmp_path))) == text
+    assert report_markdown(load_report_data(stored(tmp_path))) == text
