@@ -72,7 +72,7 @@ def gate_of(of: Candidate, root: str) -> Holdout | None:
     if of.run.experiment.protocol != "reference":
         return None
     met = load_trained_notes(of.uri)
-    rows = met.filter(pc.equal(met["part"], "validation"))["row"].to_numpy()
+    rows = met.filter(pc.equal(met["part"], "valid"))["row"].to_numpy()
     manifest_uri = of.run.datasets["train"].manifest_uri
     return freeze_holdout(root, manifest_uri, np.asarray(rows), holds_instruments=False)
 

@@ -4,21 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipelines import storage
 from pipelines.convert.manifest import load_manifest
 from pipelines.convert.quarantine import list_quarantined
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.report.formats import count, plural, shown
 from pipelines.report.results import RunResults
-from pipelines.train.selection.run_notes import load_kept_out
+from pipelines.train.selection.run_notes import load_dropped_notes
 from pipelines.validate.rules import HELD_OUT, LEAKED
 from pipelines.validate.verdicts import Validation, load_verdicts
 
 NUM_EXAMPLES: Final = 3
 
-_OF_RUN: Final[Mapping[str, str]] = {LEAKED: "leaked.parquet", HELD_OUT: "gate.parquet"}
-"""Reasons that need two data sets or a gate: the run keeps which notes they are."""
+# Reasons that need two data sets or a held-out set: the run stores which notes they are.
+_RUN_REASONS: Final = (LEAKED, HELD_OUT)
 
 
 @dataclass(frozen=True)
@@ -75,10 +74,10 @@ def _losses(run_uri: str, name: str, dataset: Validation) -> Losses:
     dropped: list[dict[str, Any]] = []
     quarantined: list[dict[str, Any]] = []
     try:
-        dropped = _verdicts(dataset) if set(dataset.dropped) - set(_OF_RUN) else []
+        dropped = _verdicts(dataset) if set(dataset.dropped) - set(_RUN_REASONS) else []
         dropped += [
             row
-            for reason in _OF_RUN
+            for reason in _RUN_REASONS
             if reason in dataset.dropped
             for row in _kept_out(run_uri, name, dataset, reason)
         ]
@@ -128,7 +127,7 @@ def _verdicts(dataset: Validation) -> list[dict[str, Any]]:
 
 
 def _kept_out(run_uri: str, name: str, dataset: Validation, reason: str) -> list[dict[str, Any]]:
-    table = load_kept_out(storage.join(run_uri, _OF_RUN[reason]))
+    table = load_dropped_notes(run_uri, reason)
     rows = [row for row in table.to_pylist() if row["dataset"] == name]
     rows = sorted(rows, key=lambda row: row["row"])[:NUM_EXAMPLES]
     opened = open_dataset(dataset.manifest_uri)

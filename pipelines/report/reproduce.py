@@ -18,6 +18,7 @@ from pipelines.experiment import MODEL_NAMES, Experiment
 from pipelines.promotion.stored import load_promotions
 from pipelines.report.formats import plain
 from pipelines.report.results import RunResults
+from pipelines.train.selection.run_notes import holds_out_notes
 from pipelines.validate.rules import HELD_OUT, LEAKED
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 
@@ -121,7 +122,7 @@ def _limit(option: str, share: float, usual: float) -> list[str]:
 
 
 def _has_gate(run: RunResults) -> bool:
-    return storage.exists(storage.join(run.uri, "gate.parquet"))
+    return holds_out_notes(run.uri)
 
 
 def _notes(run: RunResults) -> list[str]:
