@@ -14,12 +14,10 @@ from pipelines.evaluate.predictions import (
     read_stamp,
 )
 from pipelines.evaluate.scores import FORMAT_VERSION, Scores, Slice, summarise
+from pipelines.layout import METRICS, PREDICTIONS
 from pipelines.notes import CLASS_OF_FAMILY, CLASSES
 from pipelines.records import Count, check_name, read_content, to_json, validated
-from pipelines.registry.gate import Gate
-
-PREDICTIONS = "predictions.parquet"
-METRICS = "metrics.json"
+from pipelines.registry.holdout import Holdout
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,12 @@ def load_metrics(model_uri: str) -> dict[str, Any]:
     return content
 
 
-def predictions_uri(gate: Gate, model_sha256: str) -> str:
+def predictions_uri(gate: Holdout, model_sha256: str) -> str:
     """Return where the predictions of a model for the notes of a gate are stored."""
     return storage.join(gate.uri, "predictions", f"{check_name(model_sha256)}.parquet")
 
 
-def gate_predictions(gate: Gate, model_sha256: str) -> Predictions:
+def gate_predictions(gate: Holdout, model_sha256: str) -> Predictions:
     """Read what a model made of the notes of a gate.
 
     Raises:

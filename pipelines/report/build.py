@@ -14,7 +14,7 @@ from pipelines import storage
 from pipelines.decisions import decided
 from pipelines.evaluate.metrics import NUM_BINS
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES
-from pipelines.evaluate.stored import METRICS
+from pipelines.layout import METRICS
 from pipelines.report import formats, page_values, published
 from pipelines.report.drawing import charts, cost_chart, figures
 from pipelines.report.drawing.balance import draw_balance

@@ -11,13 +11,13 @@ from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.report.formats import count, plural, shown
 from pipelines.report.results import RunResults
-from pipelines.train.trained import load_kept_out
-from pipelines.validate.rules import GATED, LEAKED
+from pipelines.train.selection.run_notes import load_kept_out
+from pipelines.validate.rules import HELD_OUT, LEAKED
 from pipelines.validate.verdicts import Validation, load_verdicts
 
 NUM_EXAMPLES: Final = 3
 
-_OF_RUN: Final[Mapping[str, str]] = {LEAKED: "leaked.parquet", GATED: "gate.parquet"}
+_OF_RUN: Final[Mapping[str, str]] = {LEAKED: "leaked.parquet", HELD_OUT: "gate.parquet"}
 """Reasons that need two data sets or a gate: the run keeps which notes they are."""
 
 

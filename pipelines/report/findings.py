@@ -14,7 +14,7 @@ from pipelines.report import finding_rules as rules
 from pipelines.report.finding_rules import Verdict
 from pipelines.report.formats import NOTHING, change, count, factor, plain, points, score, span
 from pipelines.report.results import ModelResults, RunResults
-from pipelines.validate.rules import GATED, LEAKED
+from pipelines.validate.rules import HELD_OUT, LEAKED
 
 Place = Literal[
     "result",
@@ -229,7 +229,7 @@ def _hidden_dense(model: ModelResults) -> int:
 
 Content = Mapping[str, Any]
 
-_NOT_DEFECTIVE: Final = ("synth_lead", LEAKED, GATED)
+_NOT_DEFECTIVE: Final = ("synth_lead", LEAKED, HELD_OUT)
 """Reasons that leave out notes with which nothing is wrong."""
 
 _NOT_MEASURED: Final = "This run has no such figures; nsynth retrain measures them."

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any, Final
 
 from pipelines.evaluate.scores import Scores, Slice
+from pipelines.experiment import Experiment
 from pipelines.promotion.stored import Promotion
 from pipelines.report import formats, published
 from pipelines.report.drawing.balance import largest_share
@@ -16,7 +17,6 @@ from pipelines.report.formats import NOTHING, plain, plural, probability, score,
 from pipelines.report.published_comparison import counterparts
 from pipelines.report.report_data import ReportData
 from pipelines.report.results import ModelResults, RunResults
-from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
 
 SHOWN_SLICES: Final = {

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipelines import storage
-from pipelines.evaluate.stored import METRICS, load_metrics
+from pipelines.evaluate.stored import load_metrics
+from pipelines.layout import METRICS
 from pipelines.promotion.stored import Promotion
 from pipelines.report.published import NUM_TEST_NOTES
 from pipelines.report.published_comparison import counts_as_official, difference

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from pipelines import storage
 from pipelines.evaluate.comparison import Comparison, Difference, Part, RunPair
+from pipelines.experiment import Experiment
 from pipelines.registry.runs import RunRecord, load_run
 from pipelines.report import formats
 from pipelines.report.drawing.differences import draw_differences, reach_of
@@ -17,7 +18,6 @@ from pipelines.report.drawing.learning_curves import Course, draw_courses, draw_
 from pipelines.report.drawing.palette import RUN_COLOURS, RUN_COLOURS_IN_THE_DARK, RUN_DASHES
 from pipelines.report.runs_index import COURSES, BriefModel, load_brief
 from pipelines.report.templates import template
-from pipelines.train.experiment import Experiment
 
 _OWN_COLUMNS: Final = ("protocol", "seed")
 

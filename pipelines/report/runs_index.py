@@ -10,9 +10,10 @@ from pipelines import storage
 from pipelines.errors import PipelineError
 from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.stored import load_metrics
+from pipelines.layout import HISTORY
 from pipelines.registry.champions import champions
 from pipelines.registry.inventory import stored_run
-from pipelines.registry.runs import HISTORY, load_history
+from pipelines.registry.runs import load_history
 from pipelines.report import formats
 from pipelines.report.drawing.sparkline import draw_sparkline
 from pipelines.report.templates import template
