@@ -1,7 +1,7 @@
 """The flows, and the command that runs them."""
 
 from pipelines.loopback import bypass_proxies
-from pipelines.train.memory import keep_freed_memory
+from pipelines.train.devices import keep_freed_memory
 
 # Here, since this comes before NumPy in every process that trains.
 keep_freed_memory()

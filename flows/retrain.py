@@ -33,12 +33,12 @@ from flows.parameters import (
 from pipelines import decisions, storage
 from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.plan import RANGE_BYTES
+from pipelines.experiment import Experiment, check_datasets
 from pipelines.promotion.stored import Promotion
 from pipelines.report.summaries import NOT_ASKED, SEVERAL_SEEDS, promotions_markdown
 from pipelines.text import visible
-from pipelines.train.experiment import Experiment, check_datasets
-from pipelines.train.lanes import lanes, usable_gpus
-from pipelines.train.plan import RunPlan
+from pipelines.train.devices import assign_devices, usable_gpus
+from pipelines.train.selection.run_plan import RunPlan
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 from tasks.analyse import analyse
 from tasks.promote import promote_model, tell_watchers
@@ -217,7 +217,7 @@ def _retrain(
             root=root,
             gating="off" if margin is None else "freeze",
         )
-        places = lanes(len(models), gpus=usable_gpus(), num_cpus=os.cpu_count() or 1)
+        places = assign_devices(len(models), gpus=usable_gpus(), num_cpus=os.cpu_count() or 1)
         if len(places) > 1:
             own.extend(train_side_by_side(plan, root=root, force="train" in force, places=places))
         for model in models:

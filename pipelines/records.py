@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Final, TypeVar, cast
 
@@ -55,6 +56,11 @@ def check_place(text: str) -> str:
 Name = Annotated[str, AfterValidator(check_name)]
 Place = Annotated[str, AfterValidator(check_place)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+def now() -> str:
+    """Return the present time in UTC, in ISO 8601, as records state it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def digest(content: Any) -> str:

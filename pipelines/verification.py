@@ -16,33 +16,42 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import storage
-from pipelines.analysis.stored import COST_FILE, FEATURES_FILE, read_cost, read_features
+from pipelines.analysis.stored import read_cost, read_features
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import PipelineError
 from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA, from_table, read_predictions
 from pipelines.evaluate.scores import summarise
-from pipelines.evaluate.stored import PREDICTIONS, gate_predictions, load_metrics
+from pipelines.evaluate.stored import gate_predictions, load_metrics
+from pipelines.layout import (
+    COST_FILE,
+    DECISIONS,
+    FEATURES_FILE,
+    HOLDOUT,
+    LEAKED_NOTES,
+    PREDICTIONS,
+    RECORD,
+    SUMMARY,
+    TRAINED,
+    VERDICTS,
+    registry_uri,
+)
 from pipelines.notes import CLASS_OF_FAMILY
 from pipelines.parquet import open_parquet, table_digest
 from pipelines.promotion.stored import load_promotion
 from pipelines.records import parse
 from pipelines.registry.champions import Entry, history
-from pipelines.registry.gate import Gate, check_notes, current_gate, looks
-from pipelines.registry.log import LOG, read_log
-from pipelines.registry.places import GATE, registry_uri
+from pipelines.registry.holdout import Holdout, check_notes, current_holdout, load_looks
 from pipelines.registry.runs import (
-    RECORD,
     RunRecord,
     TrainingRecord,
     load_history,
     load_run,
     load_training,
+    read_decisions,
 )
-from pipelines.train.trained import LEAKED_NOTES, TRAINED, load_kept_out, load_trained_notes
+from pipelines.train.selection.run_notes import load_kept_out, load_trained_notes
 from pipelines.validate.rules import LEAKED
 from pipelines.validate.verdicts import (
-    SUMMARY,
-    VERDICTS,
     Validation,
     judge,
     load_reasons,
@@ -51,7 +60,7 @@ from pipelines.validate.verdicts import (
 )
 
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
-    LOG: read_log,
+    DECISIONS: read_decisions,
     FEATURES_FILE: read_features,
     COST_FILE: read_cost,
 }
@@ -112,13 +121,13 @@ def verify_registry(root: str) -> tuple[int, list[str]]:
     """Read all champions and the gate of a root; return how many records, and what is wrong."""
     problems, entries, num = list[str](), list[Entry](), 0
     for name in storage.list_folders(registry_uri(root)):
-        if name != GATE:
+        if name != HOLDOUT:
             with _noted(problems):
                 entries += history(root, name)
     with _noted(problems):
-        gate = current_gate(root)
+        gate = current_holdout(root)
         if gate is not None:
-            num = 1 + len(looks(gate))
+            num = 1 + len(load_looks(gate))
             problems += _check_gate(gate, entries)
     return num + len(entries), problems
 
@@ -241,7 +250,7 @@ def _check_promotion(uri: str, record: RunRecord, name: str) -> list[str]:
     return [f"{uri}/{name}/promotion.json is of another run or model"]
 
 
-def _check_gate(gate: Gate, entries: Sequence[Entry]) -> list[str]:
+def _check_gate(gate: Holdout, entries: Sequence[Entry]) -> list[str]:
     problems = list[str]()
     if storage.exists(gate.manifest_uri):
         with _noted(problems):

@@ -7,7 +7,7 @@ from prefect.runtime import task_run
 
 from pipelines import storage
 from pipelines.decisions import Decision
-from pipelines.registry.log import log_decisions
+from pipelines.registry.runs import append_decisions
 from pipelines.report.build import current_report
 from pipelines.report.runs_index import build_index
 from pipelines.text import visible
@@ -31,7 +31,7 @@ def report(run_uri: str, *, force: bool) -> str:
 @task(name="log-decisions", task_run_name="keep what was decided, and why", **POLICY)
 def log_run(run_uri: str, decisions: Sequence[Decision]) -> bool:
     """Keeps with the run what this flow run decided, if it did something."""
-    return log_decisions(run_uri, decisions)
+    return append_decisions(run_uri, decisions)
 
 
 @task(name="index", task_run_name=_index_name, **POLICY)

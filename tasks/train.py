@@ -8,12 +8,13 @@ from prefect.runtime import task_run
 
 from pipelines import decisions, storage
 from pipelines.decisions import Decision
-from pipelines.train import backend, run
-from pipelines.train.experiment import Experiment
-from pipelines.train.forget import forget_model, forget_scores
-from pipelines.train.gating import Gating
-from pipelines.train.plan import RunPlan, plan_run
-from pipelines.train.stage import epochs_as_progress
+from pipelines.experiment import Experiment
+from pipelines.train import run
+from pipelines.train.artifacts import discard_model, discard_scores
+from pipelines.train.model import backend
+from pipelines.train.run import epochs_as_progress
+from pipelines.train.selection.holdout import HoldoutMode
+from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import Validation
 from tasks.parent import end_with_parent
 from tasks.policy import POLICY
@@ -22,7 +23,7 @@ from tasks.progress import shown
 
 @task(name="plan-training", task_run_name="find the run of these data and parameters", **POLICY)
 def plan_training(
-    validations: Mapping[str, Validation], *, experiment: Experiment, root: str, gating: Gating
+    validations: Mapping[str, Validation], *, experiment: Experiment, root: str, gating: HoldoutMode
 ) -> RunPlan:
     """Names the run by what goes into it, and finds the training notes that the test data hold.
 
@@ -57,7 +58,7 @@ def train_model(
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if force and _is_first_attempt():
-        forget_model(plan, model)
+        discard_model(plan, model)
     with decisions.heard() as heard, shown(f"train {model} {plan.run_id}") as on_progress:
         run.train_model(
             plan,
@@ -72,7 +73,7 @@ def train_model(
 def evaluate(plan: RunPlan, model: str, *, root: str, force: bool) -> run.Metrics:
     """Scores one trained model on the test notes."""
     if force and _is_first_attempt():
-        forget_scores(plan, model)
+        discard_scores(plan, model)
     return run.evaluate_model(plan, model, cache_dir=storage.cache_dir(root))
 
 

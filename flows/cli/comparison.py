@@ -10,7 +10,7 @@ from flows.cli.options import Json, Root
 from flows.cli.output import print_result, rows_table
 from flows.cli.scores import FIGURES
 from pipelines.errors import ConfigError
-from pipelines.registry.runs import find_run
+from pipelines.registry.inventory import find_run
 from pipelines.text import listed
 
 if TYPE_CHECKING:

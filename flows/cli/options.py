@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from pipelines.errors import ConfigError
+from pipelines.experiment import MODEL_NAMES, Experiment, check_datasets
 from pipelines.text import listed
-from pipelines.train.experiment import MODEL_NAMES, Experiment, check_datasets
 
 
 class Runner(StrEnum):

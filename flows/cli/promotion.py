@@ -13,7 +13,8 @@ from flows.cli.scores import RunArgument
 from pipelines import storage
 from pipelines.promotion.stored import Promotion
 from pipelines.registry.champions import Entry, roll_back
-from pipelines.registry.runs import find_run, load_run
+from pipelines.registry.inventory import find_run
+from pipelines.registry.runs import load_run
 
 Reason = Annotated[str, typer.Option(help="Why; it is stored with the champion.")]
 

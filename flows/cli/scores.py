@@ -8,7 +8,7 @@ from rich.table import Table
 
 from flows.cli.options import Json, Root
 from flows.cli.output import print_result, rows_table
-from pipelines.registry.runs import find_run
+from pipelines.registry.inventory import find_run
 
 RunArgument = Annotated[str, typer.Argument(help="A run's id, the beginning of it, or its URI.")]
 

@@ -15,7 +15,7 @@ from pipelines.convert.verify import verify as verify_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.progress import Progress
 from pipelines.registry.champions import champions
-from pipelines.registry.clean import find_abandoned, remove_abandoned
+from pipelines.registry.clean import find_abandoned, find_stale_caches, remove_abandoned
 from pipelines.registry.inventory import (
     StoredDataset,
     StoredRun,
@@ -28,7 +28,6 @@ from pipelines.registry.inventory import (
 )
 from pipelines.terminal import bars
 from pipelines.text import listed
-from pipelines.train.stale import find_stale_caches
 from pipelines.verification import verify_registry, verify_run, verify_verdicts
 
 Place = Annotated[

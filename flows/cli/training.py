@@ -79,7 +79,7 @@ def train(
         validation_fraction=validation_fraction,
         train_fraction=train_fraction,
     )
-    from pipelines.train.stage import train_and_evaluate  # noqa: PLC0415 - Keras costs seconds
+    from pipelines.train.run import train_and_evaluate  # noqa: PLC0415 - Keras costs seconds
 
     storage.check_writable(root)
     named = {"train": manifest, "valid": valid, "test": test}
@@ -107,7 +107,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the report of a run again, from what the run stored."""
-    from pipelines.registry.runs import find_run  # noqa: PLC0415 - as in its siblings
+    from pipelines.registry.inventory import find_run  # noqa: PLC0415 - as in its siblings
     from pipelines.report.build import build_report  # noqa: PLC0415
 
     report_uri = build_report(find_run(root, run))

@@ -9,10 +9,8 @@ from pydantic import Field
 
 from pipelines import storage
 from pipelines.errors import DatasetError, FormatError
+from pipelines.layout import COST_FILE, FEATURES_FILE
 from pipelines.records import Content, Count, read_content, validated
-
-FEATURES_FILE: Final = "features.json"
-COST_FILE: Final = "cost.json"
 
 ANALYSIS_VERSION: Final = 2
 """Raised whenever the same run would give other scores; 2 adds what metadata gain."""

@@ -14,7 +14,8 @@ from pipelines.evaluate import metrics
 from pipelines.evaluate.bootstrap import Interval, interval, resample_kinds
 from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.scores import instrument_accuracy, is_too_few
-from pipelines.evaluate.stored import PREDICTIONS, evaluate_again
+from pipelines.evaluate.stored import evaluate_again
+from pipelines.layout import PREDICTIONS
 from pipelines.notes import CLASSES
 from pipelines.registry.runs import RunRecord, load_run
 

@@ -14,12 +14,10 @@ from pipelines.evaluate.predictions import (
     read_stamp,
 )
 from pipelines.evaluate.scores import FORMAT_VERSION, Scores, Slice, summarise
+from pipelines.layout import METRICS, PREDICTIONS
 from pipelines.notes import CLASS_OF_FAMILY, CLASSES
 from pipelines.records import Content, Count, check_name, read_content, to_json, validated
-from pipelines.registry.gate import Gate
-
-PREDICTIONS: Final = "predictions.parquet"
-METRICS: Final = "metrics.json"
+from pipelines.registry.holdout import Holdout
 
 _KIND: Final = "the metrics of a model"
 _MEND: Final = "evaluate the run again"
@@ -103,12 +101,12 @@ def _load(model_uri: str) -> tuple[Content, Metrics]:
     return content, validated(content, Metrics, uri=uri, what=_KIND, mend=_MEND)
 
 
-def predictions_uri(gate: Gate, model_sha256: str) -> str:
+def predictions_uri(gate: Holdout, model_sha256: str) -> str:
     """Return where the predictions of a model for the notes of a holdout are stored."""
     return storage.join(gate.uri, "predictions", f"{check_name(model_sha256)}.parquet")
 
 
-def gate_predictions(gate: Gate, model_sha256: str) -> Predictions:
+def gate_predictions(gate: Holdout, model_sha256: str) -> Predictions:
     """Read the predictions of a model for the notes of a holdout.
 
     Raises:

@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 from pipelines import storage
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.evaluate.predictions import Predictions
+from pipelines.layout import relative, resolve
 from pipelines.registry.champions import Entry
-from pipelines.registry.gate import Gate, freeze_gate
-from pipelines.registry.places import relative, resolved
+from pipelines.registry.holdout import Holdout, freeze_holdout
 from pipelines.registry.runs import RunRecord, load_run
-from pipelines.train.gate_scores import score_gate
-from pipelines.train.trained import load_trained_notes
+from pipelines.train.holdout_scores import score_holdout
+from pipelines.train.selection.run_notes import load_trained_notes
 
 
 @dataclass(frozen=True)
@@ -63,21 +63,21 @@ def champion_candidate(entry: Entry, root: str) -> Candidate:
     Raises:
       PipelineError: its run is gone.
     """
-    uri = storage.parent(resolved(root, entry.model_uri))
+    uri = storage.parent(resolve(root, entry.model_uri))
     return replace(candidate(storage.parent(uri), entry.model), model_sha256=entry.model_sha256)
 
 
-def gate_of(of: Candidate, root: str) -> Gate | None:
+def gate_of(of: Candidate, root: str) -> Holdout | None:
     """Makes a run's validation part the gate, where it chose nothing; else there is none."""
     if of.run.experiment.protocol != "reference":
         return None
     met = load_trained_notes(of.uri)
     rows = met.filter(pc.equal(met["part"], "validation"))["row"].to_numpy()
     manifest_uri = of.run.datasets["train"].manifest_uri
-    return freeze_gate(root, manifest_uri, np.asarray(rows), holds_instruments=False)
+    return freeze_holdout(root, manifest_uri, np.asarray(rows), holds_instruments=False)
 
 
-def why_not_comparable(of: Candidate, gate: Gate, who: str) -> str | None:
+def why_not_comparable(of: Candidate, gate: Holdout, who: str) -> str | None:
     """Says that a model trained on, or was chosen by, notes of the gate; None where it was not.
 
     Args:
@@ -99,13 +99,13 @@ def why_not_comparable(of: Candidate, gate: Gate, who: str) -> str | None:
     return None
 
 
-def gate_scores(of: Candidate, gate: Gate, cache_dir: Path) -> Predictions:
+def gate_scores(of: Candidate, gate: Holdout, cache_dir: Path) -> Predictions:
     """What the model makes of the gate's notes.
 
     Raises:
       PipelineError: it was never scored on them, and is gone or another one by now.
     """
-    return score_gate(
+    return score_holdout(
         gate,
         of.uri,
         model_sha256=of.model_sha256,

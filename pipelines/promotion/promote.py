@@ -29,8 +29,8 @@ from pipelines.promotion.stored import (
     store_promotion,
 )
 from pipelines.promotion.verdict import Verdict, check_margin, data_alarms, first_verdict, judge
-from pipelines.registry.champions import By, Entry, crown, history
-from pipelines.registry.gate import Gate, current_gate, look
+from pipelines.registry.champions import By, Entry, history, set_champion
+from pipelines.registry.holdout import Holdout, current_holdout, record_look
 
 STAGE: Final = "promote"
 
@@ -100,7 +100,7 @@ def promote(
             why = f"promoted by hand ({reason}), although the rule says: {ruled.why}"
             promotion = replace(ruled, outcome="promoted", why=why)
         if promotion.outcome == "promoted":
-            entry = crown(root, _entry(promotion, question, verdict=ruled.outcome))
+            entry = set_champion(root, _entry(promotion, question, verdict=ruled.outcome))
             if entry is None:
                 log.info("%s has another champion by now; deciding again", model)
                 continue
@@ -131,7 +131,7 @@ def _answered(question: _Question, run_uri: str, *, override: bool) -> Promotion
         )
     if stored is None or override or question.by != stored.by or stored.outcome == "promoted":
         return None
-    gate = current_gate(question.root)
+    gate = current_holdout(question.root)
     asked = (
         challenger.model_sha256,
         champion.number if champion else None,
@@ -150,7 +150,7 @@ def _answered(question: _Question, run_uri: str, *, override: bool) -> Promotion
 def _ask(question: _Question, cache_dir: Path) -> Promotion:
     """Asks the gate, unless something forbids it."""
     challenger, champion = question.challenger, question.champion
-    gate = current_gate(question.root)
+    gate = current_holdout(question.root)
     if challenger.run.experiment.protocol == "grouped":
         return _promotion(question, _refused(GROUPED), gate=gate)
     gate = gate or gate_of(challenger, question.root)
@@ -177,7 +177,7 @@ def _ask(question: _Question, cache_dir: Path) -> Promotion:
         "margin": question.margin,
     }
     # Before any figure is seen: a look that a kill interrupts is one.
-    number = look(gate, what)
+    number = record_look(gate, what)
     verdict = (
         first_verdict(scores) if before is None else judge(before, scores, margin=question.margin)
     )
@@ -204,7 +204,7 @@ def _promotion(
     verdict: Verdict,
     rival: Candidate | None = None,
     *,
-    gate: Gate | None = None,
+    gate: Holdout | None = None,
     number: int | None = None,
 ) -> Promotion:
     challenger, champion = question.challenger, question.champion
@@ -228,7 +228,7 @@ def _promotion(
     )
 
 
-def _figures_of(gate: Gate, number: int | None) -> HoldoutFigures:
+def _figures_of(gate: Holdout, number: int | None) -> HoldoutFigures:
     return HoldoutFigures(gate.digest, gate.notes.num_rows, gate.num_instruments, number)
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from pipelines import storage
 from pipelines.errors import DatasetError
 from pipelines.promotion.verdict import Outcome
-from pipelines.records import Count, Name, read_record, to_json
-from pipelines.registry.champions import By, now
+from pipelines.records import Count, Name, now, read_record, to_json
+from pipelines.registry.champions import By
 
 FORMAT_VERSION: Final = 1
 

@@ -7,21 +7,15 @@ A rollback is an entry too, which says the number of the one that it goes back t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pipelines import storage
 from pipelines.errors import ConfigError, DatasetError, PipelineError
-from pipelines.records import Count, Name, Place
+from pipelines.layout import HOLDOUT, registry_uri
+from pipelines.records import Count, Name, Place, now
 from pipelines.registry.ledger import add_record, read_ledger, record_uri
-from pipelines.registry.places import GATE, registry_uri
 
 By = Literal["flow", "hand", "rollback"]
-
-
-def now() -> str:
-    """This moment, in ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,7 @@ def champions(root: str) -> tuple[Mapping[str, Entry], Mapping[str, str]]:
     """Return the present champion of each model name, and why others are not known."""
     found, troubles = dict[str, Entry](), dict[str, str]()
     for name in storage.list_folders(registry_uri(root)):
-        if name == GATE:
+        if name == HOLDOUT:
             continue
         try:
             entry = champion(root, name)
@@ -101,7 +95,7 @@ def champions(root: str) -> tuple[Mapping[str, Entry], Mapping[str, str]]:
     return found, troubles
 
 
-def crown(root: str, entry: Entry) -> Entry | None:
+def set_champion(root: str, entry: Entry) -> Entry | None:
     """Adds an entry; many may do so at once.
 
     Returns:
@@ -142,7 +136,7 @@ def roll_back(root: str, model: str, *, to: int | None = None, reason: str = "")
             reason=reason,
             points_to=target.number,
         )
-        if stored := crown(root, entry):
+        if stored := set_champion(root, entry):
             return stored
 
 

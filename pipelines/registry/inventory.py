@@ -1,5 +1,6 @@
 """What lies under a root: data sets, finished or not, and runs."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -7,10 +8,11 @@ from typing import Final
 from pipelines import storage
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.plan import SHARDS_FOLDER
-from pipelines.errors import PipelineError
-from pipelines.registry.runs import RECORD, RunRecord, load_run
+from pipelines.errors import ConfigError, PipelineError
+from pipelines.layout import MANIFEST, RECORD
+from pipelines.registry.runs import RunRecord, load_run
+from pipelines.text import listed
 
-MANIFEST: Final = "manifest.json"
 SHARD_FOLDERS: Final = (SHARDS_FOLDER, "quarantine")
 """Folders of a data set that may hold shards, beside its own."""
 
@@ -137,3 +139,31 @@ def _dataset(uri: str) -> StoredDataset:
         # A data set that cannot be read says nothing about the others.
         note = str(err)
     return StoredDataset(uri, manifest, note, len(shards), sum(shards.values()), is_committed)
+
+
+def find_run(root: str, run: str) -> str:
+    """The folder of a complete run.
+
+    Args:
+      root: the location that holds `runs/`.
+      run: a run_id, the beginning of one that no other run shares, or a URI of folder or run.json.
+
+    Raises:
+      ConfigError: no run is meant, or several are.
+    """
+    if "/" in run:
+        uri = storage.absolute(run.removesuffix(f"/{RECORD}"))
+        if not storage.exists(storage.join(uri, RECORD)):
+            raise ConfigError(f"there is no {RECORD} in {uri}; check the URI, or finish the run")
+        return uri
+    if not re.fullmatch("[0-9a-f]+", run):
+        raise ConfigError(f"expected a run_id of digits and a to f, or a URI, got {run!r}")
+    runs = storage.join(storage.absolute(root), "runs")
+    begun = [name for name in storage.list_folders(runs) if name.startswith(run)]
+    ids = [name for name in begun if storage.exists(storage.join(runs, name, RECORD))]
+    if run in ids:
+        ids = [run]
+    if len(ids) != 1:
+        which = f"several runs begin with {run!r}: {listed(ids)}" if ids else f"no run {run!r}"
+        raise ConfigError(f"{which} in {runs}; name one by its run_id")
+    return storage.join(runs, ids[0])

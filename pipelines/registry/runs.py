@@ -3,33 +3,87 @@
 Needs no Keras, so that a list of runs is quick.
 """
 
-import re
+import logging
+import platform
+import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field
 
 from pipelines import storage
-from pipelines.errors import ConfigError, DatasetError
-from pipelines.records import Count, Name, read_content, read_record, sealed, validated
-from pipelines.registry.provenance import Git
-from pipelines.text import listed
-from pipelines.train.checkpoint import HISTORY_COLUMNS, History
-from pipelines.train.experiment import Experiment
+from pipelines.decisions import Decision
+from pipelines.errors import DatasetError
+from pipelines.experiment import Experiment
+from pipelines.layout import DECISIONS, HISTORY, RECORD, TRAINING
+from pipelines.records import (
+    Count,
+    Name,
+    now,
+    read_content,
+    read_record,
+    sealed,
+    to_json,
+    validated,
+)
 from pipelines.validate.verdicts import Validation
+
+_PROJECT: Final = Path(__file__).parents[2]
+_SOURCES: Final = ("flows", "tasks", "pipelines", "infra", "pyproject.toml")
+
+
+@dataclass(frozen=True)
+class Git:
+    """The state of the checkout that the code comes from.
+
+    Attributes:
+      dirty: whether sources were changed since that commit, or are not part of it.
+    """
+
+    commit: str
+    dirty: bool
+
+
+def git_state(project: Path = _PROJECT) -> Git | None:
+    """The commit of a checkout of this project; None where it is installed, or there is no git."""
+    # An installed copy may lie in the folder of another project, whose commit says nothing.
+    if _git(project, "ls-files", "--error-unmatch", "pipelines/registry/runs.py") is None:
+        return None
+    commit = _git(project, "rev-parse", "HEAD")
+    changed = _git(project, "status", "--porcelain", "--", *_SOURCES)
+    return None if commit is None else Git(commit, bool(changed))
+
+
+def versions(backend: str) -> Mapping[str, str]:
+    """The versions of Python and of the packages that a model's weights depend on."""
+    packages = ("nsynth-flows", "keras", backend, "numpy", "scikit-learn", "pyarrow")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def _git(project: Path, *command: str) -> str | None:
+    """What git answers, None where it does not."""
+    tool = shutil.which("git")
+    if tool is None:
+        return None
+    asked = subprocess.run(  # noqa: S603 # fixed commands
+        [tool, "-C", str(project), *command], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() if asked.returncode == 0 else None
+
 
 FORMAT_VERSION: Final = 4
 """4 adds the seal and the digests of predictions and verdicts."""
 
-RECORD: Final = "run.json"
-
-HISTORY: Final = "history.json"
-
-TRAINING: Final = "training.json"
-"""Written last: where it is, all else that training stores is."""
-
 TRAINING_FORMAT: Final = 2
+
+History = dict[str, list[float]]
+"""One value an epoch in each of `HISTORY_COLUMNS`; `epoch` counts from 1."""
+
+HISTORY_COLUMNS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 
 _READABLE: Final = (3, FORMAT_VERSION)
 
@@ -198,29 +252,70 @@ def load_history(uri: str, *, columns: Sequence[str] = HISTORY_COLUMNS) -> Histo
     return history
 
 
-def find_run(root: str, run: str) -> str:
-    """The folder of a complete run.
+DECISIONS_FORMAT: Final = 1
 
-    Args:
-      root: the location that holds `runs/`.
-      run: a run_id, the beginning of one that no other run shares, or a URI of folder or run.json.
+MAX_ENTRIES: Final = 20
+"""Flow runs that are kept; older ones go."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """One flow run.
+
+    Attributes:
+      when: it had decided, in ISO 8601.
+      decisions: in their order.
+    """
+
+    when: str
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True)
+class _Log:
+    flow_runs: tuple[FlowRun, ...]
+
+
+def append_decisions(run_uri: str, decisions: Sequence[Decision]) -> bool:
+    """Adds a flow run to those of a run; says whether it did something and is not there yet."""
+    known = load_decisions(run_uri)
+    is_there = bool(known) and list(known[-1].decisions) == list(decisions)
+    if is_there or all(decision.action == "reused" for decision in decisions):
+        return False
+    found = [*known, FlowRun(now(), tuple(decisions))][-MAX_ENTRIES:]
+    content = {
+        "format_version": DECISIONS_FORMAT,
+        "flow_runs": [asdict(flow_run) for flow_run in found],
+    }
+    storage.put(storage.join(run_uri, DECISIONS), to_json(content))
+    return True
+
+
+def load_decisions(run_uri: str) -> Sequence[FlowRun]:
+    """Return the flow runs of a run, oldest first; none where this version reads nothing of it."""
+    if not storage.exists(storage.join(run_uri, DECISIONS)):
+        return ()
+    try:
+        return read_decisions(run_uri)
+    except DatasetError as err:
+        # It says what happened and decides nothing, so that no run needs it.
+        log.warning("%s", err)
+        return ()
+
+
+def read_decisions(run_uri: str) -> Sequence[FlowRun]:
+    """Read decisions.json.
 
     Raises:
-      ConfigError: no run is meant, or several are.
+      ConfigError: there is none.
+      DatasetError: it is damaged, or of a format that this version does not read.
     """
-    if "/" in run:
-        uri = storage.absolute(run.removesuffix(f"/{RECORD}"))
-        if not storage.exists(storage.join(uri, RECORD)):
-            raise ConfigError(f"there is no {RECORD} in {uri}; check the URI, or finish the run")
-        return uri
-    if not re.fullmatch("[0-9a-f]+", run):
-        raise ConfigError(f"expected a run_id of digits and a to f, or a URI, got {run!r}")
-    runs = storage.join(storage.absolute(root), "runs")
-    begun = [name for name in storage.list_folders(runs) if name.startswith(run)]
-    ids = [name for name in begun if storage.exists(storage.join(runs, name, RECORD))]
-    if run in ids:
-        ids = [run]
-    if len(ids) != 1:
-        which = f"several runs begin with {run!r}: {listed(ids)}" if ids else f"no run {run!r}"
-        raise ConfigError(f"{which} in {runs}; name one by its run_id")
-    return storage.join(runs, ids[0])
+    return read_record(
+        storage.join(run_uri, DECISIONS),
+        _Log,
+        what="a log of decisions",
+        mend="its decisions are not shown",
+        versions=(DECISIONS_FORMAT,),
+    ).flow_runs

@@ -15,7 +15,7 @@ from pipelines import storage
 from pipelines.decisions import decided
 from pipelines.evaluate.metrics import NUM_BINS
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES
-from pipelines.evaluate.stored import METRICS
+from pipelines.layout import METRICS, REPORT_HTML, REPORT_MARKDOWN
 from pipelines.report import formats, page_values
 from pipelines.report.drawing import charts
 from pipelines.report.drawing.palette import family_colour, shade
@@ -36,8 +36,6 @@ from pipelines.report.templates import html_template, markdown_template
 # Raised whenever the report of the same run would look different.
 REPORT_VERSION: Final = 7
 
-REPORT_HTML: Final = "report.html"
-REPORT_MARKDOWN: Final = "report.md"
 # What a report was made of.
 _STAMP: Final = "report.json"
 

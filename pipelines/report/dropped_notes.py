@@ -13,16 +13,17 @@ from pipelines.convert.manifest import load_manifest
 from pipelines.convert.quarantine import list_quarantined
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
+from pipelines.layout import HELD_OUT_NOTES, LEAKED_NOTES
 from pipelines.report.formats import count, plural, shown
 from pipelines.report.results import RunResults
-from pipelines.train.trained import load_kept_out
-from pipelines.validate.rules import GATED, LEAKED
+from pipelines.train.selection.run_notes import load_kept_out
+from pipelines.validate.rules import HELD_OUT, LEAKED
 from pipelines.validate.verdicts import Validation, load_verdicts
 
 NUM_EXAMPLES: Final = 3
 
 # Reasons that need two data sets or a holdout: the run stores which notes they dropped.
-_STORED_BY_RUN: Final[Mapping[str, str]] = {LEAKED: "leaked.parquet", GATED: "gate.parquet"}
+_STORED_BY_RUN: Final[Mapping[str, str]] = {LEAKED: LEAKED_NOTES, HELD_OUT: HELD_OUT_NOTES}
 
 _Rows = list[dict[str, Any]]
 

@@ -9,7 +9,7 @@ from pipelines import storage
 from pipelines.errors import PipelineError
 from pipelines.report.formats import count, plural
 from pipelines.report.results import RunResults
-from pipelines.train.trained import load_trained_notes
+from pipelines.train.selection.run_notes import load_trained_notes
 from pipelines.validate.rules import LEAKED
 
 

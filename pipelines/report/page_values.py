@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any, Final
 
 from pipelines.evaluate.scores import Scores
+from pipelines.experiment import Experiment
 from pipelines.promotion.stored import Promotion
 from pipelines.report.drawing.charts import note_milliseconds
 from pipelines.report.example_notes import MISSED, SLIGHT, SURE, Cell, Pick
@@ -22,7 +23,6 @@ from pipelines.report.formats import (
 )
 from pipelines.report.published import REPORT, PublishedModel
 from pipelines.report.results import ModelResults, RunResults
-from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
 
 # The slices that a report shows, and what it calls them.

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.analysis.stored import load_cost, load_features
 from pipelines.promotion.stored import Promotion
-from pipelines.registry.log import FlowRun, load_log
+from pipelines.registry.runs import FlowRun, load_decisions
 from pipelines.report import findings, headline, leakage, published_comparison, reproduce
 from pipelines.report.dropped_notes import DroppedNotes, load_dropped_notes
 from pipelines.report.results import RunResults, load_promotions, load_results
@@ -72,5 +72,5 @@ def build_report_data(run: RunResults) -> ReportData:
         findings=findings.find_all(run, features, cost),
         setting=published_comparison.describe_setting(run),
         commands=reproduce.commands(run),
-        flow_runs=load_log(run.uri),
+        flow_runs=load_decisions(run.uri),
     )

@@ -14,14 +14,15 @@ from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.plan import RANGE_BYTES
 from pipelines.errors import PipelineError
+from pipelines.experiment import MODEL_NAMES, Experiment
+from pipelines.layout import HELD_OUT_NOTES
 from pipelines.promotion.stored import load_promotions
 from pipelines.report.formats import plain
 from pipelines.report.results import RunResults
-from pipelines.train.experiment import MODEL_NAMES, Experiment
-from pipelines.validate.rules import GATED, LEAKED
+from pipelines.validate.rules import HELD_OUT, LEAKED
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 
-_NO_DEFECTS: Final = ("synth_lead", LEAKED, GATED)
+_NO_DEFECTS: Final = ("synth_lead", LEAKED, HELD_OUT)
 
 # What an experiment may vary and the command line does not.
 _NOT_OFFERED: Final = ("learning_rate", "dropout", "negative_slope", "dense_activation")
@@ -133,7 +134,7 @@ def _limit(option: str, share: float, default: float) -> list[str]:
 
 
 def _has_holdout(run: RunResults) -> bool:
-    return storage.exists(storage.join(run.uri, "gate.parquet"))
+    return storage.exists(storage.join(run.uri, HELD_OUT_NOTES))
 
 
 def _notes(run: RunResults) -> list[str]:

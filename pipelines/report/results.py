@@ -11,7 +11,8 @@ from pipelines.evaluate.comparison import Difference, compare_overall
 from pipelines.evaluate.metrics import accuracy, confusion_matrix
 from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.scores import Scores, Slice
-from pipelines.evaluate.stored import PREDICTIONS, read_metrics
+from pipelines.evaluate.stored import read_metrics
+from pipelines.layout import PREDICTIONS
 from pipelines.promotion.stored import Promotion, load_promotion
 from pipelines.registry.runs import RunRecord, load_history, load_run
 from pipelines.report.published import PUBLISHED, Layer, PublishedModel

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from pipelines import storage
-from pipelines.evaluate.stored import METRICS, load_metrics
+from pipelines.evaluate.stored import load_metrics
+from pipelines.layout import METRICS
 from pipelines.promotion.stored import Promotion
 from pipelines.records import to_json
 from pipelines.report.published import REPORT

@@ -11,6 +11,8 @@ from typing import Final
 
 from pipelines import storage
 from pipelines.evaluate.comparison import Comparison, Difference, Part, RunPair
+from pipelines.experiment import Experiment
+from pipelines.layout import REPORT_HTML
 from pipelines.registry.runs import RunRecord, load_run
 from pipelines.report import formats
 from pipelines.report.drawing.palette import RUN_COLOURS, RUN_COLOURS_IN_THE_DARK
@@ -22,7 +24,6 @@ from pipelines.report.drawing.run_charts import (
 )
 from pipelines.report.runs_index import CURVE_TITLES, BriefModel, load_brief
 from pipelines.report.templates import html_template
-from pipelines.train.experiment import Experiment
 
 _FIGURE_TITLES: Final = {
     "accuracy": "accuracy",
@@ -257,7 +258,7 @@ def _view(
 ) -> RunView:
     experiment = record.experiment.to_dict()
     varied = {name: f"{name} {formats.plain(experiment[name])}" for name in names}
-    test, report = record.datasets["test"], storage.join(uri, "report.html")
+    test, report = record.datasets["test"], storage.join(uri, REPORT_HTML)
     by_size = sorted(record.models, key=lambda name: (record.models[name].num_parameters, name))
     return RunView(
         number=number,

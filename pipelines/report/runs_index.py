@@ -10,9 +10,10 @@ from pipelines import storage
 from pipelines.errors import PipelineError
 from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.stored import read_metrics
+from pipelines.layout import HISTORY, REPORT_HTML
 from pipelines.registry.champions import champions
 from pipelines.registry.inventory import stored_run
-from pipelines.registry.runs import HISTORY, load_history
+from pipelines.registry.runs import load_history
 from pipelines.report import formats
 from pipelines.report.drawing.run_charts import draw_sparkline
 from pipelines.report.templates import html_template
@@ -121,7 +122,7 @@ def render_index(
 
 def _row(run_uri: str) -> RunRow:
     run, run_id = stored_run(run_uri), storage.name(run_uri)
-    has_report = storage.exists(storage.join(run_uri, "report.html"))
+    has_report = storage.exists(storage.join(run_uri, REPORT_HTML))
     link = f"runs/{run_id}/report.html" if has_report else ""
     if run.record is None:
         return RunRow(run_id, "", "", (), link, run.note)

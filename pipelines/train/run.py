@@ -26,30 +26,45 @@ from pipelines.evaluate.predictions import (
     read_predictions,
 )
 from pipelines.evaluate.scores import summarise
-from pipelines.evaluate.stored import METRICS, PREDICTIONS, store_metrics
+from pipelines.evaluate.stored import store_metrics
+from pipelines.experiment import Experiment, check_datasets
+from pipelines.layout import HISTORY, METRICS, PREDICTIONS
 from pipelines.notes import CLASSES
+from pipelines.progress import OnProgress, Progress, ignore
 from pipelines.records import to_json
-from pipelines.registry.provenance import git_state, versions
-from pipelines.registry.runs import HISTORY, ModelRecord, RunRecord, load_run, store_run
-from pipelines.train import backend
-from pipelines.train.batches import Notes
-from pipelines.train.checkpoint import HISTORY_COLUMNS, History
-from pipelines.train.conductor import OnEpoch, hear_nothing
-from pipelines.train.data import audio_to_score, fold_rows, scorable_notes, training_notes
-from pipelines.train.evaluate import check_complete, predict, predictions_table
-from pipelines.train.fit import fit
-from pipelines.train.model_file import decode_model
-from pipelines.train.models import build, layer_table
-from pipelines.train.plan import TRAINING_VERSION, RunPlan, training_name
-from pipelines.train.resume import checkpoints_of
-from pipelines.train.stored import (
+from pipelines.registry.runs import (
+    HISTORY_COLUMNS,
+    History,
+    ModelRecord,
+    RunRecord,
+    git_state,
+    load_run,
+    store_run,
+    versions,
+)
+from pipelines.train.artifacts import (
+    store_trained,
     stored_history,
     stored_model,
     stored_predictions,
     stored_training,
 )
-from pipelines.train.storing import store_trained
-from pipelines.train.trained import store_trained_notes
+from pipelines.train.fitting.callbacks import OnEpoch, ignore_epoch
+from pipelines.train.fitting.checkpoints import run_checkpoints
+from pipelines.train.fitting.fit import check_complete, fit, predict, predictions_table
+from pipelines.train.model import backend
+from pipelines.train.model.architectures import build, decode_model, layer_table
+from pipelines.train.samples.batches import Notes
+from pipelines.train.selection.holdout import HoldoutMode
+from pipelines.train.selection.notes import (
+    audio_to_score,
+    fold_rows,
+    scorable_notes,
+    training_notes,
+)
+from pipelines.train.selection.run_notes import store_trained_notes
+from pipelines.train.selection.run_plan import TRAINING_VERSION, RunPlan, plan_run, training_name
+from pipelines.validate.verdicts import MAX_DROPPED, check_dropped, validate
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +89,7 @@ class Metrics:
 
 
 def train_model(
-    plan: RunPlan, name: str, *, cache_dir: Path, on_epoch: OnEpoch = hear_nothing
+    plan: RunPlan, name: str, *, cache_dir: Path, on_epoch: OnEpoch = ignore_epoch
 ) -> None:
     """Trains one model of a run and stores it, unless an intact one is stored; with folds, each.
 
@@ -96,7 +111,7 @@ def _train(
 ) -> None:
     """One training of `train_model`."""
     name = training_name(model, fold)
-    checkpoints = checkpoints_of(plan, name)
+    checkpoints = run_checkpoints(plan, name)
     if stored_model(plan, name) is not None:
         why = f"reusing {name} of run {plan.run_id}: same data, experiment and backend"
         decided(log, "train", name, "reused", why)
@@ -272,3 +287,55 @@ def _without_digests(
         else replace(model, predictions_digest=models[name].predictions_digest)
         for name, model in stored.items()
     }
+
+
+def train_and_evaluate(
+    manifests: Mapping[str, str],
+    *,
+    experiment: Experiment,
+    root: str,
+    max_dropped: float = MAX_DROPPED,
+    gating: HoldoutMode = "off",
+    on_progress: OnProgress = ignore,
+) -> str:
+    """Validates the data sets, trains each model, scores it, and closes the run.
+
+    Args:
+      manifests: of `train` and, as the protocol needs them, of `valid` and `test`.
+      root: the location that holds `runs/`.
+      max_dropped: share of defective notes above which no data set is used.
+      gating: whether the notes of the gate are kept out of training.
+
+    Returns:
+      The URI of the run.
+    """
+    check_datasets(experiment.protocol, valid="valid" in manifests, test="test" in manifests)
+    sides = {name: validate(manifest) for name, manifest in manifests.items()}
+    for validation in sides.values():
+        check_dropped(validation, max_dropped=max_dropped)
+    plan = plan_run(
+        train=sides["train"],
+        valid=sides.get("valid"),
+        test=sides.get("test"),
+        experiment=experiment,
+        root=root,
+        backend=backend.NAME,
+        gating=gating,
+    )
+    cache_dir = storage.cache_dir(root)
+    for name in experiment.models:
+        train_model(plan, name, cache_dir=cache_dir, on_epoch=epochs_as_progress(on_progress))
+        evaluate_model(plan, name, cache_dir=cache_dir)
+    finish_run(plan)
+    return plan.uri
+
+
+def epochs_as_progress(on_progress: OnProgress) -> OnEpoch:
+    """What training reports after each epoch, as progress."""
+
+    def on_epoch(model: str, epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+        shown = ("accuracy", "val_accuracy")
+        figures = [f"{key} {logs[key]:.3f}" for key in shown if key in logs]
+        on_progress(Progress(f"train {model}", epoch, epochs, ", ".join(["epochs", *figures])))
+
+    return on_epoch

@@ -21,7 +21,7 @@ RULES_VERSION: Final = 1
 LEAKED: Final = "leaked"
 """The same audio in training and test data; needs two data sets, so that no rule here gives it."""
 
-GATED: Final = "gate"
+HELD_OUT: Final = "gate"
 """A note that decides which model is promoted, or one of its instrument; no rule here gives it."""
 
 SILENT_PEAK: Final = 1e-4

@@ -13,12 +13,43 @@ from pipelines.convert.shards import encode
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError, FormatError, PipelineError
-from pipelines.notes import FAMILIES
+from pipelines.layout import SUMMARY, VERDICTS
+from pipelines.notes import FAMILIES, named_split
 from pipelines.parquet import read_table, table_digest
 from pipelines.records import Count, Name, Place, digest, read_record, sealed
 from pipelines.text import listed
-from pipelines.validate.official import compare_with_official
-from pipelines.validate.rules import COLUMNS, GATED, LEAKED, RULES, RULES_VERSION, reasons
+from pipelines.validate.rules import COLUMNS, HELD_OUT, LEAKED, RULES, RULES_VERSION, reasons
+
+
+def compare_with_official(
+    source_names: tuple[str, ...], *, num_records: int, families: Mapping[str, int]
+) -> str:
+    """One sentence on the official split of that name; empty when the files claim none.
+
+    Args:
+      num_records: rows and quarantined records.
+      families: rows by family, before any is dropped.
+    """
+    split = named_split(source_names[0])
+    if split is None or any(named_split(name) is not split for name in source_names):
+        return ""
+    if num_records != split.num_notes:
+        return (
+            f"{num_records:,} records, where the official {split.name} split has "
+            f"{split.num_notes:,}: this is not that split."
+        )
+    wrong = [
+        f"{family} {families.get(family, 0):,} for {num:,}"
+        for family, num in split.families.items()
+        if families.get(family, 0) != num
+    ]
+    if wrong:
+        return (
+            f"As many records as the official {split.name} split, "
+            f"but not the same families: {', '.join(wrong)}."
+        )
+    return f"All {num_records:,} records of the official {split.name} split."
+
 
 FORMAT_VERSION: Final = 2
 """2 adds the seal and the digest of the verdicts."""
@@ -39,9 +70,6 @@ VERDICT_SCHEMA: Final = pa.schema(
         pa.field("source_offset", pa.int64(), nullable=False),
     ]
 )
-
-SUMMARY: Final = "summary.json"
-VERDICTS: Final = "verdicts.parquet"
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +227,7 @@ def load_verdicts(validation: Validation) -> pa.Table:
     table = read_table(uri, VERDICT_SCHEMA, mend=_AGAIN)
     counts = Counter(table["reason"].to_pylist())
     # What leaks, or belongs to a gate, is found by each run, and stored with it.
-    given = {of: num for of, num in validation.dropped.items() if of not in (LEAKED, GATED)}
+    given = {of: num for of, num in validation.dropped.items() if of not in (LEAKED, HELD_OUT)}
     rows = table["row"].to_pylist()
     are_notes = not rows or (rows[0] >= 0 and rows[-1] < validation.num_seen)
     if (

@@ -24,9 +24,8 @@ import psutil
 
 from pipelines.dataset import open_dataset
 from pipelines.notes import NUM_SAMPLES
-from pipelines.train.batches import Batches, Notes
-from pipelines.train.cache import cached_audio
-from pipelines.train.residence import VARIABLE, settle
+from pipelines.train.samples.batches import VARIABLE, Batches, Notes, place_samples
+from pipelines.train.samples.cache import cached_audio
 from tests.pipelines.datasets import row, store
 
 NOTES_PER_SHARD = 512
@@ -80,7 +79,7 @@ def main() -> None:
         dataset, cache = open_dataset(f"{folder}/notes/manifest.json"), Path(folder, "cache")
         started = own_bytes()
         _, build = peak(lambda: cached_audio(dataset, cache))
-        audio, opened = peak(lambda: settle(cached_audio(dataset, cache)))
+        audio, opened = peak(lambda: place_samples(cached_audio(dataset, cache)))
         rows = np.arange(len(audio))
         batches = Batches(Notes(audio, rows, rows % 10), batch_size=32, seed=0)
         num = min(arguments.batches, batches.num_batches)

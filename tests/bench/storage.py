@@ -29,7 +29,7 @@ from infra.sample.splits import write_splits
 from pipelines import storage
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.storage.filesystem import resolve
-from pipelines.train.blocks import READERS, Block, layout
+from pipelines.train.samples.cache import READERS, Block, layout
 from tests.bench.memory import tree_bytes
 from tests.engines.s3_server import BUCKET, client, s3_server
 

@@ -12,15 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.dataset import Dataset, open_dataset
+from pipelines.experiment import MODEL_NAMES, Experiment
 from pipelines.notes import NUM_SAMPLES
-from pipelines.train.backend import device, keras
-from pipelines.train.batches import Batches, Notes
-from pipelines.train.blocks import SampleFile
-from pipelines.train.cache import cached_audio
-from pipelines.train.experiment import MODEL_NAMES, Experiment
-from pipelines.train.fit import untrained
-from pipelines.train.residence import PLACES, VARIABLE, settle
-from pipelines.train.split import NO_LABEL, labels_of
+from pipelines.train.fitting.fit import init_model
+from pipelines.train.model.backend import device, keras
+from pipelines.train.samples.batches import PLACES, VARIABLE, Batches, Notes, place_samples
+from pipelines.train.samples.cache import SampleFile, cached_audio
+from pipelines.train.selection.split import NO_LABEL, class_labels
 from tests.pipelines.datasets import row, store
 
 NOTES_PER_SHARD = 512
@@ -78,12 +76,12 @@ def measure(manifest: str, folder: Path, *, limit: int, repeats: int) -> dict[st
     """All figures, by name."""
     dataset = open_dataset(manifest)
     audio, cache = cache_rates(dataset, folder, repeats=min(repeats, 3))
-    labels = labels_of(dataset.read(["instrument_family"])["instrument_family"].to_numpy())
+    labels = class_labels(dataset.read(["instrument_family"])["instrument_family"].to_numpy())
     usable = np.flatnonzero(labels != NO_LABEL)
     # From the whole data set, as training reads it.
     rows = np.sort(np.random.default_rng(0).permutation(usable)[:limit])
     experiment = Experiment()
-    notes = Notes(settle(audio), rows, labels[rows])
+    notes = Notes(place_samples(audio), rows, labels[rows])
     return {
         **{
             name: compare(name, notes, experiment, audio=audio, repeats=repeats)
@@ -104,7 +102,7 @@ def compare(
 
     The share includes the way to the device; there the step before may go on meanwhile.
     """
-    ours, plain = untrained(name, experiment), untrained(name, experiment)
+    ours, plain = init_model(name, experiment), init_model(name, experiment)
     batches, x = Timed(notes, experiment), np.ascontiguousarray(audio[notes.rows])[:, :, np.newaxis]
     seconds: dict[str, list[float]] = {"ours": [], "plain": []}
 
@@ -142,7 +140,7 @@ def loader_rates(
     rows, rates = np.flatnonzero(labels != NO_LABEL), dict[str, float]()
     for place in PLACES:
         os.environ[VARIABLE] = place
-        batches = Timed(Notes(settle(audio), rows, labels[rows]), experiment)
+        batches = Timed(Notes(place_samples(audio), rows, labels[rows]), experiment)
         # The first time may compile, or bring in pages.
         rates[place] = [epoch_rate(batches, epoch) for epoch in range(2)][1]
     del os.environ[VARIABLE]

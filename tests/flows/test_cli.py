@@ -13,10 +13,10 @@ from flows.cli.main import app
 from infra.sample.catalogue import draw, features
 from infra.sample.records import example, frame
 from infra.sample.splits import planted
-from pipelines.registry.log import load_log
+from pipelines.experiment import MODEL_NAMES
+from pipelines.registry.runs import load_decisions
 from pipelines.report.reproduce import commands
 from pipelines.report.results import load_results
-from pipelines.train.experiment import MODEL_NAMES
 from tests.flows.command import run, run_json
 from tests.flows.conftest import LENIENT, NUM_NOTES
 
@@ -152,7 +152,7 @@ def test_commands_of_the_report_find_its_run(
 
 
 def test_retrain_keeps_what_it_decided(retrained: dict[str, Any]) -> None:
-    (flow_run,) = load_log(str(Path(retrained["report"]).parent))
+    (flow_run,) = load_decisions(str(Path(retrained["report"]).parent))
     stages = [decision.stage for decision in flow_run.decisions]
     assert list(dict.fromkeys(stages)) == [
         *("convert", "validate", "train", "evaluate", "analyse", "promote"),

@@ -13,7 +13,7 @@ from flows.dataset import build_dataset
 from flows.parameters import ModelName, Protocol, Runner, Stage
 from flows.retrain import retrain
 from pipelines.engines.engine import RUNNERS
-from pipelines.train.experiment import MODEL_NAMES, PROTOCOLS, Experiment
+from pipelines.experiment import MODEL_NAMES, PROTOCOLS, Experiment
 
 SCHEMAS = {
     "retrain": parameter_schema(retrain).model_dump(),

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.train.experiment import MODEL_NAMES
+from pipelines.experiment import MODEL_NAMES
 from tests.flows.command import run, run_json
 
 

@@ -10,11 +10,9 @@ from pipelines import storage
 from pipelines.convert.job import convert
 from pipelines.convert.verify import verify
 from pipelines.errors import ConfigError
-from pipelines.registry.clean import find_abandoned
-from pipelines.registry.inventory import list_datasets, manifests_under
-from pipelines.registry.runs import find_run
+from pipelines.registry.clean import find_abandoned, find_stale_caches
+from pipelines.registry.inventory import find_run, list_datasets, manifests_under
 from pipelines.report.runs_index import build_index
-from pipelines.train.stale import find_stale_caches
 from tests.flows.command import CHECKOUT, run, run_json
 from tests.pipelines.convert.records import note, tfrecord
 

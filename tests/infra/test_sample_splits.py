@@ -13,7 +13,7 @@ from pipelines.convert.job import convert
 from pipelines.dataset import open_dataset
 from pipelines.errors import ConfigError
 from pipelines.notes import CLASSES, FAMILIES
-from pipelines.train.leaks import leaked
+from pipelines.train.selection.holdout import mark_leaked
 from pipelines.validate.verdicts import MAX_DROPPED, Validation, load_reasons, validate
 
 SMALL = {"train": 44, "valid": 40, "test": 40}
@@ -56,7 +56,7 @@ def test_planted_is_what_conversion_and_validation_find(
 
 def test_planted_leak_is_found_across_splits(validations: dict[str, Validation]) -> None:
     train, test = validations["train"], validations["test"]
-    reasons = leaked(
+    reasons = mark_leaked(
         column(train, "audio_digest"), load_reasons(train), column(test, "audio_digest")
     )
     assert Counter(filter(None, reasons)) == planted("train", SMALL["train"]).verdicts

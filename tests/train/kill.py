@@ -23,8 +23,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from pipelines.train.experiment import Experiment
-from pipelines.train.plan import RunPlan, plan_run
+from pipelines.experiment import Experiment
+from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
 from tests.pipelines.train.tiny import commit_notes
 
@@ -103,12 +103,16 @@ def train(plan: RunPlan, cache_dir: str) -> None:
 
 def check_model(folder: str) -> None:
     """Refuses a stored model that is not the one of its record; runs in a child."""
-    from pipelines.train.checkpoint import digest_of  # noqa: PLC0415 - as above
-    from pipelines.train.model_file import decode_model  # noqa: PLC0415
-    from pipelines.train.variables import weights  # noqa: PLC0415
+    from pipelines.train.fitting import checkpoints  # noqa: PLC0415 - as above
+    from pipelines.train.model.architectures import decode_model  # noqa: PLC0415
 
     recorded = json.loads((Path(folder) / "training.json").read_text())["weights_digest"]
-    assert digest_of(weights(decode_model((Path(folder) / "model.keras").read_bytes()))) == recorded
+    assert (
+        checkpoints.digest_arrays(
+            checkpoints.read_weights(decode_model((Path(folder) / "model.keras").read_bytes()))
+        )
+        == recorded
+    )
 
 
 @contextmanager

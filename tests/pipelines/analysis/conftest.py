@@ -1,8 +1,8 @@
 import pytest
 
-from pipelines.train.experiment import Experiment
-from pipelines.train.plan import RunPlan, plan_run
+from pipelines.experiment import Experiment
 from pipelines.train.run import evaluate_model, train_model
+from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
 from tests.pipelines.train.tiny import commit_notes
 

@@ -3,9 +3,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.analysis.cost import measure_cost
-from pipelines.analysis.stored import COST_FILE, COST_FORMAT, load_cost
+from pipelines.analysis.stored import COST_FORMAT, load_cost
 from pipelines.decisions import heard
-from pipelines.train.plan import RunPlan
+from pipelines.layout import COST_FILE
+from pipelines.train.selection.run_plan import RunPlan
 
 
 def test_measure_cost_times_each_model_at_each_length(plan: RunPlan) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.analysis.growth import growth
+from pipelines.analysis.cost import fit_growth
 
 LENGTHS = [1_000, 2_000, 4_000, 8_000]
 
@@ -9,7 +9,7 @@ LENGTHS = [1_000, 2_000, 4_000, 8_000]
 @pytest.mark.parametrize(("power", "exponent"), [(0, 0), (0.5, 0.5), (1, 1), (2, 2)])
 def test_growth_finds_the_power_of_a_series_without_noise(power: float, exponent: float) -> None:
     seconds = [3e-6 * length**power for length in LENGTHS]
-    found = growth(LENGTHS, [seconds] * 3)
+    found = fit_growth(LENGTHS, [seconds] * 3)
     assert found.exponent == pytest.approx(exponent, abs=1e-9)
     assert found.interval == pytest.approx((exponent, exponent), abs=1e-9)
 
@@ -17,7 +17,7 @@ def test_growth_finds_the_power_of_a_series_without_noise(power: float, exponent
 def test_growth_takes_its_interval_from_what_differs_between_rounds() -> None:
     rng = np.random.default_rng(3)
     rounds = np.array(LENGTHS) * np.exp(rng.normal(0, 0.05, (400, 5, 4)))
-    found = [growth(LENGTHS, series.tolist()) for series in rounds]
+    found = [fit_growth(LENGTHS, series.tolist()) for series in rounds]
     held = [of.interval[0] < 1 < of.interval[1] for of in found if of.interval]
     assert len(held) == 400
     assert 0.92 < np.mean(held) < 0.98
@@ -27,8 +27,10 @@ def test_growth_of_a_machine_that_slows_down_evenly_has_no_wider_interval() -> N
     steady, slower = (
         [[1e-4 * n * k for n in LENGTHS] for k in by] for by in ((1, 1, 1), (1, 2, 3))
     )
-    assert growth(LENGTHS, slower).interval == pytest.approx(growth(LENGTHS, steady).interval)
+    assert fit_growth(LENGTHS, slower).interval == pytest.approx(
+        fit_growth(LENGTHS, steady).interval
+    )
 
 
 def test_growth_of_too_few_rounds_has_no_interval() -> None:
-    assert growth(LENGTHS, [LENGTHS] * 2).interval is None
+    assert fit_growth(LENGTHS, [LENGTHS] * 2).interval is None

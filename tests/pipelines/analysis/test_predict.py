@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.analysis.predict import feature_gain, feature_score, is_constant, predict
+from pipelines.analysis.features import feature_gain, feature_score, is_constant, predict
 
 
 def test_predict_learns_a_feature_that_tells_the_family() -> None:

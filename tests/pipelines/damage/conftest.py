@@ -9,16 +9,16 @@ import pytest
 from infra.sample.splits import write_splits
 from pipelines import storage
 from pipelines.analysis.cost import measure_cost
-from pipelines.analysis.stage import analyse
+from pipelines.analysis.features import score_run_features
 from pipelines.convert.job import convert
 from pipelines.decisions import Decision
+from pipelines.experiment import Experiment
 from pipelines.promotion.promote import promote
-from pipelines.registry.log import log_decisions
+from pipelines.registry.runs import append_decisions
 from pipelines.report.build import current_report
-from pipelines.train import backend
-from pipelines.train.experiment import Experiment
-from pipelines.train.plan import RunPlan, plan_run
+from pipelines.train.model import backend
 from pipelines.train.run import evaluate_model, finish_run, train_model
+from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
 from tests.pipelines.damage.stored_root import MODEL
 
@@ -53,10 +53,10 @@ def _finish(plan: RunPlan, *, is_first: bool) -> None:
     evaluate_model(plan, MODEL, cache_dir=cache)
     finish_run(plan)
     if is_first:
-        analyse(plan)
+        score_run_features(plan)
         measure_cost(plan)
         promote(plan.uri, MODEL, root=root, cache_dir=cache)
-        log_decisions(plan.uri, [Decision("train", MODEL, "ran", "it was not there")])
+        append_decisions(plan.uri, [Decision("train", MODEL, "ran", "it was not there")])
         current_report(plan.uri)
 
 

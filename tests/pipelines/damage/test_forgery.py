@@ -18,13 +18,13 @@ from pipelines.decisions import heard
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.predictions import STAMP_KEY
 from pipelines.records import SEAL
-from pipelines.registry.gate import current_gate
+from pipelines.registry.holdout import current_holdout
 from pipelines.registry.runs import load_run, store_run
-from pipelines.train.data import scorable_notes, training_rows
-from pipelines.train.gate_scores import score_gate
-from pipelines.train.model_file import decode_model
-from pipelines.train.plan import RunPlan, plan_run
+from pipelines.train.holdout_scores import score_holdout
+from pipelines.train.model.architectures import decode_model
 from pipelines.train.run import evaluate_model
+from pipelines.train.selection.notes import scorable_notes, training_rows
+from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import load_reasons, load_validation, validate
 from tests.pipelines.damage.stored_root import MODEL, find, runs, said, write_record
 
@@ -258,7 +258,7 @@ def test_altered_notes_of_the_gate_are_refused(root: Path, column: str) -> None:
     values = pq.read_table(path)[column].to_pylist()
     rewrite(path, **{column: [*values[1:], values[0]]})
     with pytest.raises(DatasetError, match=r"notes\.parquet does not hold the notes that we"):
-        current_gate(str(root))
+        current_holdout(str(root))
     assert "does not hold the notes that were frozen" in wrong(root)
 
 
@@ -267,10 +267,10 @@ def test_flattered_predictions_on_the_gate_are_scored_again(root: Path) -> None:
     before = pq.read_table(path)
     flatter(path, probabilities=True)
     assert path.name in wrong(root)
-    gate = current_gate(str(root))
+    gate = current_holdout(str(root))
     assert gate is not None
     uri, cache = str(runs(root)[0] / MODEL), storage.cache_dir(str(root))
-    score_gate(gate, uri, model_sha256=path.stem, batch_size=32, cache_dir=cache)
+    score_holdout(gate, uri, model_sha256=path.stem, batch_size=32, cache_dir=cache)
     assert pq.read_table(path).equals(before)
 
 

@@ -13,15 +13,16 @@ import xxhash
 from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY
+from pipelines.experiment import Experiment
+from pipelines.layout import TRAINED
 from pipelines.notes import CLASSES
 from pipelines.promotion.promote import promote
 from pipelines.promotion.stored import Promotion
-from pipelines.registry.gate import Gate, freeze_gate
+from pipelines.registry.holdout import Holdout, freeze_holdout
 from pipelines.registry.runs import ModelRecord, RunRecord, store_run
-from pipelines.train.evaluate import predictions_table
-from pipelines.train.experiment import Experiment
-from pipelines.train.split import labels_of
-from pipelines.train.trained import TRAINED, TRAINED_SCHEMA
+from pipelines.train.fitting.fit import predictions_table
+from pipelines.train.selection.run_notes import TRAINED_SCHEMA
+from pipelines.train.selection.split import class_labels
 from pipelines.validate.verdicts import Validation, validate
 from tests.pipelines.registry.training import TRAINING
 from tests.pipelines.train.tiny import commit_notes, tone
@@ -38,7 +39,7 @@ class Stage:
     """A root, its gate, and the data set that both training and gate come from."""
 
     root: str
-    gate: Gate
+    gate: Holdout
     train: Validation
     cache: Path
 
@@ -95,7 +96,7 @@ def make_stage(root: str, folder: Path) -> Stage:
       folder: of this machine, for the data set.
     """
     manifest = commit_notes(folder / "data", "train", NOTES)
-    gate = freeze_gate(root, manifest, np.arange(NUM_GATED), holds_instruments=False)
+    gate = freeze_holdout(root, manifest, np.arange(NUM_GATED), holds_instruments=False)
     return Stage(root, gate, validate(manifest), folder / "cache")
 
 
@@ -113,9 +114,9 @@ def _met(trains: Sequence[int], validates: Sequence[int]) -> pa.Table:
     )
 
 
-def _answers(gate: Gate, wrong: Collection[int], sha: str) -> pa.Table:
+def _answers(gate: Holdout, wrong: Collection[int], sha: str) -> pa.Table:
     notes, num = gate.notes, gate.notes.num_rows
-    label = labels_of(notes["instrument_family"].to_numpy())
+    label = class_labels(notes["instrument_family"].to_numpy())
     predicted = np.where(np.isin(np.arange(num), list(wrong)), (label + 1) % len(CLASSES), label)
     stamp = {"evaluation_version": EVALUATION_VERSION, "models": [sha]}
     given = (

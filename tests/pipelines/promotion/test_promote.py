@@ -10,7 +10,7 @@ from pipelines import decisions
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.promotion.stored import load_promotion
 from pipelines.registry.champions import champion, history, roll_back
-from pipelines.registry.gate import current_gate, looks
+from pipelines.registry.holdout import current_holdout, load_looks
 from tests.pipelines.promotion.stage import MODEL, NUM_GATED, Stage, make_stage
 
 MIDDLING, BAD = range(0, NUM_GATED, 3), range(0, NUM_GATED, 2)
@@ -48,7 +48,7 @@ def test_promote_again_adds_nothing_and_says_so(stage: Stage) -> None:
     assert [(of.action, of.why) for of in heard] == [
         ("reused", "run a is the champion of preliminary already (entry 1)")
     ]
-    assert (crowned(stage), len(looks(stage.gate))) == (["a"], 1)
+    assert (crowned(stage), len(load_looks(stage.gate))) == (["a"], 1)
 
 
 def test_promote_crowns_what_is_better_and_counts_the_look(stage: Stage) -> None:
@@ -62,7 +62,7 @@ def test_promote_crowns_what_is_better_and_counts_the_look(stage: Stage) -> None
     assert found.gate.look == 2
     assert [(of.stage, of.subject, of.action) for of in heard] == [("promote", MODEL, "promoted")]
     assert crowned(stage) == ["a", "b"]
-    assert [of["challenger"]["run_id"] for of in looks(stage.gate)] == ["a", "b"]
+    assert [of["challenger"]["run_id"] for of in load_looks(stage.gate)] == ["a", "b"]
 
 
 def test_promote_keeps_the_champion_and_rings_the_alarm_once(stage: Stage) -> None:
@@ -72,7 +72,7 @@ def test_promote_keeps_the_champion_and_rings_the_alarm_once(stage: Stage) -> No
     assert (first.outcome, first.quality_drop, first.is_news) == ("kept champion", True, True)
     assert first.alarms[0].startswith("preliminary of run b is worse than the champion: ")
     assert (again, again.is_news) == (first, False)
-    assert (crowned(stage), len(looks(stage.gate))) == (["a"], 2)
+    assert (crowned(stage), len(load_looks(stage.gate))) == (["a"], 2)
 
 
 def test_promote_asks_again_where_the_rule_or_the_champion_is_another(stage: Stage) -> None:
@@ -80,7 +80,7 @@ def test_promote_asks_again_where_the_rule_or_the_champion_is_another(stage: Sta
     uri = stage.run("b", wrong={0})
     assert stage.promote(uri).outcome == "kept champion"
     assert stage.promote(uri, margin=0.2).outcome == "promoted"
-    assert len(looks(stage.gate)) == 3
+    assert len(load_looks(stage.gate)) == 3
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_promote_refuses_what_met_the_gate(
     assert found.outcome == outcome
     assert (crowned(stage) == ["a"]) == (outcome == "promoted")
     if outcome == "refused":
-        assert len(looks(stage.gate)) == 0
+        assert len(load_looks(stage.gate)) == 0
         wanted = "leaves no model" if protocol == "grouped" else "met 1 notes in training that the"
         assert wanted in found.why
 
@@ -169,7 +169,7 @@ def test_promote_takes_the_gate_from_a_run_that_knew_of_none(stage: Stage) -> No
     trained = stage.run("a", validates=range(NUM_GATED))
     (Path(stage.root) / "registry" / "gate" / "00001.json").unlink()
     found = stage.promote(trained)
-    gate = current_gate(stage.root)
+    gate = current_holdout(stage.root)
     assert gate is not None
     assert gate.digest == stage.gate.digest
     assert found.outcome == "promoted"
@@ -223,7 +223,7 @@ def test_promote_of_one_model_by_many_is_one_entry_and_one_look(stage: Stage) ->
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda _: stage.promote(uri), range(6)))
     assert {(of.outcome, of.entry) for of in found} == {("promoted", 1)}
-    assert (crowned(stage), len(looks(stage.gate))) == (["a"], 1)
+    assert (crowned(stage), len(load_looks(stage.gate))) == (["a"], 1)
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"format_version": 2}'])

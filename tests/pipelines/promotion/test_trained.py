@@ -10,17 +10,17 @@ import pytest
 
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError
+from pipelines.experiment import Experiment
 from pipelines.promotion.promote import promote
 from pipelines.registry.champions import history
-from pipelines.registry.gate import Gate, current_gate, looks
-from pipelines.train import backend
-from pipelines.train.data import training_rows
-from pipelines.train.experiment import Experiment
-from pipelines.train.gate_scores import score_gate
-from pipelines.train.model_file import decode_model
-from pipelines.train.plan import RunPlan, plan_run
+from pipelines.registry.holdout import Holdout, current_holdout, load_looks
+from pipelines.train.holdout_scores import score_holdout
+from pipelines.train.model import backend
+from pipelines.train.model.architectures import decode_model
 from pipelines.train.run import evaluate_model, finish_run, train_model
-from pipelines.train.trained import load_trained_notes
+from pipelines.train.selection.notes import training_rows
+from pipelines.train.selection.run_notes import load_trained_notes
+from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
 from tests.pipelines.train.tiny import commit_notes
 
@@ -61,8 +61,8 @@ def root_of(plan: RunPlan) -> Path:
     return Path(plan.uri).parents[1]
 
 
-def gate_under(plan: RunPlan) -> Gate:
-    found = current_gate(str(root_of(plan)))
+def gate_under(plan: RunPlan) -> Holdout:
+    found = current_holdout(str(root_of(plan)))
     assert found is not None
     return found
 
@@ -86,7 +86,7 @@ def test_promote_decides_without_any_test_data(plans: list[RunPlan]) -> None:
     assert found[0].outcome == "promoted"
     assert [of.gate.look for of in found if of.gate] == [1, 2]
     assert len(history(str(root), NAME)) == 1 + (found[1].outcome == "promoted")
-    assert len(looks(gate_under(plans[0]))) == 2
+    assert len(load_looks(gate_under(plans[0]))) == 2
     assert found[1].figures["num_notes"] == gate_under(plans[0]).notes.num_rows
 
 
@@ -94,7 +94,9 @@ def test_score_gate_stores_what_the_model_answers(plans: list[RunPlan]) -> None:
     plan, gate = plans[1], gate_under(plans[1])
     sha = hashlib.sha256(Path(plan.model_uri(NAME, "model.keras")).read_bytes()).hexdigest()
     cache = root_of(plan) / "cache"
-    found = score_gate(gate, plan.model_uri(NAME), model_sha256=sha, batch_size=8, cache_dir=cache)
+    found = score_holdout(
+        gate, plan.model_uri(NAME), model_sha256=sha, batch_size=8, cache_dir=cache
+    )
     dataset = open_dataset(gate.manifest_uri)
     model = decode_model(Path(plan.model_uri(NAME, "model.keras")).read_bytes())
     audio = dataset.audio(gate.notes["row"].to_pylist())[..., np.newaxis]
@@ -107,7 +109,7 @@ def test_score_gate_stores_what_the_model_answers(plans: list[RunPlan]) -> None:
 def test_score_gate_refuses_another_model_than_the_one_that_is_meant(plans: list[RunPlan]) -> None:
     plan = plans[0]
     with pytest.raises(DatasetError, match="is not the model that was asked for, of digest 00000"):
-        score_gate(
+        score_holdout(
             gate_under(plan),
             plan.model_uri(NAME),
             model_sha256="0" * 64,

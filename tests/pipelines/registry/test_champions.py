@@ -13,9 +13,9 @@ from pipelines.registry.champions import (
     Entry,
     champion,
     champions,
-    crown,
     history,
     roll_back,
+    set_champion,
 )
 
 MODEL = "preliminary"
@@ -41,7 +41,7 @@ def entry(number: int, run_id: str, **changes: object) -> Entry:
 
 def crown_all(root: str, *run_ids: str) -> None:
     for run_id in run_ids:
-        assert crown(root, entry(len(history(root, MODEL)) + 1, run_id))
+        assert set_champion(root, entry(len(history(root, MODEL)) + 1, run_id))
 
 
 def crowned_ids(root: str) -> list[str]:
@@ -57,11 +57,11 @@ def test_highest_entry_is_the_champion(root: str) -> None:
 
 
 def test_crown_succeeds_where_the_same_entry_is_there(root: str) -> None:
-    assert crown(root, entry(1, "a", when="yesterday"))
-    stored = crown(root, entry(1, "a", when="today"))
+    assert set_champion(root, entry(1, "a", when="yesterday"))
+    stored = set_champion(root, entry(1, "a", when="today"))
     assert stored is not None
     assert stored.when == "yesterday"
-    assert crown(root, entry(1, "b")) is None
+    assert set_champion(root, entry(1, "b")) is None
     assert crowned_ids(root) == ["a"]
 
 
@@ -69,7 +69,7 @@ def test_crown_gives_each_of_many_racers_one_number(root: str) -> None:
     def race(run_id: str) -> int:
         while True:
             wanted = entry(len(history(root, MODEL)) + 1, run_id)
-            if stored := crown(root, wanted):
+            if stored := set_champion(root, wanted):
                 return stored.number
 
     run_ids = [f"{number:02d}" for number in range(6)]
@@ -82,7 +82,7 @@ def test_crown_gives_each_of_many_racers_one_number(root: str) -> None:
 
 def test_crown_lets_racers_for_the_same_champion_win_together(root: str) -> None:
     with ThreadPoolExecutor(8) as pool:
-        stored = list(pool.map(lambda _: crown(root, entry(1, "a")), range(8)))
+        stored = list(pool.map(lambda _: set_champion(root, entry(1, "a")), range(8)))
     assert stored == [entry(1, "a")] * 8
     assert crowned_ids(root) == ["a"]
 

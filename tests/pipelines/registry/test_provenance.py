@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.registry.provenance import git_state
+from pipelines.registry.runs import git_state
 
-SOURCE = Path("pipelines/registry/provenance.py")
+SOURCE = Path("pipelines/registry/runs.py")
 
 
 def git(folder: Path, *command: str) -> str:

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import ConfigError, DatasetError
+from pipelines.experiment import Experiment
 from pipelines.notes import CLASSES
-from pipelines.registry.runs import ModelRecord, RunRecord, find_run, load_run, store_run
-from pipelines.train.experiment import Experiment
+from pipelines.registry.inventory import find_run
+from pipelines.registry.runs import ModelRecord, RunRecord, load_run, store_run
 from pipelines.validate.verdicts import Validation
 from tests.pipelines.registry.training import TRAINING
 

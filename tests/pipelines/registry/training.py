@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from pipelines.registry.provenance import Git
-from pipelines.registry.runs import TrainingRecord
+from pipelines.registry.runs import Git, TrainingRecord
 
 TRAINING: Final = TrainingRecord(
     model_sha256="dd",

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pipelines.evaluate.predictions import from_table
 from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import store_metrics
+from pipelines.experiment import Experiment
 from pipelines.notes import CLASSES, NUM_SAMPLES, STORED_RATE_HZ
 from pipelines.registry.runs import ModelRecord, RunRecord, store_run
-from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation
 from tests.pipelines.evaluate.tables import table_of
 from tests.pipelines.registry.training import TRAINING

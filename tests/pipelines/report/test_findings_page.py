@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.analysis.stored import COST_FILE, COST_FORMAT
+from pipelines.analysis.stored import COST_FORMAT
+from pipelines.layout import COST_FILE
 from pipelines.report.build import render_html as render
 from pipelines.report.report_data import load_report_data
 from tests.pipelines.report.page import Page

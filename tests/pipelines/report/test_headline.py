@@ -1,8 +1,8 @@
 from pathlib import Path
 
+from pipelines.experiment import PROTOCOLS as KNOWN
 from pipelines.report.headline import PROTOCOLS, describe, describe_instruments
 from pipelines.report.results import load_results
-from pipelines.train.experiment import PROTOCOLS as KNOWN
 from tests.pipelines.report.run_folder import write_run
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.analysis.stored import ANALYSIS_VERSION, FEATURES_FILE
+from pipelines.analysis.stored import ANALYSIS_VERSION
 from pipelines.errors import ShardError
+from pipelines.layout import FEATURES_FILE
 from pipelines.notes import CLASSES, NUM_SOURCE_SAMPLES
 from pipelines.promotion.stored import ChampionRef, HoldoutFigures, Promotion, store_promotion
 from pipelines.report import formats

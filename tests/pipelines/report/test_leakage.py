@@ -4,9 +4,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.layout import TRAINED
 from pipelines.report.leakage import Leakage, describe, find_leakage
 from pipelines.report.results import load_results
-from pipelines.train.trained import TRAINED, TRAINED_SCHEMA
+from pipelines.train.selection.run_notes import TRAINED_SCHEMA
 from tests.pipelines.report.run_folder import write_run
 
 

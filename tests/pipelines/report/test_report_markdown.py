@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.analysis.stored import ANALYSIS_VERSION, COST_FILE, FEATURES_FILE
+from pipelines.analysis.stored import ANALYSIS_VERSION
 from pipelines.decisions import Decision
-from pipelines.registry.log import log_decisions
+from pipelines.layout import COST_FILE, FEATURES_FILE
+from pipelines.registry.runs import append_decisions
 from pipelines.report import formats
 from pipelines.report.build import render_markdown as report_markdown
 from pipelines.report.report_data import build_report_data, load_report_data
@@ -77,7 +78,7 @@ def test_report_markdown_shows_what_a_longer_note_costs_and_what_was_decided(
     assert "What a longer note costs" not in quiet
     assert "What was done, and why" not in quiet
     (tmp_path / COST_FILE).write_text(json.dumps(COST))
-    log_decisions(uri, [Decision("train", "tiny", "ran", "it was not there <b>")])
+    append_decisions(uri, [Decision("train", "tiny", "ran", "it was not there <b>")])
     text = report_markdown(load_report_data(uri))
     assert "| 8,000 samples | 100.00 ms |" in text
     assert "### 3. Training time is in proportion" in text

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from pipelines.experiment import Experiment
 from pipelines.registry.runs import load_run, store_run
 from pipelines.report.reproduce import Commands, commands
 from pipelines.report.results import load_results
-from pipelines.train.experiment import Experiment
 from pipelines.validate.verdicts import Validation, validate
 from tests.pipelines.report.run_folder import write_run
 from tests.pipelines.train.tiny import commit_notes

@@ -13,6 +13,7 @@ from pipelines.evaluate.comparison import (
     compare_models,
     compare_with_first,
 )
+from pipelines.experiment import Experiment
 from pipelines.registry.runs import load_run, store_run
 from pipelines.report.runs_comparison import (
     Contrast,
@@ -25,7 +26,6 @@ from pipelines.report.runs_comparison import (
     span,
     write_comparison,
 )
-from pipelines.train.experiment import Experiment
 from tests.pipelines.report.page import Page
 from tests.pipelines.report.run_folder import write_run
 

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from pipelines import storage
-from pipelines.registry.champions import Entry, crown
+from pipelines.registry.champions import Entry, set_champion
 from pipelines.registry.runs import load_run, store_run
 from pipelines.report.runs_index import Champion, RunRow, build_index, render_index
 from tests.pipelines.report.run_folder import write_run
@@ -51,7 +51,7 @@ def test_build_index_marks_the_champions(tmp_path: Path) -> None:
         uri = write_run(tmp_path / "runs" / run_id)
         store_run(replace(load_run(uri), run_id=run_id), uri)
     for number, run_id in enumerate(("beef", "a1b2c3d4"), start=1):
-        assert crown(str(tmp_path), replace(ENTRY, number=number, run_id=run_id))
+        assert set_champion(str(tmp_path), replace(ENTRY, number=number, run_id=run_id))
     page = Path(build_index(str(tmp_path))).read_text()
     assert "Champion of <b>tiny</b>: run a1b2c3d4, entry 2 of its registry." in page
     (row,) = re.findall(r"<tr>(?:(?!<tr>).)*>champion</span>", page, re.DOTALL)
@@ -61,7 +61,7 @@ def test_build_index_marks_the_champions(tmp_path: Path) -> None:
 
 def test_build_index_lists_runs_whose_registry_is_damaged(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "a1b2c3d4")
-    crown(str(tmp_path), ENTRY)
+    set_champion(str(tmp_path), ENTRY)
     (tmp_path / "registry" / "tiny" / "00001.json").write_text("{")
     page = Path(build_index(str(tmp_path))).read_text()
     assert "The champions are not known: " in page

@@ -11,7 +11,7 @@ from pipelines import storage
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import ShardError
 from pipelines.notes import NUM_SAMPLES
-from pipelines.train.blocks import damaged, fill, layout
+from pipelines.train.samples.cache import damaged, fill, layout
 from tests.pipelines.datasets import row, store
 from tests.pipelines.storage.faults import Proxy
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.train import backend
-from pipelines.train.experiment import Experiment
-from pipelines.train.plan import RunPlan, plan_run
+from pipelines.experiment import Experiment
+from pipelines.train.model import backend
+from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
 from tests.pipelines.train.tiny import commit_notes
 

@@ -15,18 +15,17 @@ from pipelines.errors import ConfigError, DatasetError
 from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA, from_table
 from pipelines.evaluate.scores import summarise
 from pipelines.notes import CLASSES
-from pipelines.registry.provenance import git_state
-from pipelines.registry.runs import RunRecord, find_run, load_run
-from pipelines.train import backend
-from pipelines.train.batches import Notes
-from pipelines.train.checkpoint import digest_of
-from pipelines.train.data import audio_to_score
-from pipelines.train.evaluate import predict
-from pipelines.train.model_file import decode_model
-from pipelines.train.plan import RunPlan, plan_run
+from pipelines.registry.inventory import find_run
+from pipelines.registry.runs import RunRecord, git_state, load_run
+from pipelines.train.artifacts import stored_model, stored_training
+from pipelines.train.fitting.checkpoints import digest_arrays, read_weights
+from pipelines.train.fitting.fit import predict
+from pipelines.train.model import backend
+from pipelines.train.model.architectures import decode_model
 from pipelines.train.run import Metrics, evaluate_model, finish_run, train_model
-from pipelines.train.stored import stored_model, stored_training
-from pipelines.train.variables import weights
+from pipelines.train.samples.batches import Notes
+from pipelines.train.selection.notes import audio_to_score
+from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
 from tests.pipelines.train.conftest import EXPERIMENT
 
@@ -126,7 +125,7 @@ def test_run_record_says_how_each_model_was_trained(done: RunPlan) -> None:
     (training,) = record.models[NAME].trainings
     data = (folder(done) / "model.keras").read_bytes()
     assert training.model_sha256 == hashlib.sha256(data).hexdigest()
-    assert training.weights_digest == digest_of(weights(decode_model(data)))
+    assert training.weights_digest == digest_arrays(read_weights(decode_model(data)))
     assert (training.batch_size, training.num_steps) == (4, -(-training.num_train // 4))
     assert (training.seed, training.epochs, training.stored_epoch) == (0, 2, 2)
     assert training.device == backend.device()

@@ -1,7 +1,7 @@
 import pytest
 
 from pipelines.notes import OFFICIAL_SPLITS, named_split
-from pipelines.validate.official import compare_with_official
+from pipelines.validate.verdicts import compare_with_official
 
 TRAIN, VALID, TEST = OFFICIAL_SPLITS
 
