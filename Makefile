@@ -5,13 +5,14 @@ DEMO := .demo
 SOURCE ?= $(DEMO)/source/nsynth-train.tfrecord
 CASES ?= 10000
 SEED ?= 0
+JOBS ?= 2
 
 # As requires-python in pyproject.toml has it.
 CHECK_PYTHON := command -v $(PYTHON) > /dev/null || { echo "there is no $(PYTHON); name a Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ..." >&2; exit 1; }; \
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is %d.%d; name another: make PYTHON=python3.12 ..." % sys.version_info[:2])'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test test-e2e test-browser engines test-engines lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration bench-storage lock clean
+.PHONY: help setup demo up down status test test-e2e test-browser test-answers engines test-engines lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration bench-storage lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ test-e2e: setup ## the deployments on a real server and worker (minutes)
 test-browser: setup ## reports and the pages over runs in the Chromium that is installed, if one is
 	$(BIN)/pytest tests/browser
 
+test-answers: setup ## every command answers as it was recorded (minutes)
+	$(BIN)/pytest --timeout 900 tests/answers
+
 engines: setup ## install Prism, Flink, an S3 server and what tests them into .engines (minutes, 2.4 GB)
 	@$(BIN)/python -m infra.engines
 
@@ -65,8 +69,8 @@ types: setup ## mypy, strict
 layers: setup ## which module may import which
 	$(BIN)/lint-imports
 
-unit: setup ## the tests
-	$(BIN)/pytest
+unit: setup ## the tests, in two processes: make unit JOBS=2
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 test-jax: .venv-jax/.complete ## the training tests on JAX, in an environment without TensorFlow
 	KERAS_BACKEND=jax .venv-jax/bin/pytest tests/pipelines/train

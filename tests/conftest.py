@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 # A busy machine is slow, not wrong.
 settings.register_profile("nsynth", deadline=None)
 settings.load_profile("nsynth")
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 
 @pytest.fixture(scope="session")

@@ -1,34 +1,48 @@
-"""All figures of a model on its test notes, with intervals where there are enough notes."""
+"""All figures of a model on its test notes, with intervals where there are enough notes.
+
+They are computed from predictions alone and stored as metrics.json.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from pipelines.errors import DatasetError
 from pipelines.evaluate import bootstrap, metrics
-from pipelines.evaluate.bootstrap import (
-    LEVEL,
-    NUM_RESAMPLES,
-    SEED,
-    Interval,
-    interval,
-    resample_kinds,
-)
+from pipelines.evaluate.bootstrap import LEVEL, NUM_RESAMPLES, SEED, Interval, interval
 from pipelines.evaluate.metrics import NUM_BINS, equal_mass_bins
 from pipelines.evaluate.predictions import EVALUATION_VERSION, Predictions
 from pipelines.notes import CLASSES
 
+# 3 has no slices by instrument.
+FORMAT_VERSION: Final = 3
+
+# With fewer of either nothing is claimed.
 MIN_NOTES: Final = 30
 MIN_INSTRUMENTS: Final = 5
-"""Fewer than either are too few to claim anything."""
+
+# The lowest MIDI pitch with its fundamental above 1 kHz (1,046.5 Hz), half the stored rate:
+# resampling leaves nothing of such a tone but what is below it.
+LOST_PITCH: Final = 84
+
+METHOD: Final = {
+    "intervals": "two-stage bootstrap: instruments, then notes within them",
+    "level": LEVEL,
+    "num_resamples": NUM_RESAMPLES,
+    "seed": SEED,
+    "min_notes": MIN_NOTES,
+    "min_instruments": MIN_INSTRUMENTS,
+    "num_calibration_bins": NUM_BINS,
+}
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How a model did on some notes.
+    """The figures of a model on some notes.
 
     Attributes:
       too_few: whether notes or instruments are too few for intervals.
@@ -55,89 +69,12 @@ class Scores:
     ece: float
     intervals: Mapping[str, Interval]
     confusion_matrix: Sequence[Sequence[int]]
-    classification_report: Mapping[str, Sequence[float]]
+    classification_report: Mapping[str, Sequence[int | float]]
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON knows them."""
-        intervals = {name: list(ends) for name, ends in self.intervals.items()}
-        return asdict(self) | {"intervals": intervals}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Scores":
-        """The scores of `to_dict`, whatever else stands beside them."""
-        fields = {name: content[name] for name in cls.__dataclass_fields__}
-        intervals = {name: (low, high) for name, (low, high) in fields["intervals"].items()}
-        return cls(**fields | {"intervals": intervals})
-
-
-def is_too_few(num_notes: int, num_instruments: int) -> bool:
-    """Whether a slice is too small to claim anything."""
-    return num_notes < MIN_NOTES or num_instruments < MIN_INSTRUMENTS
-
-
-def score(predictions: Predictions, families: Sequence[str] = CLASSES) -> Scores:
-    """The figures of these notes, of which there must be one at least."""
-    label, predicted = predictions.label, predictions.predicted
-    matrix = metrics.confusion_matrix(label, predicted, len(families))
-    instrument = predictions.instrument
-    num_instruments = int(instrument.max()) + 1
-    losses = _losses(predictions)
-    nll, brier = losses.mean(axis=0)
-    too_few = is_too_few(len(predictions), num_instruments)
-    confidence = predictions.probabilities.max(axis=1)
-    return Scores(
-        num_scored=len(predictions),
-        num_instruments=num_instruments,
-        too_few=too_few,
-        accuracy=float(metrics.accuracy(matrix)),
-        instrument_accuracy=instrument_accuracy(instrument, predictions.correct),
-        macro_f1=float(metrics.macro_f1(matrix)),
-        weighted_f1=float(metrics.weighted_f1(matrix)),
-        nll=float(nll),
-        brier=float(brier),
-        ece=metrics.expected_calibration_error(confidence, predictions.correct),
-        intervals={} if too_few else _intervals(predictions, instrument, losses),
-        confusion_matrix=matrix.tolist(),
-        classification_report=metrics.report_from_confusion(matrix, families),
-    )
-
-
-def instrument_accuracy(instrument: NDArray[np.int64], correct: NDArray[np.bool_]) -> float:
-    """The mean over instruments of each one's accuracy."""
-    return float((np.bincount(instrument, weights=correct) / np.bincount(instrument)).mean())
-
-
-def _losses(predictions: Predictions) -> NDArray[np.float64]:
-    """Negative log-likelihood and Brier score, [num_notes, 2]."""
-    of = predictions.label, predictions.probabilities
-    return np.stack([metrics.negative_log_likelihood(*of), metrics.brier(*of)], axis=1)
-
-
-def _intervals(
-    predictions: Predictions, instrument: NDArray[np.int64], losses: NDArray[np.float64]
-) -> dict[str, Interval]:
-    num_classes = predictions.num_classes
-    cells = metrics.cells(predictions.label, predictions.predicted, num_classes)
-    resampled = bootstrap.resample_kinds(instrument, cells, num_classes**2)
-    matrices = resampled.totals.reshape(-1, num_classes, num_classes)
-    means = bootstrap.resample_means(instrument, losses)
-    # A resample repeats notes, which makes any model look less calibrated: ECE has no interval.
-    samples = {
-        "accuracy": metrics.accuracy(matrices),
-        "instrument_accuracy": resampled.shares[:, :: num_classes + 1].sum(axis=1),
-        "macro_f1": metrics.macro_f1(matrices),
-        "weighted_f1": metrics.weighted_f1(matrices),
-        "nll": means[:, 0],
-        "brier": means[:, 1],
-    }
-    num_instruments = int(instrument.max()) + 1
-    found = {name: interval(of, num_instruments) for name, of in samples.items()}
-    return {name: ends for name, ends in found.items() if ends is not None}
-
-
-LOST_PITCH: Final = 84
-"""The lowest MIDI pitch with its fundamental above 1 kHz (1,046.5 Hz), which is above half the
-stored rate: of such notes resampling leaves nothing but what lies below the tone itself."""
+        """Return the fields as JSON has them."""
+        content: dict[str, Any] = _SCORES.dump_python(self, mode="json")
+        return content
 
 
 @dataclass(frozen=True)
@@ -145,9 +82,9 @@ class Slice:
     """Notes that share a property.
 
     Attributes:
-      accuracy: of the notes; None where they or their instruments are too few to claim anything.
+      accuracy: of the notes; None where they or their instruments are too few.
       instrument_accuracy: the mean over instruments of each one's accuracy, or None.
-      intervals: of 95 %, by figure; see `pipelines.evaluate.scores.Scores`.
+      intervals: of 95 %, by figure, as in `Scores`.
       confidence: in a slice by confidence, the mean probability of the predicted class.
     """
 
@@ -158,100 +95,17 @@ class Slice:
     too_few: bool
     accuracy: float | None = None
     instrument_accuracy: float | None = None
-    intervals: dict[str, Interval] | None = None
+    intervals: Mapping[str, Interval] | None = None
     confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON knows them, without those that do not apply."""
-        found = {name: value for name, value in asdict(self).items() if value is not None}
-        if self.intervals is not None:
-            found["intervals"] = {name: list(ends) for name, ends in self.intervals.items()}
-        return found
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Slice":
-        """Return the slice of `to_dict`."""
-        intervals = content.get("intervals")
-        ends = intervals and {name: (low, high) for name, (low, high) in intervals.items()}
-        return cls(**{**content, "intervals": ends})
-
-
-def slices(predictions: Predictions, families: Sequence[str] = CLASSES) -> dict[str, list[Slice]]:
-    """The notes by each property in turn; every note is in one slice of each."""
-    octave, lost = predictions.pitch // 12, predictions.pitch >= LOST_PITCH
-    fundamental = np.where(lost, "above 1 kHz", "up to 1 kHz")
-    return {
-        "source": _by_value(predictions, predictions.instrument_source_str),
-        "velocity": _by_value(predictions, predictions.velocity),
-        "pitch_octave": [
-            _slice(predictions.take(octave == which), f"{12 * which}-{12 * which + 11}")
-            for which in np.unique(octave)
-        ],
-        "fundamental": _by_value(predictions, fundamental)[::-1],
-        "family": [
-            _slice(predictions.take(predictions.label == label), families[label])
-            for label in np.unique(predictions.label)
-        ],
-    }
-
-
-def reliability(predictions: Predictions) -> list[Slice]:
-    """The notes by confidence, in bins of equal mass from the least confident."""
-    confidence = predictions.probabilities.max(axis=1)
-    bins = equal_mass_bins(confidence)
-    found = []
-    for which in range(int(bins.max()) + 1):
-        inside = bins == which
-        low, high = confidence[inside].min(), confidence[inside].max()
-        mean = float(confidence[inside].mean())
-        found.append(_slice(predictions.take(inside), f"{low:.4f}-{high:.4f}", confidence=mean))
-    return found
-
-
-def _by_value(predictions: Predictions, values: NDArray[Any]) -> list[Slice]:
-    found: Iterable[Any] = sorted(set(values.tolist()))
-    return [_slice(predictions.take(values == value), str(value)) for value in found]
-
-
-def _slice(predictions: Predictions, name: str, *, confidence: float | None = None) -> Slice:
-    instrument, correct = predictions.instrument, predictions.correct
-    num_instruments = int(instrument.max()) + 1
-    size = (len(predictions), num_instruments, int(correct.sum()))
-    if is_too_few(len(predictions), num_instruments):
-        return Slice(name, *size, too_few=True, confidence=confidence)
-    resampled = resample_kinds(instrument, correct.astype(np.int64), 2)
-    samples = {
-        "accuracy": resampled.totals[:, 1] / resampled.totals.sum(axis=1),
-        "instrument_accuracy": resampled.shares[:, 1],
-    }
-    found = {figure: interval(of, num_instruments) for figure, of in samples.items()}
-    return Slice(
-        name,
-        *size,
-        too_few=False,
-        accuracy=float(correct.mean()),
-        instrument_accuracy=instrument_accuracy(instrument, correct),
-        intervals={figure: ends for figure, ends in found.items() if ends is not None},
-        confidence=confidence,
-    )
-
-
-FORMAT_VERSION: Final = 3
-"""3 has no slices by instrument."""
-
-METHOD: Final = {
-    "intervals": "two-stage bootstrap: instruments, then notes within them",
-    "level": LEVEL,
-    "num_resamples": NUM_RESAMPLES,
-    "seed": SEED,
-    "min_notes": MIN_NOTES,
-    "min_instruments": MIN_INSTRUMENTS,
-    "num_calibration_bins": NUM_BINS,
-}
+        """Return the fields as JSON has them, without those that do not apply."""
+        content: dict[str, Any] = _SLICE.dump_python(self, mode="json", exclude_none=True)
+        return content
 
 
 def summarise(predictions: Predictions, families: Sequence[str] = CLASSES) -> dict[str, Any]:
-    """The figures of the kept notes, and beside them those of other choices of notes.
+    """Compute the figures of the kept notes, and those of other choices of notes.
 
     Args:
       families: the class names in label order.
@@ -260,10 +114,10 @@ def summarise(predictions: Predictions, families: Sequence[str] = CLASSES) -> di
       The fields of `Scores` of the kept notes; the same under `all_notes`, which has the defective
       ones too, and under `seen` and `unseen`, kept notes by whether their instrument was trained
       on, null where there are none; `slices` and `reliability` of the kept notes; all as JSON
-      knows it.
+      has it.
 
     Raises:
-      DatasetError: no note is kept, or the model knows another number of classes.
+      DatasetError: no note is kept, or the model has another number of classes.
     """
     if predictions.num_classes != len(families):
         raise DatasetError(
@@ -298,3 +152,142 @@ def summarise(predictions: Predictions, families: Sequence[str] = CLASSES) -> di
             by: [part.to_dict() for part in parts] for by, parts in slices(kept, families).items()
         },
     }
+
+
+def is_too_few(num_notes: int, num_instruments: int) -> bool:
+    """Return whether notes or instruments are too few to claim anything."""
+    return num_notes < MIN_NOTES or num_instruments < MIN_INSTRUMENTS
+
+
+def score(predictions: Predictions, families: Sequence[str] = CLASSES) -> Scores:
+    """Compute the figures of at least one note."""
+    label, predicted = predictions.label, predictions.predicted
+    matrix = metrics.confusion_matrix(label, predicted, len(families))
+    instrument = predictions.instrument
+    num_instruments = int(instrument.max()) + 1
+    losses = _losses(predictions)
+    nll, brier = losses.mean(axis=0)
+    too_few = is_too_few(len(predictions), num_instruments)
+    confidence = predictions.probabilities.max(axis=1)
+    return Scores(
+        num_scored=len(predictions),
+        num_instruments=num_instruments,
+        too_few=too_few,
+        accuracy=float(metrics.accuracy(matrix)),
+        instrument_accuracy=instrument_accuracy(instrument, predictions.correct),
+        macro_f1=float(metrics.macro_f1(matrix)),
+        weighted_f1=float(metrics.weighted_f1(matrix)),
+        nll=float(nll),
+        brier=float(brier),
+        ece=metrics.expected_calibration_error(confidence, predictions.correct),
+        intervals={} if too_few else _intervals(predictions, instrument, losses),
+        confusion_matrix=matrix.tolist(),
+        classification_report=metrics.report_from_confusion(matrix, families),
+    )
+
+
+def instrument_accuracy(instrument: NDArray[np.int64], correct: NDArray[np.bool_]) -> float:
+    """Return the mean over instruments of each one's accuracy.
+
+    Args:
+      instrument: int64 [num_notes], from 0 and without gaps.
+      correct: bool [num_notes].
+    """
+    return float((np.bincount(instrument, weights=correct) / np.bincount(instrument)).mean())
+
+
+def _losses(predictions: Predictions) -> NDArray[np.float64]:
+    """Return negative log-likelihoods and Brier scores, float64 [num_notes, 2]."""
+    answers = predictions.label, predictions.probabilities
+    return np.stack([metrics.negative_log_likelihood(*answers), metrics.brier(*answers)], axis=1)
+
+
+def _intervals(
+    predictions: Predictions, instrument: NDArray[np.int64], losses: NDArray[np.float64]
+) -> dict[str, Interval]:
+    num_classes = predictions.num_classes
+    cells = metrics.cells(predictions.label, predictions.predicted, num_classes)
+    resampled = bootstrap.resample_kinds(instrument, cells, num_classes**2)
+    matrices = resampled.totals.reshape(-1, num_classes, num_classes)
+    means = bootstrap.resample_means(instrument, losses)
+    # A resample repeats notes, which makes any model look less calibrated: ECE has no interval.
+    samples = {
+        "accuracy": metrics.accuracy(matrices),
+        "instrument_accuracy": resampled.shares[:, :: num_classes + 1].sum(axis=1),
+        "macro_f1": metrics.macro_f1(matrices),
+        "weighted_f1": metrics.weighted_f1(matrices),
+        "nll": means[:, 0],
+        "brier": means[:, 1],
+    }
+    return _spread_intervals(samples, int(instrument.max()) + 1)
+
+
+def _spread_intervals(
+    samples: Mapping[str, NDArray[np.float64]], num_instruments: int
+) -> dict[str, Interval]:
+    """Return the intervals of resampled figures, without those that show no spread."""
+    found = {name: interval(values, num_instruments) for name, values in samples.items()}
+    return {name: ends for name, ends in found.items() if ends is not None}
+
+
+def slices(predictions: Predictions, families: Sequence[str] = CLASSES) -> dict[str, list[Slice]]:
+    """Divide the notes by each property in turn; every note is in one slice of each."""
+    octave, is_lost = predictions.pitch // 12, predictions.pitch >= LOST_PITCH
+    fundamental = np.where(is_lost, "above 1 kHz", "up to 1 kHz")
+    return {
+        "source": _by_value(predictions, predictions.instrument_source_str),
+        "velocity": _by_value(predictions, predictions.velocity),
+        "pitch_octave": [
+            _slice(predictions.take(octave == number), f"{12 * number}-{12 * number + 11}")
+            for number in np.unique(octave)
+        ],
+        "fundamental": _by_value(predictions, fundamental)[::-1],
+        "family": [
+            _slice(predictions.take(predictions.label == label), families[label])
+            for label in np.unique(predictions.label)
+        ],
+    }
+
+
+def reliability(predictions: Predictions) -> list[Slice]:
+    """Divide the notes by confidence, in bins of equal mass from the least confident."""
+    confidence = predictions.probabilities.max(axis=1)
+    bins = equal_mass_bins(confidence)
+    parts = []
+    for number in range(int(bins.max()) + 1):
+        inside = bins == number
+        low, high = confidence[inside].min(), confidence[inside].max()
+        mean = float(confidence[inside].mean())
+        parts.append(_slice(predictions.take(inside), f"{low:.4f}-{high:.4f}", confidence=mean))
+    return parts
+
+
+def _by_value(predictions: Predictions, values: NDArray[Any]) -> list[Slice]:
+    found: Iterable[Any] = sorted(set(values.tolist()))
+    return [_slice(predictions.take(values == value), str(value)) for value in found]
+
+
+def _slice(predictions: Predictions, name: str, *, confidence: float | None = None) -> Slice:
+    instrument, correct = predictions.instrument, predictions.correct
+    num_instruments = int(instrument.max()) + 1
+    size = (len(predictions), num_instruments, int(correct.sum()))
+    if is_too_few(len(predictions), num_instruments):
+        return Slice(name, *size, too_few=True, confidence=confidence)
+    resampled = bootstrap.resample_kinds(instrument, correct.astype(np.int64), 2)
+    samples = {
+        "accuracy": resampled.totals[:, 1] / resampled.totals.sum(axis=1),
+        "instrument_accuracy": resampled.shares[:, 1],
+    }
+    return Slice(
+        name,
+        *size,
+        too_few=False,
+        accuracy=float(correct.mean()),
+        instrument_accuracy=instrument_accuracy(instrument, correct),
+        intervals=_spread_intervals(samples, num_instruments),
+        confidence=confidence,
+    )
+
+
+_SCORES: Final = TypeAdapter(Scores)
+_SLICE: Final = TypeAdapter(Slice)

@@ -1,8 +1,8 @@
-"""What a run keeps of an evaluation: predictions.parquet, and metrics.json that follows from it."""
+"""The files of an evaluation: predictions.parquet, and metrics.json that follows from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pipelines import storage
 from pipelines.errors import DatasetError
@@ -16,13 +16,17 @@ from pipelines.evaluate.predictions import (
 from pipelines.evaluate.scores import FORMAT_VERSION, Scores, Slice, summarise
 from pipelines.layout import METRICS, PREDICTIONS
 from pipelines.notes import CLASS_OF_FAMILY, CLASSES
-from pipelines.records import Count, check_name, read_content, to_json, validated
+from pipelines.records import Content, Count, check_name, read_content, to_json, validated
 from pipelines.registry.holdout import Holdout
+
+_KIND: Final = "the metrics of a model"
+_MEND: Final = "evaluate the run again"
+_OLDER: Final = "run the same training again, which scores again and retrains nothing"
 
 
 @dataclass(frozen=True)
-class _Metrics(Scores):
-    """What readers of metrics.json rely on."""
+class Metrics(Scores):
+    """The figures in metrics.json; those of `Scores` are of the kept notes."""
 
     model: str
     num_parameters: Count
@@ -42,7 +46,7 @@ def evaluate_again(
     families: Sequence[str] = CLASSES,
     digest: str | None = None,
 ) -> dict[str, Any]:
-    """Computes metrics.json anew from the stored predictions; needs neither model nor audio.
+    """Compute metrics.json from the stored predictions; needs neither model nor audio.
 
     Args:
       model_uri: the folder of one model of a run.
@@ -63,7 +67,7 @@ def evaluate_again(
 def store_metrics(
     model_uri: str, figures: Mapping[str, Any], *, model: str, num_parameters: int
 ) -> dict[str, Any]:
-    """Writes metrics.json unless it is there already, and returns its content."""
+    """Write metrics.json unless the same is there already, and return its content."""
     content = {"model": model, "num_parameters": num_parameters, **figures}
     uri = storage.join(model_uri, METRICS)
     data = to_json(content)
@@ -72,37 +76,48 @@ def store_metrics(
     return content
 
 
-def load_metrics(model_uri: str) -> dict[str, Any]:
-    """Reads metrics.json.
+def load_metrics(model_uri: str) -> Content:
+    """Read metrics.json as it is stored.
 
     Raises:
       ConfigError: there is none.
-      DatasetError: it is of a format that this version does not read, or no JSON.
+      DatasetError: it is of a format that this version does not read, or damaged.
     """
-    uri, what = storage.join(model_uri, METRICS), "the metrics of a model"
-    mend = "evaluate the run again"
-    older = "run the same training again, which scores again and retrains nothing"
-    content = read_content(uri, what=what, mend=mend, versions=(2, FORMAT_VERSION), older=older)
-    validated(content, _Metrics, uri=uri, what=what, mend=mend)
-    return content
+    return _load(model_uri)[0]
+
+
+def read_metrics(model_uri: str) -> Metrics:
+    """Read metrics.json as a value.
+
+    Raises:
+      PipelineError: see `load_metrics`.
+    """
+    return _load(model_uri)[1]
+
+
+def _load(model_uri: str) -> tuple[Content, Metrics]:
+    uri, versions = storage.join(model_uri, METRICS), (2, FORMAT_VERSION)
+    content = read_content(uri, what=_KIND, mend=_MEND, versions=versions, older=_OLDER)
+    return content, validated(content, Metrics, uri=uri, what=_KIND, mend=_MEND)
 
 
 def predictions_uri(gate: Holdout, model_sha256: str) -> str:
-    """Return where the predictions of a model for the notes of a gate are stored."""
+    """Return where the predictions of a model for the notes of a holdout are stored."""
     return storage.join(gate.uri, "predictions", f"{check_name(model_sha256)}.parquet")
 
 
 def gate_predictions(gate: Holdout, model_sha256: str) -> Predictions:
-    """Read what a model made of the notes of a gate.
+    """Read the predictions of a model for the notes of a holdout.
 
     Raises:
-      PipelineError: there is nothing, it is damaged or was changed, or of another model or notes.
+      PipelineError: there are none, they are damaged or were changed, or of another model or notes.
     """
     uri = predictions_uri(gate, model_sha256)
     table = read_predictions(uri)
     names = [name for name in gate.notes.column_names if name in table.column_names]
     is_same = table.select(names).equals(gate.notes.select(names))
-    label = [CLASS_OF_FAMILY.get(of) for of in gate.notes["instrument_family"].to_pylist()]
+    families = gate.notes["instrument_family"].to_pylist()
+    label = [CLASS_OF_FAMILY.get(family) for family in families]
     if (
         read_stamp(table).get("models") != [model_sha256]
         or not is_same

@@ -8,102 +8,47 @@ report says so where those are gone.
 import hashlib
 import json
 import logging
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pipelines import storage
 from pipelines.decisions import decided
 from pipelines.evaluate.metrics import NUM_BINS
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES
-from pipelines.layout import METRICS
-from pipelines.report import formats, page_values, published
-from pipelines.report.drawing import charts, cost_chart, figures
-from pipelines.report.drawing.balance import draw_balance
+from pipelines.layout import METRICS, REPORT_HTML, REPORT_MARKDOWN
+from pipelines.report import formats, page_values
+from pipelines.report.drawing import charts
 from pipelines.report.drawing.palette import family_colour, shade
 from pipelines.report.dropped_notes import NUM_EXAMPLES
-from pipelines.report.example_notes import AudioOf, OriginalsOf, no_originals, note_values, readers
-from pipelines.report.markdown.report import REPORT_MARKDOWN, report_markdown
-from pipelines.report.page_values import FIGURES, SHOWN_SLICES, changes, section_values
-from pipelines.report.references import REFERENCES
+from pipelines.report.example_notes import (
+    AudioReader,
+    OriginalsReader,
+    note_values,
+    open_readers,
+)
+from pipelines.report.findings import tally
+from pipelines.report.published import REPORT
+from pipelines.report.published_comparison import counterparts
 from pipelines.report.report_data import ReportData, load_report_data
 from pipelines.report.run_metrics import store_run_metrics
-from pipelines.report.templates import template
+from pipelines.report.templates import html_template, markdown_template
 
-REPORT_VERSION: Final = 6
+# Raised whenever the report of the same run would look different.
+REPORT_VERSION: Final = 7
 
-CLOSE_UP_SEC: Final = 0.05
-
-
-def build_report(run_uri: str) -> str:
-    """Writes `report.html` beside what the run stored, and its story as report.md and metrics.json.
-
-    Returns:
-      The report's URI.
-
-    Raises:
-      ConfigError: something that the run should have stored is missing.
-      DatasetError: what the run stored cannot be read or contradicts itself.
-    """
-    story = load_report_data(run_uri)
-    storage.put(storage.join(run_uri, REPORT_MARKDOWN), report_markdown(story).encode())
-    store_run_metrics(story.run)
-    uri = storage.join(run_uri, "report.html")
-    storage.put(uri, render(story, *readers(story.run)).encode())
-    return uri
-
-
-def render(story: ReportData, audio_of: AudioOf, originals_of: OriginalsOf = no_originals) -> str:
-    """The page, the same for the same run.
-
-    Args:
-      story: of the run.
-      audio_of: samples of rows of the test data set; called once.
-      originals_of: the originals of these rows; called once, where `audio_of` has an answer.
-    """
-    notes = note_values(story.run, audio_of, originals_of)
-    has_samples = not notes["waveforms"].missing
-    return _TEMPLATE.render(**notes, **section_values(story, has_samples=has_samples))
-
-
-_TEMPLATE: Final = template(
-    "report.html.j2",
-    {
-        "balance_chart": draw_balance,
-        "captions": page_values,
-        "changes": changes,
-        "close_up": figures.draw_close_up,
-        "close_up_sec": CLOSE_UP_SEC,
-        "colour": family_colour,
-        "cost_chart": cost_chart.draw_cost,
-        "cost_rows": cost_chart.cost_rows,
-        "curves": figures.draw_curves,
-        "feature_chart": charts.draw_features,
-        "figure_names": FIGURES,
-        "formats": formats,
-        "min_instruments": MIN_INSTRUMENTS,
-        "min_notes": MIN_NOTES,
-        "num_bins": NUM_BINS,
-        "num_examples": NUM_EXAMPLES,
-        "published": published,
-        "references": REFERENCES,
-        "reliability_chart": charts.draw_reliability,
-        "report_version": REPORT_VERSION,
-        "shade": shade,
-        "slice_chart": charts.draw_slices,
-        "slice_titles": SHOWN_SLICES,
-        "thumbnail": figures.draw_thumbnail,
-        "waveform": figures.draw_waveform,
-    },
-)
-
-
+# What a report was made of.
 _STAMP: Final = "report.json"
-_WRITTEN: Final = ("report.html", REPORT_MARKDOWN, METRICS)
+
+_CLOSE_UP_SEC: Final = 0.05
 
 log = logging.getLogger(__name__)
 
 
 def current_report(run_uri: str, *, force: bool = False) -> str:
-    """The report of a run, which is written unless it shows what the run stores.
+    """Write the report of a run unless there is one that shows what the run stores.
+
+    The identities of the objects of the run are stored beside it, so that nothing else has to be
+    read to find out.
 
     Args:
       force: write it in any case.
@@ -111,26 +56,26 @@ def current_report(run_uri: str, *, force: bool = False) -> str:
     Returns:
       The report's URI.
     """
-    run_id, uri = storage.name(run_uri), storage.join(run_uri, "report.html")
+    run_id, uri = storage.name(run_uri), storage.join(run_uri, REPORT_HTML)
     stamp = storage.join(run_uri, _STAMP)
-    content = _content(run_uri)
-    is_there = {*_WRITTEN, _STAMP} <= storage.sizes(run_uri).keys()
+    content = _stamp(run_uri)
+    written = {REPORT_HTML, REPORT_MARKDOWN, METRICS, _STAMP}
+    is_there = written <= storage.sizes(run_uri).keys()
     if not force and is_there and storage.read(stamp) == content:
         decided(log, "report", run_id, "reused", f"{uri} shows what run {run_id} stores")
         return uri
     decided(log, "report", run_id, "ran", f"writing the report of run {run_id}")
     build_report(run_uri)
-    # It goes last: where it is, the report is.
+    # It is written last: where it is, the report is.
     storage.put(stamp, content)
     return uri
 
 
-def _content(run_uri: str) -> bytes:
-    """What tells one state of a run, and the look of its report, from another."""
-    folders = ["", *storage.list_folders(run_uri)]
+def _stamp(run_uri: str) -> bytes:
+    """Return what identifies a state of a run and a version of its report."""
     objects = {
         f"{folder}/{name}": identity
-        for folder in folders
+        for folder in ["", *storage.list_folders(run_uri)]
         for name, identity in storage.identities(storage.join(run_uri, folder)).items()
         if not name.startswith(("report.", "."))
         # That of the run follows from the report; that of a model is what it follows from.
@@ -139,3 +84,86 @@ def _content(run_uri: str) -> bytes:
     text = json.dumps([REPORT_VERSION, sorted(objects.items())])
     stamp = {"report_version": REPORT_VERSION, "objects": hashlib.sha256(text.encode()).hexdigest()}
     return json.dumps(stamp).encode()
+
+
+def build_report(run_uri: str) -> str:
+    """Write report.html beside what the run stored, and its content as report.md and metrics.json.
+
+    Returns:
+      The report's URI.
+
+    Raises:
+      ConfigError: something that the run should have stored is missing.
+      DatasetError: what the run stored cannot be read or contradicts itself.
+    """
+    data = load_report_data(run_uri)
+    storage.put(storage.join(run_uri, REPORT_MARKDOWN), render_markdown(data).encode())
+    store_run_metrics(data.run)
+    uri = storage.join(run_uri, REPORT_HTML)
+    storage.put(uri, render_html(data, *open_readers(data.run)).encode())
+    return uri
+
+
+def render_html(
+    data: ReportData, read_audio: AudioReader, read_originals: OriginalsReader = lambda _: {}
+) -> str:
+    """Return the page, the same for the same run.
+
+    Args:
+      read_audio: called once.
+      read_originals: called once, where `read_audio` has an answer.
+    """
+    run = data.run
+    notes = note_values(run, read_audio, read_originals)
+    datasets = run.record.datasets.values()
+    return _HTML(
+        **_values(data),
+        **notes,
+        trainings=[page_values.summarise_training(run, model) for model in run.models],
+        loss_limits=page_values.loss_limits(run),
+        balance_limit=charts.largest_share(dataset.families for dataset in datasets),
+        counterparts=counterparts(run, has_samples=not notes["waveforms"].missing),
+    )
+
+
+def render_markdown(data: ReportData) -> str:
+    """Return the content of the page without pictures and sounds, to read and to compare."""
+    return _MARKDOWN(**_values(data))
+
+
+def _values(data: ReportData) -> Mapping[str, Any]:
+    """Return the values that both forms show."""
+    run = data.run
+    return {
+        "data": data,
+        "run": run,
+        "record": run.record,
+        "tally": tally(data.findings),
+        "accuracies": page_values.accuracies(run),
+        "choices": page_values.note_choices(run),
+    }
+
+
+_NAMES: Final[Mapping[str, Any]] = {
+    "formats": formats,
+    "min_instruments": MIN_INSTRUMENTS,
+    "min_notes": MIN_NOTES,
+    "num_examples": NUM_EXAMPLES,
+    "reference": REPORT,
+    "values": page_values,
+}
+
+_MARKDOWN: Final = markdown_template("report.md.j2", _NAMES)
+
+_HTML: Final = html_template(
+    "report.html.j2",
+    {
+        **_NAMES,
+        "charts": charts,
+        "close_up_sec": _CLOSE_UP_SEC,
+        "colour": family_colour,
+        "num_bins": NUM_BINS,
+        "report_version": REPORT_VERSION,
+        "shade": shade,
+    },
+)

@@ -1,7 +1,17 @@
-"""The test notes that a page shows and plays."""
+"""The test notes that a page shows and plays: which ones, their samples and their sounds.
+
+Of each class there are four cells. With p the probability of a note's true class:
+
+    sure      p above 0.9
+    missed    p below 0.1
+    ahead     the true class wins, by less than 0.1 over the best other class
+    behind    the true class loses, by less than 0.1 to the best other class
+
+Only notes that validation kept are considered.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -12,8 +22,9 @@ from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.predictions import Predictions
 from pipelines.notes import STORED_RATE_HZ
 from pipelines.report.note_media import (
+    Audio,
     original_sound,
-    originals,
+    read_originals,
     removed_share,
     spectrogram_image,
     stored_sound,
@@ -24,6 +35,11 @@ SURE: Final = 0.9
 MISSED: Final = 0.1
 SLIGHT: Final = 0.1
 NUM_PICKS: Final = 3
+
+# Reads float32 [len(rows), 8000] of rows of the test data set.
+AudioReader = Callable[[Sequence[int]], NDArray[np.float32]]
+# Reads float32 [64000] of each row whose source is still there.
+OriginalsReader = Callable[[Sequence[int]], Mapping[int, Audio]]
 
 
 @dataclass(frozen=True)
@@ -38,18 +54,18 @@ class Pick:
 
     @property
     def margin(self) -> float:
-        """How far the true class is ahead of the best other; negative where it is behind."""
+        """The lead of the true class over the best other; negative where it loses."""
         return self.true_probability - self.other_probability
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The notes of one class that one rule finds.
+    """The notes of one class that one rule selects.
 
     Attributes:
       rule: "sure", "missed", "ahead" or "behind".
       num_notes: notes that qualify.
-      picks: the first of them, the most telling first.
+      picks: the first of them, the clearest first.
       nearest: where none qualifies, the note that came nearest; None where the class has no note.
     """
 
@@ -59,10 +75,104 @@ class Cell:
     nearest: Pick | None
 
 
+@dataclass(frozen=True)
+class ClassNotes:
+    """The cells of one class of one model, and its number of kept notes."""
+
+    family: str
+    num_notes: int
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Waveforms:
+    """The samples a report shows, by row of the test data set; none, and why, if they are gone."""
+
+    audio: Mapping[int, Audio]
+    missing: str
+
+
+@dataclass(frozen=True)
+class FamilyExample:
+    """The first kept note of a family.
+
+    Attributes:
+      spectrogram: of the original, None where its source is gone.
+      stored_spectrogram: of what is stored, None where that is gone.
+      removed_share: of the original's energy, by resampling.
+    """
+
+    row: int
+    note_str: str
+    family: str
+    spectrogram: str | None
+    stored_spectrogram: str | None
+    removed_share: float | None
+
+
+def open_readers(run: RunResults) -> tuple[AudioReader, OriginalsReader]:
+    """Return readers of the samples and of the originals of the test notes of a run."""
+    test = run.record.datasets["test"]
+
+    def read_audio(rows: Sequence[int]) -> NDArray[np.float32]:
+        dataset = open_dataset(test.manifest_uri)
+        if dataset.manifest.manifest_digest != test.manifest_digest:
+            raise DatasetError(
+                f"expected the data set {test.manifest_digest} at {test.manifest_uri}, "
+                f"found {dataset.manifest.manifest_digest}: other notes than the run was tested on"
+            )
+        return dataset.audio(rows)
+
+    return read_audio, lambda rows: read_originals(open_dataset(test.manifest_uri), rows)
+
+
+def note_values(
+    run: RunResults, read_audio: AudioReader, read_originals: OriginalsReader
+) -> dict[str, Any]:
+    """Return the values that the templates of notes use, by name.
+
+    Args:
+      read_audio: called once.
+      read_originals: called once, where `read_audio` has an answer.
+    """
+    classes = {
+        model.name: [_class_notes(run, model, label) for label in range(len(run.families))]
+        for model in run.models
+    }
+    firsts = _first_kept(run)
+    shown = {row for row, _, _ in firsts}
+    for cell in (cell for notes in classes.values() for entry in notes for cell in entry.cells):
+        shown.update(pick.row for pick in (*cell.picks, cell.nearest) if pick)
+    waveforms = _load_waveforms(read_audio, sorted(shown))
+    originals = read_originals(list(waveforms.audio)) if waveforms.audio else {}
+    return {
+        "classes": classes,
+        "family_examples": [
+            _draw_example(*first, originals=originals, stored=waveforms.audio) for first in firsts
+        ],
+        "waveforms": waveforms,
+        "sounds": {
+            row: original_sound(originals[row]) if row in originals else stored_sound(audio)
+            for row, audio in waveforms.audio.items()
+        },
+        # Rows whose player the page has already; it grows as the page is written.
+        "played": set(),
+    }
+
+
+def _class_notes(run: RunResults, model: ModelResults, label: int) -> ClassNotes:
+    predictions = model.predictions
+    return ClassNotes(
+        family=run.families[label],
+        num_notes=int((predictions.kept & (predictions.label == label)).sum()),
+        cells=select_cells(predictions, run.families, label),
+    )
+
+
 def select_cells(
     predictions: Predictions, families: Sequence[str], label: int
 ) -> tuple[Cell, Cell, Cell, Cell]:
-    """The four cells of one class, in the order of the module's table.
+    """Select the four cells of one class, in the order of the module's table.
 
     The sure are ordered from the highest p, the missed from the lowest, the others from the
     smallest margin; equals stay in the order of the data set.
@@ -103,156 +213,42 @@ def select_cells(
     )
 
 
-Audio = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A note that stands for its family.
-
-    Attributes:
-      spectrogram: of the original, None where its source is gone.
-      stored_spectrogram: of what is stored, None where that is gone.
-      removed_share: of the original's energy, by resampling.
-    """
-
-    row: int
-    note_str: str
-    family: str
-    spectrogram: str | None = None
-    stored_spectrogram: str | None = None
-    removed_share: float | None = None
-
-
-def first_kept(run: RunResults) -> list[Sample]:
-    """The first kept note of each family, the first of all at the head."""
+def _first_kept(run: RunResults) -> list[tuple[int, str, str]]:
+    """Return row, name and family of the first kept note of each family, in the order of rows."""
     # Every model of a run is tested on the same notes, of which validation keeps one at least.
     predictions = run.models[0].predictions
     kept = np.flatnonzero(predictions.kept)
     _, first = np.unique(predictions.label[kept], return_index=True)
     return [
-        Sample(
-            row=int(predictions.row[place]),
-            note_str=predictions.note_str[place],
-            family=run.families[predictions.label[place]],
-        )
-        for place in kept[np.sort(first)]
+        (int(predictions.row[i]), predictions.note_str[i], run.families[predictions.label[i]])
+        for i in kept[np.sort(first)]
     ]
 
 
-def drawn(sample: Sample, found: Mapping[int, Audio], stored: Mapping[int, Audio]) -> Sample:
-    """A family's note with its spectrograms."""
-    kept = stored.get(sample.row)
-    image = None if kept is None else spectrogram_image(kept, rate_hz=STORED_RATE_HZ)
-    original = found.get(sample.row)
-    if original is None:
-        return replace(sample, stored_spectrogram=image)
-    return replace(
-        sample,
-        spectrogram=spectrogram_image(original),
-        stored_spectrogram=image,
-        removed_share=removed_share(original),
+def _draw_example(
+    row: int,
+    note_str: str,
+    family: str,
+    *,
+    originals: Mapping[int, Audio],
+    stored: Mapping[int, Audio],
+) -> FamilyExample:
+    original, audio = originals.get(row), stored.get(row)
+    return FamilyExample(
+        row,
+        note_str,
+        family,
+        spectrogram=None if original is None else spectrogram_image(original),
+        stored_spectrogram=None
+        if audio is None
+        else spectrogram_image(audio, rate_hz=STORED_RATE_HZ),
+        removed_share=None if original is None else removed_share(original),
     )
 
 
-AudioOf = Callable[[Sequence[int]], NDArray[np.float32]]
-"""float32 [len(rows), num_samples] of these rows of the test data set."""
-
-OriginalsOf = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
-"""float32 [64000] of these rows, by row; without those whose source is gone."""
-
-
-@dataclass(frozen=True)
-class Waveforms:
-    """The samples a report shows, by row of the test data set; none, and why, if they are gone."""
-
-    audio: Mapping[int, NDArray[np.float32]]
-    missing: str
-
-
-@dataclass(frozen=True)
-class ClassView:
-    """The cells of one class of one model, and how many kept notes it has."""
-
-    family: str
-    num_notes: int
-    cells: tuple[Cell, ...]
-
-
-def readers(run: RunResults) -> tuple[AudioOf, OriginalsOf]:
-    """What reads the samples of the test notes of a run, and what reads their originals."""
-    test = run.record.datasets["test"]
-
-    def audio_of(rows: Sequence[int]) -> NDArray[np.float32]:
-        dataset = open_dataset(test.manifest_uri)
-        if dataset.manifest.manifest_digest != test.manifest_digest:
-            raise DatasetError(
-                f"expected the data set {test.manifest_digest} at {test.manifest_uri}, "
-                f"found {dataset.manifest.manifest_digest}: other notes than the run was tested on"
-            )
-        return dataset.audio(rows)
-
-    def originals_of(rows: Sequence[int]) -> Mapping[int, NDArray[np.float32]]:
-        return originals(open_dataset(test.manifest_uri), rows)
-
-    return audio_of, originals_of
-
-
-def no_originals(rows: Sequence[int]) -> Mapping[int, NDArray[np.float32]]:
-    """For a page whose sources are gone."""
-    return {}
-
-
-def note_values(run: RunResults, audio_of: AudioOf, originals_of: OriginalsOf) -> dict[str, Any]:
-    """What the templates of notes call by name.
-
-    Args:
-      run: what the run stored.
-      audio_of: called once.
-      originals_of: called once, where `audio_of` has an answer.
-    """
-    classes = {model.name: _class_views(run, model) for model in run.models}
-    samples = first_kept(run)
-    waveforms = _load_waveforms(audio_of, _rows(classes, samples))
-    found = originals_of(list(waveforms.audio)) if waveforms.audio else {}
-    return {
-        "classes": classes,
-        "sample": samples[0],
-        "samples": [drawn(sample, found, waveforms.audio) for sample in samples],
-        "waveforms": waveforms,
-        "sounds": {
-            row: original_sound(found[row]) if row in found else stored_sound(audio)
-            for row, audio in waveforms.audio.items()
-        },
-        # Rows whose player the page has already; it grows as the page is written.
-        "played": set(),
-    }
-
-
-def _class_views(run: RunResults, model: ModelResults) -> list[ClassView]:
-    labels = model.predictions.label[model.predictions.kept]
-    return [
-        ClassView(
-            family=family,
-            num_notes=int((labels == label).sum()),
-            cells=select_cells(model.predictions, run.families, label),
-        )
-        for label, family in enumerate(run.families)
-    ]
-
-
-def _rows(classes: Mapping[str, Sequence[ClassView]], samples: Sequence[Sample]) -> list[int]:
-    """The rows whose samples the page shows, ascending."""
-    rows = {sample.row for sample in samples}
-    for views in classes.values():
-        for cell in (cell for view in views for cell in view.cells):
-            rows.update(pick.row for pick in (*cell.picks, cell.nearest) if pick)
-    return sorted(rows)
-
-
-def _load_waveforms(audio_of: AudioOf, rows: Sequence[int]) -> Waveforms:
+def _load_waveforms(read_audio: AudioReader, rows: Sequence[int]) -> Waveforms:
     try:
-        return Waveforms(dict(zip(rows, audio_of(rows), strict=True)), "")
+        return Waveforms(dict(zip(rows, read_audio(rows), strict=True)), "")
     except (PipelineError, FileNotFoundError) as err:
-        # Shards may be deleted to save space; the rest of the report stands without them.
+        # Shards may be deleted to save space; the rest of the report does not need them.
         return Waveforms({}, str(err))

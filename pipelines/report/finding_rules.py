@@ -11,18 +11,21 @@ from pipelines.evaluate.bootstrap import LEVEL, Interval
 
 Verdict = Literal["confirmed", "contradicted", "undecided"]
 
+# Exponents with which eight times the samples take eight times as long, to within a quarter.
 IN_PROPORTION: Final = (0.9, 1.1)
-"""Exponents of which eight times the samples take eight times as long, to within a quarter."""
 
+# Smallest accuracy difference treated as meaningful.
 LITTLE: Final = 0.05
-"""Accuracy that counts as little more."""
 
+# With fewer repeats the variation of a time is unknown.
 MIN_REPEATS: Final = 3
-"""Fewer say nothing of how much a time wavers."""
+
+# Of the normal distribution, either side of the mean.
+_QUANTILE: Final = float(stats.norm.ppf((1 + LEVEL) / 2))
 
 
 def all_of(verdicts: Iterable[Verdict]) -> Verdict:
-    """What holds of several parts: contradicted by one, confirmed by all of them."""
+    """Return the verdict on several parts: contradicted by one, confirmed by all of them."""
     found = set(verdicts)
     if "contradicted" in found:
         return "contradicted"
@@ -30,12 +33,12 @@ def all_of(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def is_positive(ends: Interval | None) -> Verdict:
-    """Whether a figure is surely above 0, or surely below."""
+    """Return whether a figure is surely above 0, or surely below."""
     return is_above(ends, (0, 0))
 
 
 def is_above(ends: Interval | None, others: Interval | None) -> Verdict:
-    """Whether one interval lies above another as a whole, or below."""
+    """Return whether one interval is above another as a whole, or below."""
     if ends is None or others is None:
         return "undecided"
     if ends[0] > others[1]:
@@ -43,18 +46,51 @@ def is_above(ends: Interval | None, others: Interval | None) -> Verdict:
     return "contradicted" if ends[1] < others[0] else "undecided"
 
 
+def is_little(gain: Interval | None) -> Verdict:
+    """Return whether a gain in accuracy, in [-1, 1], is surely small, or surely larger."""
+    return is_above((LITTLE, LITTLE), gain)
+
+
+def is_proportional(exponent: Interval | None) -> Verdict:
+    """Return whether an exponent of growth is surely near 1, or surely not."""
+    least, most = IN_PROPORTION
+    if exponent is None:
+        return "undecided"
+    if least <= exponent[0] and exponent[1] <= most:
+        return "confirmed"
+    return "contradicted" if exponent[1] < least or exponent[0] > most else "undecided"
+
+
+def was_reduced(batch_size: int, ran: Iterable[int]) -> Verdict:
+    """Return whether a training ran with smaller batches than it was asked to.
+
+    Args:
+      ran: batch size of each training.
+    """
+    return "confirmed" if any(size < batch_size for size in ran) else "undecided"
+
+
+def stops_training(num_invalid: int) -> Verdict:
+    """Return whether invalid records stop training, by a run that completed.
+
+    Args:
+      num_invalid: records of its data that could not be read.
+    """
+    return "contradicted" if num_invalid else "undecided"
+
+
 def times_longer(first: Sequence[float], second: Sequence[float]) -> Interval | None:
-    """The 95 % interval of how many times as long the second takes, by Welch's t of logarithms.
+    """Return the 95 % interval of the ratio of two times, by Welch's t test of logarithms.
 
     Args:
       first: seconds above 0, of each repeat.
 
     Returns:
-      None where either has not been repeated.
+      None where either was repeated too seldom.
     """
     if min(len(first), len(second)) < MIN_REPEATS:
         return None
-    before, after = (np.log(np.asarray(of, np.float64)) for of in (first, second))
+    before, after = (np.log(np.asarray(times, np.float64)) for times in (first, second))
     if np.ptp(before) == np.ptp(after) == 0:
         ratio = float(np.exp(after[0] - before[0]))
         return ratio, ratio
@@ -62,33 +98,11 @@ def times_longer(first: Sequence[float], second: Sequence[float]) -> Interval | 
     return float(np.exp(ends.low)), float(np.exp(ends.high))
 
 
-def is_proportional(ends: Interval | None) -> Verdict:
-    """Whether an exponent of growth is surely near 1, or surely not.
-
-    Args:
-      ends: of the exponent.
-    """
-    least, most = IN_PROPORTION
-    if ends is None:
-        return "undecided"
-    if least <= ends[0] and ends[1] <= most:
-        return "confirmed"
-    return "contradicted" if ends[1] < least or ends[0] > most else "undecided"
-
-
-def is_little(gain: Interval | None) -> Verdict:
-    """Whether a gain in accuracy is surely little, or surely more.
-
-    Args:
-      gain: a share, in [-1, 1].
-    """
-    return is_above((LITTLE, LITTLE), gain)
-
-
 def rise(before: float, after: float, *, num_notes: int, widening: float) -> Interval:
-    """The 95 % interval of a change in accuracy, as if each were of notes of its own.
+    """Return the 95 % interval of a change in accuracy, as if each were of notes of its own.
 
-    Both are of the same notes, whose answers nobody kept; so it is wider than a paired one.
+    Both are of the same notes, whose single answers are not stored; so it is wider than a paired
+    interval.
 
     Args:
       num_notes: that each accuracy is of.
@@ -98,52 +112,21 @@ def rise(before: float, after: float, *, num_notes: int, widening: float) -> Int
     Differences of Proportions", 2000.
     """
     first, second = ((share * num_notes + 1) / (num_notes + 2) for share in (before, after))
-    error = standard_error(first, second, num_notes=num_notes + 2)
-    half = _quantile() * error * widening
+    half = _QUANTILE * standard_error(first, second, num_notes=num_notes + 2) * widening
     return second - first - half, second - first + half
 
 
 def widening(ends: Interval, *, error: float) -> float:
-    """How much wider an interval with resampled instruments is than one of independent notes.
+    """Return how much wider an interval is than one of independent notes; at least 1.
 
     Args:
+      ends: of an interval that resamples instruments.
       error: the standard error of independent notes.
-
-    Returns:
-      1 at least.
     """
-    plain = 2 * _quantile() * error
-    return max(1.0, (ends[1] - ends[0]) / plain) if plain else 1.0
+    width = 2 * _QUANTILE * error
+    return max(1.0, (ends[1] - ends[0]) / width) if width else 1.0
 
 
 def standard_error(*shares: float, num_notes: int) -> float:
-    """Of a share, or of a difference of two, each of as many independent notes."""
+    """Return the error of a share, or of a difference of two, of independent notes."""
     return math.sqrt(sum(share * (1 - share) for share in shares) / num_notes)
-
-
-def was_reduced(asked: int, ran: Iterable[int]) -> Verdict:
-    """Whether a training ran with smaller batches than it was asked to; none that did says nothing.
-
-    Args:
-      ran: batch size of each training.
-    """
-    return "confirmed" if any(size < asked for size in ran) else "undecided"
-
-
-def stops_training(num_invalid: int) -> Verdict:
-    """Whether invalid records stop training, of a run that came to its end.
-
-    Args:
-      num_invalid: records among its data that could not be read.
-    """
-    return "contradicted" if num_invalid else "undecided"
-
-
-def middle(values: Sequence[float]) -> float:
-    """The median."""
-    return float(np.median(values))
-
-
-def _quantile() -> float:
-    """Of the normal distribution, either side of the mean."""
-    return float(stats.norm.ppf((1 + LEVEL) / 2))

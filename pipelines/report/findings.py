@@ -1,10 +1,11 @@
-"""The findings of the reference report, each compared with one run."""
+"""The findings of the reference report, each judged by the figures of one run."""
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from functools import cached_property
+from typing import Any, Final, get_args
 
 from pipelines.errors import ConfigError
 from pipelines.evaluate.bootstrap import Interval
@@ -13,22 +14,15 @@ from pipelines.notes import OFFICIAL_SPLITS
 from pipelines.report import finding_rules as rules
 from pipelines.report.finding_rules import Verdict
 from pipelines.report.formats import NOTHING, change, count, factor, plain, points, score, span
+from pipelines.report.published import REPORT, Place
 from pipelines.report.results import ModelResults, RunResults
 from pipelines.validate.rules import HELD_OUT, LEAKED
 
-Place = Literal[
-    "result",
-    "data",
-    "note",
-    "architectures",
-    "training",
-    "evaluation",
-    "features",
-    "cost",
-    "notes",
-    "provenance",
-]
-"""A section of the page or a part of one, by its id."""
+Content = Mapping[str, Any]
+
+# Reasons that drop notes which have no defect.
+_NOT_DEFECTIVE: Final = ("synth_lead", LEAKED, HELD_OUT)
+_NOT_MEASURED: Final = "This run has no such figures; nsynth retrain measures them."
 
 
 @dataclass(frozen=True)
@@ -41,18 +35,17 @@ class Effect:
 
     name: str
     value: str
-    interval: str
+    interval: str = NOTHING
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A finding of the reference report, and what one run says of it.
+    """A finding of the reference report, and the verdict of one run on it.
 
     Attributes:
-      finding: in this project's words.
       rule: how the verdict follows from the effects.
-      rests_on: sections of the page that show what it was decided by, and what of each.
-      left_open: what the run cannot build_report_data, and what would; may be empty.
+      rests_on: sections of the page that show these figures, and which of their parts.
+      left_open: what the run does not decide, and what would; may be empty.
     """
 
     finding: str
@@ -63,315 +56,276 @@ class Claim:
     left_open: str = ""
 
 
-_SEVERAL_AT_ONCE: Final = (
-    "The two models differ in several layers at once, so that no difference is of one of them."
-)
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on one finding; texts that are empty are those of reference.toml."""
+
+    verdict: Verdict
+    effects: Sequence[Effect]
+    rests_on: Sequence[tuple[Place, str]] = ()
+    left_open: str = ""
 
 
-def difference(run: RunResults) -> Difference | None:
-    """Accuracy of the largest model beside the smallest one's; None where they do not compare."""
-    first, last = run.models[0], run.models[-1]
-    if first is last:
-        return None
-    try:
-        return run.gain
-    except ConfigError:
-        return None
+@dataclass(frozen=True)
+class Evidence:
+    """The figures of a run that findings are judged by.
 
-
-def capacity(run: RunResults, accuracy: Difference | None, cost: Mapping[str, Any] | None) -> Claim:
-    """Of the smallest and the largest model.
-
-    Args:
-      accuracy: of `difference`.
-      cost: the content of cost.json, whose steps ran soon after each other; else epochs count,
-        between which a machine may have got other work.
+    Attributes:
+      features: the content of features.json, None where the run has none.
+      cost: the content of cost.json, None where the run has none.
     """
+
+    run: RunResults
+    features: Content | None = None
+    cost: Content | None = None
+
+    @cached_property
+    def gain(self) -> Difference | None:
+        """Accuracy of the largest model and of the smallest; None where they do not compare."""
+        if len(self.run.models) == 1:
+            return None
+        try:
+            return self.run.gain
+        except ConfigError:
+            return None
+
+
+def find_all(
+    run: RunResults, features: Content | None = None, cost: Content | None = None
+) -> list[Claim]:
+    """Judge every finding, in the order of the reference report."""
+    evidence = Evidence(run, features, cost)
+    claims = []
+    for text in REPORT.findings:
+        judgement = JUDGES[text.name](evidence)
+        claims.append(
+            Claim(
+                finding=text.finding,
+                verdict=judgement.verdict,
+                effects=judgement.effects,
+                rule=text.rule.format(*rules.IN_PROPORTION, 100 * rules.LITTLE),
+                rests_on=judgement.rests_on or text.rests_on,
+                left_open=judgement.left_open or text.left_open,
+            )
+        )
+    return claims
+
+
+def tally(claims: Iterable[Claim]) -> str:
+    """Count the claims of each verdict, such as `2 confirmed, 1 contradicted, 5 undecided`."""
+    numbers = Counter(claim.verdict for claim in claims)
+    return ", ".join(f"{numbers[verdict]} {verdict}" for verdict in get_args(Verdict))
+
+
+def judge_capacity(evidence: Evidence) -> Judgement:
+    """Compare accuracy and training time of the smallest and the largest model.
+
+    Steps of cost.json ran soon after each other; between epochs, which count otherwise, a machine
+    may have got other work.
+    """
+    run, cost, gain = evidence.run, evidence.cost, evidence.gain
     small, large = run.models[0], run.models[-1]
-    ends = accuracy.interval if accuracy else None
-    timed = {small.name, large.name} <= cost["models"].keys() if cost else False
+    ends = gain.interval if gain else None
+    is_timed = cost is not None and {small.name, large.name} <= cost["models"].keys()
     times = [
-        step_seconds(cost, model) if cost and timed else seconds_a_note(run, model)
+        _step_seconds(cost, model) if cost and is_timed else _note_seconds(run, model)
         for model in (small, large)
     ]
     longer = rules.times_longer(*times) if small is not large else None
-    effects = list[Effect]()
-    if accuracy:
+    effects = []
+    if gain:
         name = f"{large.name} minus {small.name}, accuracy"
-        effects.append(Effect(name, change(accuracy.difference), points(ends)))
+        effects.append(Effect(name, change(gain.difference), points(ends)))
     if longer:
         # The interval is symmetric in logarithms.
         ratio = factor(math.sqrt(longer[0] * longer[1]))
-        name = f"{large.name} to {small.name}, time a note"
+        name = f"{large.name} to {small.name}, time per note"
         effects.append(Effect(name, ratio, span(longer, "{:.2f}")))
-    times_place: tuple[Place, str] = (
-        ("cost", "steps at full length") if timed else ("training", "seconds of the epochs")
+    place: tuple[Place, str] = (
+        ("cost", "steps at full length") if is_timed else ("training", "seconds of the epochs")
     )
-    return Claim(
-        finding="Deeper and wider is more accurate, and slower to train.",
-        verdict=rules.all_of([rules.is_positive(ends), rules.is_above(longer, (1, 1))]),
-        effects=effects,
-        rule="Confirmed where the larger model surely gains accuracy on the kept test notes, and "
-        "surely takes longer to train on a note; contradicted where either is surely the reverse. "
-        "Times are of steps at full length where those were measured, else of epochs but the "
-        "first, which also compiles; their interval is over these repeats.",
-        rests_on=(("result", "accuracy, in pairs"), times_place),
-        left_open="It is about these two models as wholes, not about depth or width alone."
-        if small is not large
-        else "This run has one model only; train both.",
+    return Judgement(
+        rules.all_of([rules.is_positive(ends), rules.is_above(longer, (1, 1))]),
+        effects,
+        rests_on=(("result", "accuracy, in pairs"), place),
+        left_open="" if small is not large else "This run has one model only; train both.",
     )
 
 
-def epochs(run: RunResults, accuracy: Difference | None) -> Claim:
-    """Of each model's course of validation accuracy.
-
-    Args:
-      accuracy: of `difference`.
-    """
-    found = [(model, _rise(run, model, accuracy)) for model in run.models]
-    return Claim(
-        finding="More epochs make a model more accurate, until it has converged.",
-        verdict=rules.all_of(rules.is_positive(ends) for _, ends in found),
-        effects=[_course(model, ends) for model, ends in found],
-        rule="Confirmed where validation accuracy surely rose from the first epoch to the last in "
-        "each model; contradicted where it surely fell in one. The history keeps no single answer, "
-        "so the interval takes the two epochs for independent samples, and is widened as much as "
-        "resampling of instruments widens one of the test notes.",
-        rests_on=(("training", "validation accuracy by epoch"),),
-        left_open="Whether it has converged takes more epochs to see.",
-    )
+def judge_epochs(evidence: Evidence) -> Judgement:
+    """Compare the validation accuracy of each model's last epoch with that of its first."""
+    found = [(model, _rise(evidence, model)) for model in evidence.run.models]
+    effects = []
+    for model, ends in found:
+        accuracy = model.history["val_accuracy"]
+        best = max(range(len(accuracy)), key=accuracy.__getitem__) + 1
+        words = f"{score(accuracy[0])} to {score(accuracy[-1])}, best in epoch {best}"
+        name = f"{model.name}: {words} of {len(accuracy)}"
+        effects.append(Effect(name, change(accuracy[-1] - accuracy[0]), points(ends)))
+    return Judgement(rules.all_of(rules.is_positive(ends) for _, ends in found), effects)
 
 
-def pooling_and_dropout(run: RunResults) -> Claim:
-    """Of how far training accuracy runs ahead of validation accuracy, which decides nothing."""
-    return Claim(
-        finding="Max pooling makes up for the third convolution's training time, and dropout holds "
-        "overfitting down.",
-        verdict="undecided",
-        effects=[
-            Effect(f"{m.name}, training minus validation", _gap(m), NOTHING) for m in run.models
-        ],
-        rule="Undecided by any run of these two models. " + _SEVERAL_AT_ONCE,
-        rests_on=(("training", "the last epoch"), ("architectures", "layers")),
-        left_open="The optimised model without pooling, and again without dropout, on the same "
-        "notes and seeds, would decide it.",
-    )
+def judge_pooling_and_dropout(evidence: Evidence) -> Judgement:
+    """Show how far training accuracy is ahead of validation accuracy, which decides nothing."""
+    histories = {model.name: model.history for model in evidence.run.models}
+    effects = [
+        Effect(
+            f"{name}, training minus validation",
+            change(history["accuracy"][-1] - history["val_accuracy"][-1]),
+        )
+        for name, history in histories.items()
+    ]
+    return Judgement("undecided", effects)
 
 
-def dense_layer(run: RunResults) -> Claim:
-    """Of what a dense layer before the output holds, which decides nothing."""
-    found = [(model, _hidden_dense(model)) for model in run.models]
-    return Claim(
-        finding="A dense layer ahead of the output raises accuracy and costs little time.",
-        verdict="undecided",
-        effects=[
+def judge_dense_layer(evidence: Evidence) -> Judgement:
+    """Show the parameters of dense layers before the output, which decide nothing."""
+    effects = []
+    for model in evidence.run.models:
+        inside = sum(number for kind, _, number in model.layers[:-1] if kind == "Dense")
+        share = f"{count(inside)} of {count(model.num_parameters)}"
+        effects.append(Effect(f"{model.name}, parameters of such layers", share))
+    return Judgement("undecided", effects)
+
+
+def judge_length(evidence: Evidence) -> Judgement:
+    """Compare the growth of training time with the samples of a note."""
+    models = evidence.cost["models"] if evidence.cost else {}
+    return Judgement(
+        rules.all_of(
+            rules.is_proportional(_interval(times["interval"])) for times in models.values()
+        ),
+        [
             Effect(
-                f"{model.name}, parameters of such layers",
-                f"{count(inside)} of {count(model.num_parameters)}",
-                NOTHING,
+                f"{name}, exponent",
+                f"{times['exponent']:.2f}",
+                span(_interval(times["interval"]), "{:.2f}"),
             )
-            for model, inside in found
+            for name, times in models.items()
         ],
-        rule="Undecided by any run of these two models. " + _SEVERAL_AT_ONCE,
-        rests_on=(("architectures", "layers"),),
-        left_open="The optimised model without its dense layer of 24, on the same notes and seeds, "
-        "would decide it.",
+        left_open="" if models else _NOT_MEASURED,
     )
 
 
-def step_seconds(cost: Mapping[str, Any], model: ModelResults) -> list[float]:
-    """Of each timed step on the longest notes, which are those that train."""
+def judge_audio(evidence: Evidence) -> Judgement:
+    """Compare the largest model with all metadata, and what these add to a spectrum."""
+    features, model = evidence.features, evidence.run.models[-1].name
+    scores = {entry["feature"]: entry for entry in features["scores"]} if features else {}
+    audio, metadata = scores.get(f"audio, {model}"), scores.get("metadata")
+    gain = features.get("gain") if features else None
+    effects = [
+        Effect(name, score(entry["accuracy"]), span(_interval(entry["interval"]), "{:.4f}"))
+        for name, entry in (
+            (f"{model}, which hears the audio", audio),
+            ("all metadata alone", metadata),
+        )
+        if entry
+    ]
+    if gain:
+        ends = points(_interval(gain["interval"]))
+        effects.append(Effect("metadata beside the spectrum", change(gain["difference"]), ends))
+    is_ahead = rules.is_above(
+        _interval(audio and audio["interval"]), _interval(metadata and metadata["interval"])
+    )
+    return Judgement(
+        rules.all_of([is_ahead, rules.is_little(_interval(gain and gain["interval"]))]),
+        effects,
+        left_open="" if effects else _NOT_MEASURED,
+    )
+
+
+def judge_batch_size(evidence: Evidence) -> Judgement:
+    """Compare the batch size of the experiment with those that ran."""
+    record = evidence.run.record
+    batch_size = record.experiment.batch_size
+    ran = {
+        name: sorted({training.batch_size for training in model.trainings})
+        for name, model in record.models.items()
+    }
+    return Judgement(
+        rules.was_reduced(batch_size, (size for sizes in ran.values() for size in sizes)),
+        [
+            Effect(f"{name}, ran of {batch_size} asked for", plain(sizes))
+            for name, sizes in ran.items()
+        ],
+    )
+
+
+def judge_invalid_records(evidence: Evidence) -> Judgement:
+    """Count the records that the run could not use, and completed without."""
+    datasets = evidence.run.record.datasets
+    # In the protocol grouped one data set has two parts to play.
+    distinct = {dataset.manifest_digest: dataset for dataset in datasets.values()}.values()
+    unreadable = sum(dataset.num_quarantined for dataset in distinct)
+    dropped = sum(
+        num
+        for dataset in distinct
+        for reason, num in dataset.dropped.items()
+        if reason not in _NOT_DEFECTIVE
+    )
+    official, train = OFFICIAL_SPLITS[0].num_notes, datasets["train"]
+    is_whole = train.num_seen + train.num_quarantined == official
+    return Judgement(
+        rules.stops_training(unreadable),
+        [
+            Effect("unreadable records, set aside", count(unreadable)),
+            Effect("defective notes, left out", count(dropped)),
+        ],
+        left_open=f"This run trained on all {count(official)} records of the train split."
+        if is_whole
+        else "",
+    )
+
+
+# By the name of a finding in reference.toml.
+JUDGES: Final[Mapping[str, Callable[[Evidence], Judgement]]] = {
+    "capacity": judge_capacity,
+    "epochs": judge_epochs,
+    "length": judge_length,
+    "audio": judge_audio,
+    "pooling_and_dropout": judge_pooling_and_dropout,
+    "dense_layer": judge_dense_layer,
+    "batch_size": judge_batch_size,
+    "invalid_records": judge_invalid_records,
+}
+
+
+def _step_seconds(cost: Content, model: ModelResults) -> list[float]:
+    """Return the seconds of each timed step on the longest notes, which are those that train."""
     return [steps[-1] for steps in cost["models"][model.name]["seconds"]]
 
 
-def seconds_a_note(run: RunResults, model: ModelResults) -> list[float]:
-    """Training time of each epoch but the first; none where the run does not tell."""
-    num_notes = sum(of.num_train for of in run.record.models[model.name].trainings)
-    seconds = model.history["seconds"][1:]
-    return [of / num_notes for of in seconds if of > 0] if num_notes else []
+def _note_seconds(run: RunResults, model: ModelResults) -> list[float]:
+    """Return the training seconds per note of each epoch but the first."""
+    num_notes = sum(training.num_train for training in run.record.models[model.name].trainings)
+    epochs = model.history["seconds"][1:]
+    return [seconds / num_notes for seconds in epochs if seconds > 0] if num_notes else []
 
 
-def _rise(run: RunResults, model: ModelResults, accuracy: Difference | None) -> Interval | None:
-    """Validation accuracy, last epoch minus first; None where too little is there to claim it."""
-    course, wider = model.history["val_accuracy"], _widening(model, accuracy)
-    num_notes = sum(of.num_validation for of in run.record.models[model.name].trainings)
-    if len(course) < 2 or wider is None or not num_notes:
+def _rise(evidence: Evidence, model: ModelResults) -> Interval | None:
+    """Return the interval of validation accuracy, last epoch minus first; None of too few notes."""
+    accuracy, widening = model.history["val_accuracy"], _widening(evidence, model)
+    trainings = evidence.run.record.models[model.name].trainings
+    num_notes = sum(training.num_validation for training in trainings)
+    if len(accuracy) < 2 or widening is None or not num_notes:
         return None
-    return rules.rise(course[0], course[-1], num_notes=num_notes, widening=wider)
+    return rules.rise(accuracy[0], accuracy[-1], num_notes=num_notes, widening=widening)
 
 
-def _widening(model: ModelResults, accuracy: Difference | None) -> float | None:
-    """Of a difference where there is one, since instruments weigh less on it than on a score."""
-    num_notes = model.kept.num_scored
-    if accuracy and accuracy.interval:
-        error = rules.standard_error(accuracy.first, accuracy.second, num_notes=num_notes)
-        return rules.widening(accuracy.interval, error=error)
+def _widening(evidence: Evidence, model: ModelResults) -> float | None:
+    """Return how much resampling of instruments widens an interval.
+
+    It is that of a difference where there is one, since instruments weigh less on it than on a
+    score.
+    """
+    num_notes, gain = model.kept.num_scored, evidence.gain
+    if gain and gain.interval:
+        error = rules.standard_error(gain.first, gain.second, num_notes=num_notes)
+        return rules.widening(gain.interval, error=error)
     ends = model.kept.intervals.get("accuracy")
     error = rules.standard_error(model.kept.accuracy, num_notes=num_notes)
     return rules.widening(ends, error=error) if ends else None
 
 
-def _course(model: ModelResults, ends: Interval | None) -> Effect:
-    course = model.history["val_accuracy"]
-    best = max(range(len(course)), key=course.__getitem__)
-    words = f"{score(course[0])} to {score(course[-1])}, best in epoch {best + 1} of {len(course)}"
-    return Effect(f"{model.name}: {words}", change(course[-1] - course[0]), points(ends))
-
-
-def _gap(model: ModelResults) -> str:
-    return change(model.history["accuracy"][-1] - model.history["val_accuracy"][-1])
-
-
-def _hidden_dense(model: ModelResults) -> int:
-    """Parameters of dense layers that others follow."""
-    return sum(number for kind, _, number in model.layers[:-1] if kind == "Dense")
-
-
-Content = Mapping[str, Any]
-
-_NOT_DEFECTIVE: Final = ("synth_lead", LEAKED, HELD_OUT)
-"""Reasons that leave out notes with which nothing is wrong."""
-
-_NOT_MEASURED: Final = "This run has no such figures; nsynth retrain measures them."
-
-
-def length(cost: Content | None) -> Claim:
-    """Of the times that cost.json holds."""
-    models = cost["models"] if cost else {}
-    return Claim(
-        finding="Training time is in proportion to the samples that a note keeps.",
-        verdict=rules.all_of(
-            rules.is_proportional(_ends(of["interval"])) for of in models.values()
-        ),
-        effects=[
-            Effect(
-                f"{name}, exponent", f"{of['exponent']:.2f}", span(_ends(of["interval"]), "{:.2f}")
-            )
-            for name, of in models.items()
-        ],
-        rule="Seconds of a training step are fitted as a power of the samples; 1 is proportion. "
-        "Confirmed where each model's interval lies within {} to {}, so that eight times the "
-        "samples take eight times as long to within a quarter; contradicted where one lies wholly "
-        "outside. The interval is of repeats on one machine, one after the other.".format(
-            *rules.IN_PROPORTION
-        ),
-        rests_on=(("cost", "what a longer note costs"),),
-        left_open="Another machine, or this one with other work, may say something else."
-        if models
-        else _NOT_MEASURED,
-    )
-
-
-def audio(run: RunResults, features: Content | None) -> Claim:
-    """Of what features.json holds: the largest model, all metadata, and what they gain."""
-    model = run.models[-1].name
-    scores = {of["feature"]: of for of in features["scores"]} if features else {}
-    heard, told = (scores.get(name) for name in (f"audio, {model}", "metadata"))
-    gain = features.get("gain") if features else None
-    verdict = rules.all_of(
-        [
-            rules.is_above(*(_ends(of and of["interval"]) for of in (heard, told))),
-            rules.is_little(_ends(gain and gain["interval"])),
-        ]
-    )
-    effects = [
-        Effect(name, score(of["accuracy"]), span(_ends(of["interval"]), "{:.4f}"))
-        for name, of in ((f"{model}, which hears the audio", heard), ("all metadata alone", told))
-        if of
-    ]
-    if gain:
-        ends = points(_ends(gain["interval"]))
-        effects.append(Effect("metadata beside the spectrum", change(gain["difference"]), ends))
-    return Claim(
-        finding="The audio tells the family, and a note's other features add little to it.",
-        verdict=verdict,
-        effects=effects,
-        rule="Confirmed where the interval of the largest model lies above that of all metadata, "
-        f"and metadata surely add less than {100 * rules.LITTLE:.0f} points to a classifier of "
-        "the spectrum; contradicted where one of the two is surely the reverse.",
-        rests_on=(("features", "accuracy by feature"),),
-        left_open="What metadata add to the model itself takes a model that has both."
-        if effects
-        else _NOT_MEASURED,
-    )
-
-
-def batch_size(run: RunResults) -> Claim:
-    """Of the batch size that was asked for and those that ran."""
-    asked = run.record.experiment.batch_size
-    ran = {
-        name: [of.batch_size for of in model.trainings] for name, model in run.record.models.items()
-    }
-    return Claim(
-        finding="A batch size that the host had cut without saying so gave a false accuracy.",
-        verdict=rules.was_reduced(asked, (size for sizes in ran.values() for size in sizes)),
-        effects=[
-            Effect(f"{name}, ran of {asked} asked for", plain(sorted(set(sizes))), NOTHING)
-            for name, sizes in ran.items()
-        ],
-        rule="Confirmed where a training ran with smaller batches than it was asked to. Where each "
-        "ran with the size asked for, the cause was not there, and its effect cannot be seen.",
-        rests_on=(("training", "batches"), ("provenance", "experiment")),
-        left_open="Here it does not pass unnoticed: too little memory fails a run, whose steps are "
-        "counted.",
-    )
-
-
-def invalid_records(run: RunResults) -> Claim:
-    """Of records that the run could not use, and came to its end without."""
-    sides = run.record.datasets.values()
-    sides = {side.manifest_digest: side for side in sides}.values()
-    unreadable = sum(side.num_quarantined for side in sides)
-    dropped = sum(
-        num for side in sides for why, num in side.dropped.items() if why not in _NOT_DEFECTIVE
-    )
-    official = OFFICIAL_SPLITS[0].num_notes
-    train = run.record.datasets["train"]
-    is_whole = train.num_seen + train.num_quarantined == official
-    return Claim(
-        finding="One invalid record stopped training, and the 70 GB of the "
-        "train split did not fit on the disk.",
-        verdict=rules.stops_training(unreadable),
-        effects=[
-            Effect("unreadable records, set aside", count(unreadable), NOTHING),
-            Effect("defective notes, left out", count(dropped), NOTHING),
-        ],
-        rule="Contradicted where the data held unreadable records and the run came to its end "
-        "without them; undecided where they held none. A run that was stopped has no page.",
-        rests_on=(("data", "counts"),),
-        left_open=f"This run trained on all {count(official)} records of the train split."
-        if is_whole
-        else "Of the disk it says nothing: its notes are not the whole train split.",
-    )
-
-
-def _ends(found: Any) -> Interval | None:
-    return (float(found[0]), float(found[1])) if found else None
-
-
-def find_all(
-    run: RunResults, features: Mapping[str, Any] | None, cost: Mapping[str, Any] | None
-) -> list[Claim]:
-    """Every finding, in the reference's order.
-
-    Args:
-      features: the content of features.json, None where the run has none.
-      cost: that of cost.json, likewise.
-    """
-    accuracy = difference(run)
-    return [
-        capacity(run, accuracy, cost),
-        epochs(run, accuracy),
-        length(cost),
-        audio(run, features),
-        pooling_and_dropout(run),
-        dense_layer(run),
-        batch_size(run),
-        invalid_records(run),
-    ]
-
-
-def tally(found: Sequence[Claim]) -> str:
-    """How many claims came to each verdict, such as `2 confirmed, 1 contradicted, 5 undecided`."""
-    numbers = Counter(of.verdict for of in found)
-    return ", ".join(f"{numbers[verdict]} {verdict}" for verdict in get_args(Verdict))
+def _interval(ends: Any) -> Interval | None:
+    return (float(ends[0]), float(ends[1])) if ends else None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pipelines.errors import ConfigError
-from pipelines.report import formats
+from pipelines.report.formats import change, count, plural, points, score
 from pipelines.report.results import ModelResults, RunResults
 
 PROTOCOLS: Final[Mapping[str, str]] = {
@@ -17,35 +17,34 @@ PROTOCOLS: Final[Mapping[str, str]] = {
 
 
 def describe(run: RunResults) -> str:
-    """Which of the smallest and the largest model is better, by how much, and how sure."""
+    """Say which of the smallest and the largest model is better, by how much, and how sure."""
     if len(run.models) == 1:
         (model,) = run.models
-        return f"{_scored(model)}. There is no other model to compare with."
+        return f"{_accuracy(model)}. There is no other model to compare with."
     first, second = run.models[0], run.models[-1]
-    scores = f"{_scored(second)}, {_scored(first)}"
+    scores = f"{_accuracy(second)}, {_accuracy(first)}"
     try:
-        accuracy = run.gain
+        gain = run.gain
     except ConfigError as err:
         return f"{scores}. They cannot be compared: {err}."
-    points = f"{100 * accuracy.difference:+.1f} points"
-    if accuracy.interval is None:
-        return f"{scores}: {points}, with too few notes or too little spread for an interval."
-    low, high = accuracy.interval
-    between = f"{points} (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
-    if low > 0:
-        return f"{second.name} is surely better than {first.name}: {scores}; {between}."
-    if high < 0:
-        return f"{second.name} is surely worse than {first.name}: {scores}; {between}."
-    return f"Neither model is surely better: {scores}; {between}."
+    difference = change(gain.difference)
+    if gain.interval is None:
+        return f"{scores}: {difference}, with too few notes or too little spread for an interval."
+    sentence = f"{scores}; {difference} (95 % interval {points(gain.interval)})."
+    if gain.interval[0] > 0:
+        return f"{second.name} is surely better than {first.name}: {sentence}"
+    if gain.interval[1] < 0:
+        return f"{second.name} is surely worse than {first.name}: {sentence}"
+    return f"Neither model is surely better: {sentence}"
 
 
 def describe_protocol(run: RunResults) -> str:
     """Say how a run trained, and whether its scored notes are of instruments trained on."""
-    return f"{PROTOCOLS[run.record.experiment.protocol]} {instruments(run)}"
+    return f"{PROTOCOLS[run.record.experiment.protocol]} {describe_instruments(run)}"
 
 
-def instruments(run: RunResults) -> str:
-    """Whether the scored notes are of instruments that were trained on."""
+def describe_instruments(run: RunResults) -> str:
+    """Say whether the scored notes are of instruments that were trained on."""
     model = run.models[0]
     seen = model.seen.num_scored if model.seen else 0
     unseen = model.unseen.num_scored if model.unseen else 0
@@ -53,11 +52,9 @@ def instruments(run: RunResults) -> str:
         return "All scored notes are of instruments that were trained on: a seen-instrument score."
     if not seen:
         return "No scored note is of an instrument that was trained on: an unseen-instrument score."
-    return (
-        f"{formats.count(seen)} scored notes are of instruments that were trained on, "
-        f"{formats.count(unseen)} of others."
-    )
+    verb = "is of an instrument that was" if seen == 1 else "are of instruments that were"
+    return f"{plural(seen, 'scored note')} {verb} trained on, {count(unseen)} of others."
 
 
-def _scored(model: ModelResults) -> str:
-    return f"{model.name} {formats.score(model.kept.accuracy)}"
+def _accuracy(model: ModelResults) -> str:
+    return f"{model.name} {score(model.kept.accuracy)}"

@@ -14,27 +14,27 @@ from pipelines.validate.rules import LEAKED
 
 
 @dataclass(frozen=True)
-class Overlap:
-    """A check of what was trained on against what was scored.
+class Leakage:
+    """Counts of what training and scored notes share.
 
     Attributes:
-      num_left_out: training and validation notes that leaked, and so were left out.
+      num_dropped: training and validation notes that leaked, and so were dropped.
       num_shared_audio: notes that trained and whose audio a scored note has, counted again from
         what the run stores; None where it does not store which notes trained.
-      num_train_instruments: instruments of the notes that trained; None likewise.
+      num_train_instruments: instruments of the notes that trained; None as above.
       num_instruments: instruments of the kept notes that are scored.
-      num_seen_instruments: those of them that the model which scores them was trained on.
+      num_seen_instruments: instruments among these that the model was trained on.
     """
 
-    num_left_out: int
+    num_dropped: int
     num_shared_audio: int | None
     num_train_instruments: int | None
     num_instruments: int
     num_seen_instruments: int
 
 
-def find_overlap(run: RunResults) -> Overlap:
-    """The overlap of a run; all its models train on the same notes and score the same."""
+def find_leakage(run: RunResults) -> Leakage:
+    """Count for the first model; all models of a run train on and score the same notes."""
     model = run.models[0]
     kept = model.predictions.take(model.predictions.kept)
     scored = set(model.predictions.audio_digest)
@@ -47,8 +47,8 @@ def find_overlap(run: RunResults) -> Overlap:
     except PipelineError:
         # Runs by folds do not store it, nor did those of earlier versions.
         pass
-    return Overlap(
-        num_left_out=sum(of.dropped.get(LEAKED, 0) for of in run.record.datasets.values()),
+    return Leakage(
+        num_dropped=sum(side.dropped.get(LEAKED, 0) for side in run.record.datasets.values()),
         num_shared_audio=shared_audio,
         num_train_instruments=instruments,
         num_instruments=len(np.unique(kept.instrument)),
@@ -56,30 +56,30 @@ def find_overlap(run: RunResults) -> Overlap:
     )
 
 
-def describe(found: Overlap, protocol: str) -> list[str]:
-    """The check in words, a sentence or two each."""
-    left_out = (
+def describe(leakage: Leakage, protocol: str) -> list[str]:
+    """Put the counts in words, a sentence or two each."""
+    sentences = [
         "No note is scored by a model that trained on its instrument or on its very audio: the "
         "folds keep both together."
         if protocol == "grouped"
-        else f"{plural(found.num_left_out, 'note')} left out of training: the data that score the "
+        else f"{plural(leakage.num_dropped, 'note')} left out of training: the data that score the "
         "models hold the very same audio."
-    )
-    counted = (
-        []
-        if found.num_shared_audio is None
-        else [
-            f"Counted again from what the run stores: {plural(found.num_shared_audio, 'note')} "
-            "that trained with the audio of a scored note."
-        ]
-    )
+    ]
+    if leakage.num_shared_audio is not None:
+        shared = plural(leakage.num_shared_audio, "note")
+        sentences.append(
+            f"Counted again from what the run stores: {shared} that trained with the audio of a "
+            "scored note."
+        )
     trained = (
         ""
-        if found.num_train_instruments is None
-        else f"{plural(found.num_train_instruments, 'instrument')} trained. "
+        if leakage.num_train_instruments is None
+        else f"{plural(leakage.num_train_instruments, 'instrument')} trained. "
     )
-    scored = (
-        f"{trained}The kept scored notes are of {plural(found.num_instruments, 'instrument')}, "
-        f"{count(found.num_seen_instruments)} of which were trained on."
-    )
-    return [left_out, *counted, scored]
+    scored = plural(leakage.num_instruments, "instrument")
+    verb = "was" if leakage.num_seen_instruments == 1 else "were"
+    return [
+        *sentences,
+        f"{trained}The kept scored notes are of {scored}, {count(leakage.num_seen_instruments)} of "
+        f"which {verb} trained on.",
+    ]

@@ -20,13 +20,15 @@ from pipelines.notes import SAMPLE_RATE_HZ, STORED_RATE_HZ
 
 Audio = NDArray[np.float32]
 
+# About ten kilobytes per note, which on a laptop sounds like the original.
 _COMPRESSION: Final = 0.75
-"""About ten kilobytes a note, which a loudspeaker of a laptop does not tell from the original."""
-
+# The lowest rate at which browsers play MP3 without a stutter.
 _LEAST_RATE_HZ: Final = 8_000
-"""The lowest rate that browsers play MP3 at without a stutter."""
+_NUM_READERS: Final = 8
 
-_READERS: Final = 8
+_WINDOW: Final = 512
+_FLOOR_DB: Final = -80.0
+_IMAGE_SIZE: Final = (300, 128)
 
 
 @dataclass(frozen=True)
@@ -42,68 +44,54 @@ class Sound:
     is_original: bool
 
 
-def encode(audio: Audio, rate_hz: int) -> str:
-    """Samples as MP3 in a `data:` URI.
-
-    Args:
-      audio: float32 [num_samples]; what lies outside [-1, 1] is scaled down.
-    """
-    peak = max(1.0, float(np.abs(audio).max()))
-    data = io.BytesIO()
-    soundfile.write(data, audio / peak, rate_hz, format="MP3", compression_level=_COMPRESSION)
-    return f"data:audio/mpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
-
-
 def original_sound(audio: Audio) -> Sound:
-    """The original of a note, float32 [64000]."""
-    return Sound(encode(audio, SAMPLE_RATE_HZ), is_original=True)
+    """Encode the original of a note, float32 [64000]."""
+    return Sound(_encode(audio, SAMPLE_RATE_HZ), is_original=True)
 
 
 def stored_sound(audio: Audio) -> Sound:
-    """The stored signal of a note, float32 [8000]."""
+    """Encode the stored signal of a note, float32 [8000]."""
     num_samples = len(audio) * _LEAST_RATE_HZ // STORED_RATE_HZ
-    return Sound(encode(signal.resample(audio, num_samples), _LEAST_RATE_HZ), is_original=False)
+    return Sound(_encode(signal.resample(audio, num_samples), _LEAST_RATE_HZ), is_original=False)
 
 
-def originals(dataset: Dataset, rows: Sequence[int]) -> Mapping[int, Audio]:
-    """The originals of some notes, by row; without those whose source is gone.
+def _encode(audio: Audio, rate_hz: int) -> str:
+    """Return samples as MP3; those outside [-1, 1] are scaled down."""
+    peak = max(1.0, float(np.abs(audio).max()))
+    data = io.BytesIO()
+    soundfile.write(data, audio / peak, rate_hz, format="MP3", compression_level=_COMPRESSION)
+    return _data_uri("audio/mpeg", data)
+
+
+def _data_uri(kind: str, data: io.BytesIO) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def read_originals(dataset: Dataset, rows: Sequence[int]) -> Mapping[int, Audio]:
+    """Read the originals of some notes, by row; without those whose source is gone.
 
     Args:
       rows: their numbers in the data set.
     """
     columns, ascending = ["source_file", "source_offset", "note_str"], sorted(rows)
     notes = dataset.take(columns, ascending).to_pylist()
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(_NUM_READERS) as pool:
         found = pool.map(lambda note: read_original(dataset.manifest.sources, **note), notes)
         pairs = zip(ascending, found, strict=True)
         return {row: audio for row, audio in pairs if audio is not None}
 
 
-_WINDOW: Final = 512
-_FLOOR_DB: Final = -80.0
-_SIZE: Final = (300, 128)
-
-
-def share_above(audio: Audio, hz: float, *, rate_hz: int = SAMPLE_RATE_HZ) -> float:
-    """The share of a note's energy above a frequency.
-
-    Args:
-      audio: float32 [num_samples].
-    """
-    energy = np.abs(np.fft.rfft(audio.astype(np.float64))) ** 2
-    above = np.fft.rfftfreq(len(audio), 1 / rate_hz) > hz
-    return float(energy[above].sum() / max(energy.sum(), np.finfo(np.float64).tiny))
-
-
 def removed_share(audio: Audio) -> float:
-    """The share of an original's energy that resampling removes."""
-    return share_above(audio, STORED_RATE_HZ / 2)
+    """Return the share of the energy of an original, float32 [64000], that resampling removes."""
+    energy = np.abs(np.fft.rfft(audio.astype(np.float64))) ** 2
+    is_removed = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE_HZ) > STORED_RATE_HZ / 2
+    return float(energy[is_removed].sum() / max(energy.sum(), np.finfo(np.float64).tiny))
 
 
 def spectrogram_image(audio: Audio, *, rate_hz: int = SAMPLE_RATE_HZ) -> str:
-    """A spectrogram as a PNG in a `data:` URI: time to the right, frequency up to 8 kHz.
+    """Return a spectrogram as a PNG: time to the right, frequency up to 8 kHz.
 
-    A rate below that of the originals leaves the upper part empty, which is what is missing there.
+    A rate below that of the originals leaves the upper part empty, which shows what is missing.
 
     Args:
       audio: float32 [num_samples].
@@ -111,11 +99,11 @@ def spectrogram_image(audio: Audio, *, rate_hz: int = SAMPLE_RATE_HZ) -> str:
     window = _WINDOW * rate_hz // SAMPLE_RATE_HZ
     _, _, power = signal.spectrogram(audio, rate_hz, nperseg=window, noverlap=window // 2)
     decibel = 10 * np.log10(power / max(power.max(), 1e-20) + 1e-20)
-    shown = np.clip(1 - decibel / _FLOOR_DB, 0, 1)
-    full = np.zeros((_WINDOW // 2 + 1, shown.shape[1]))
-    full[: len(shown)] = shown
+    loudness = np.clip(1 - decibel / _FLOOR_DB, 0, 1)
+    full = np.zeros((_WINDOW // 2 + 1, loudness.shape[1]))
+    full[: len(loudness)] = loudness
     colours = mpl.colormaps["magma"](full[::-1], bytes=True)[..., :3]
-    image = Image.fromarray(colours).resize(_SIZE, Image.Resampling.BILINEAR)
+    image = Image.fromarray(colours).resize(_IMAGE_SIZE, Image.Resampling.BILINEAR)
     data = io.BytesIO()
     image.quantize(64).save(data, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
+    return _data_uri("image/png", data)

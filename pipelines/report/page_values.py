@@ -1,4 +1,4 @@
-"""The values of a report's tables and captions, worked out once for HTML and Markdown."""
+"""The values of a report's tables and captions, for HTML and Markdown alike."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,27 +6,34 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
 
-from pipelines.evaluate.scores import Scores, Slice
+from pipelines.evaluate.scores import Scores
 from pipelines.experiment import Experiment
 from pipelines.promotion.stored import Promotion
-from pipelines.report import formats, published
-from pipelines.report.drawing.balance import largest_share
+from pipelines.report.drawing.charts import note_milliseconds
 from pipelines.report.example_notes import MISSED, SLIGHT, SURE, Cell, Pick
-from pipelines.report.findings import tally
-from pipelines.report.formats import NOTHING, plain, plural, probability, score, span
-from pipelines.report.published_comparison import counterparts
-from pipelines.report.report_data import ReportData
+from pipelines.report.formats import (
+    NOTHING,
+    count,
+    factor,
+    plain,
+    plural,
+    probability,
+    score,
+    span,
+)
+from pipelines.report.published import REPORT, PublishedModel
 from pipelines.report.results import ModelResults, RunResults
 from pipelines.validate.verdicts import Validation
 
-SHOWN_SLICES: Final = {
+# The slices that a report shows, and what it calls them.
+SLICE_TITLES: Final = {
     "source": "source",
     "velocity": "velocity",
     "pitch_octave": "MIDI pitches",
     "fundamental": "fundamental",
 }
-"""Of `pipelines.evaluate.scores`, what the page draws, and how it is called there."""
 
+# The figures beside accuracy: what a report calls them, and their fields of `Scores`.
 FIGURES: Final = (
     ("macro F1", "macro_f1"),
     ("weighted F1", "weighted_f1"),
@@ -34,15 +41,29 @@ FIGURES: Final = (
     ("Brier score", "brier"),
     ("calibration error", "ece"),
 )
-"""Beside accuracy: what a figure is called, and its field of `Scores`."""
+
+CELL_TITLES: Final = {
+    "sure": f"p above {SURE}",
+    "missed": f"p below {MISSED}",
+    "ahead": f"ahead by less than {SLIGHT}",
+    "behind": f"behind by less than {SLIGHT}",
+}
+
+_CHANGE_TITLES: Final = {
+    "accuracy": "accuracy",
+    "instrument_accuracy": "accuracy, mean of instruments",
+    "macro_f1": "macro F1",
+}
+
+# A name, and one number for each data set.
+Row = tuple[str, Sequence[int]]
 
 
-Choice = tuple[str, str]
-"""What some notes are called, and the field of `ModelResults` that has their scores."""
+def note_choices(run: RunResults) -> list[tuple[str, str]]:
+    """List choices of test notes: a title, and the field of `ModelResults` with their scores.
 
-
-def note_choices(run: RunResults) -> list[Choice]:
-    """Kept notes, and their two parts where some are of seen instruments and others are not."""
+    Seen and unseen instruments are listed where there are notes of both.
+    """
     model = run.models[0]
     choices = [("kept notes", "kept")]
     if model.seen and model.unseen:
@@ -51,63 +72,59 @@ def note_choices(run: RunResults) -> list[Choice]:
 
 
 def accuracies(run: RunResults) -> list[tuple[str, str, str]]:
-    """The accuracies of a run: what each is called, of which notes it is, and its figure."""
+    """List the accuracies of a run: a title, the choice of notes, and the field of `Scores`."""
     (kept_notes, *parts) = note_choices(run)
     return [
         (f"accuracy, {kept_notes[0]}", kept_notes[1], "accuracy"),
         ("accuracy, mean of instruments", "kept", "instrument_accuracy"),
-        *((f"accuracy, {title}", of, "accuracy") for title, of in parts),
+        *((f"accuracy, {title}", choice, "accuracy") for title, choice in parts),
         ("accuracy, all notes", "every", "accuracy"),
     ]
 
 
-def shown_slices(model: ModelResults) -> dict[str, Sequence[Slice]]:
-    """Return the kept notes by each property of `SHOWN_SLICES`."""
-    return {name: model.slices[name] for name in SHOWN_SLICES}
-
-
-def score_views(model: ModelResults) -> list[tuple[str, Scores | published.PublishedModel]]:
-    """What stands side by side: kept notes, all notes where they are more, published ones."""
-    num_kept, every = model.kept.num_scored, model.every.num_scored
-    views: list[tuple[str, Scores | published.PublishedModel]] = []
-    if num_kept == every:
-        views.append((f"all notes ({formats.count(every)}), none dropped", model.every))
+def score_views(model: ModelResults) -> list[tuple[str, Scores | PublishedModel]]:
+    """List what is shown side by side: kept notes, all notes where more, and published ones."""
+    num_kept, num_all = model.kept.num_scored, model.every.num_scored
+    views: list[tuple[str, Scores | PublishedModel]] = []
+    if num_kept == num_all:
+        views.append((f"all notes ({count(num_all)}), none dropped", model.every))
     else:
-        views.append((f"kept notes ({formats.count(num_kept)})", model.kept))
-        views.append((f"all notes ({formats.count(every)})", model.every))
+        views.append((f"kept notes ({count(num_kept)})", model.kept))
+        views.append((f"all notes ({count(num_all)})", model.every))
     if model.published:
-        title = f"published ({formats.count(published.NUM_TEST_NOTES)})"
-        views.append((title, model.published))
+        views.append((f"published ({count(REPORT.num_test_notes)})", model.published))
     return views
 
 
-Row = tuple[str, Sequence[int]]
-"""A name, and a number a data set."""
-
-
 def count_rows(datasets: Mapping[str, Validation]) -> list[Row]:
-    """Notes seen, dropped by reason, and kept; then the records that never became notes."""
+    """List notes seen, dropped by reason, and kept; then quarantined records."""
     sets = datasets.values()
     return [
-        ("notes seen", [d.num_seen for d in sets]),
-        *_rows("dropped: ", [d.dropped for d in sets]),
-        ("notes kept", [d.num_kept for d in sets]),
-        ("records quarantined", [d.num_quarantined for d in sets]),
+        ("notes seen", [dataset.num_seen for dataset in sets]),
+        *_rows("dropped: ", [dataset.dropped for dataset in sets]),
+        ("notes kept", [dataset.num_kept for dataset in sets]),
+        ("records quarantined", [dataset.num_quarantined for dataset in sets]),
     ]
 
 
 def family_rows(datasets: Mapping[str, Validation]) -> list[Row]:
-    """Kept notes by family."""
-    return _rows("", [d.families for d in datasets.values()])
+    """List kept notes by family."""
+    return _rows("", [dataset.families for dataset in datasets.values()])
+
+
+def _rows(prefix: str, counts: Sequence[Mapping[str, int]]) -> list[Row]:
+    """Return one row for each name of any data set, by first appearance."""
+    names: Iterable[str] = dict.fromkeys(name for numbers in counts for name in numbers)
+    return [(prefix + name, [numbers.get(name, 0) for numbers in counts]) for name in names]
 
 
 def most_confused(
     scores: Scores, families: Sequence[str], *, num: int = 5
 ) -> list[tuple[str, str, int, float]]:
-    """The pairs that a model confuses most: true family, predicted one, notes, share of the true.
+    """List the pairs that are confused most: true, predicted, notes, share of the true family.
 
     Args:
-      num: pairs at most; none has no note.
+      num: pairs at most; all have notes.
     """
     pairs = [
         (families[true], families[predicted], number, number / sum(row))
@@ -119,122 +136,45 @@ def most_confused(
 
 
 def parameter_rows(experiment: Experiment) -> list[tuple[str, str]]:
-    """Each parameter and its value in text."""
+    """List each parameter and its value in text."""
     return [(name, plain(value)) for name, value in experiment.to_dict().items()]
 
 
-def _rows(prefix: str, counts: Sequence[Mapping[str, int]]) -> list[Row]:
-    """A row a name that any data set has, by first appearance; who has it not counted none."""
-    names: Iterable[str] = dict.fromkeys(name for of in counts for name in of)
-    return [(prefix + name, [of.get(name, 0) for of in counts]) for name in names]
-
-
-def section_values(story: ReportData, *, has_samples: bool) -> dict[str, Any]:
-    """The values of all sections but those of notes to hear.
+def cost_rows(cost: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
+    """List training times: a row for each length, then the whole range and the exponent.
 
     Args:
-      has_samples: whether the page could read the samples of the test notes.
+      cost: the content of cost.json.
+
+    Returns:
+      The title of each row, and one cell for each model.
     """
-    return {
-        "story": story,
-        "run": story.run,
-        "record": story.run.record,
-        **_result(story),
-        **_data(story),
-        **_training(story),
-        **_evaluation(story),
-        **_claims(story, has_samples=has_samples),
-        **_provenance(story),
-    }
-
-
-def _result(story: ReportData) -> dict[str, Any]:
-    return {"accuracies": accuracies(story.run)}
-
-
-def _data(story: ReportData) -> dict[str, Any]:
-    datasets = story.run.record.datasets
-    return {
-        "counts": count_rows(datasets),
-        "balance_limit": largest_share(of.families for of in datasets.values()),
-    }
-
-
-def _training(story: ReportData) -> dict[str, Any]:
-    run = story.run
-    return {
-        "courses": [course(run, model) for model in run.models],
-        "loss_limits": loss_limits(run),
-    }
-
-
-def _evaluation(story: ReportData) -> dict[str, Any]:
-    run = story.run
-    return {
-        "choices": note_choices(run),
-        "views": {model.name: score_views(model) for model in run.models},
-        "slices": {model.name: shown_slices(model) for model in run.models},
-        "reliability": {model.name: model.reliability for model in run.models},
-        "confused": {model.name: most_confused(model.kept, run.families) for model in run.models},
-    }
-
-
-def _claims(story: ReportData, *, has_samples: bool) -> dict[str, Any]:
-    return {
-        "tally": tally(story.findings),
-        "counterparts": counterparts(story.run, has_samples=has_samples),
-    }
-
-
-def _provenance(story: ReportData) -> dict[str, Any]:
-    return {"experiment": parameter_rows(story.run.record.experiment)}
-
-
-TITLES: Final = {
-    "sure": f"p above {SURE}",
-    "missed": f"p below {MISSED}",
-    "ahead": f"ahead by less than {SLIGHT}",
-    "behind": f"behind by less than {SLIGHT}",
-}
-"""Heads a cell, by its rule."""
-
-
-def summarise(cell: Cell) -> str:
-    """How many notes qualify; where none does, what came nearest."""
-    if cell.num_notes:
-        return plural(cell.num_notes, "note")
-    if cell.nearest is None:
-        return "no kept note of this family"
-    p = probability(cell.nearest.true_probability)
-    margin = cell.nearest.margin
-    side = "behind" if margin < 0 else "ahead"
-    away = probability(abs(margin))
-    return {
-        "sure": f"none above {SURE}; highest {p}",
-        "missed": f"none below {MISSED}; lowest {p}",
-        "ahead": f"none; nearest {side} by {away}",
-        "behind": f"none; nearest {side} by {away}",
-    }[cell.rule]
-
-
-def caption(pick: Pick, family: str) -> str:
-    """The true class and the best other one, with their probabilities."""
-    true, other = probability(pick.true_probability), probability(pick.other_probability)
-    return f"{family} {true}, {pick.other} {other}"
-
-
-Limits = tuple[float, float]
+    lengths, times, models = cost["lengths"], note_milliseconds(cost), cost["models"].values()
+    by_length = zip(lengths, zip(*times.values(), strict=True), strict=True)
+    return [
+        *(
+            (f"{count(samples)} samples", [f"{time:.2f} ms" for time in column])
+            for samples, column in by_length
+        ),
+        (
+            f"{count(lengths[-1])} against {count(lengths[0])}",
+            [factor(values[-1] / values[0]) for values in times.values()],
+        ),
+        ("exponent", [f"{model['exponent']:.2f}" for model in models]),
+        ("95 % interval", [span(model["interval"], "{:.2f}") for model in models]),
+        ("steps timed of each", [count(len(model["seconds"])) for model in models]),
+    ]
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingSummary:
     """How one model trained; with folds, over all of them.
 
     Attributes:
-      stored_epochs: whose weights are stored, a training each.
-      batch_size: notes a step; what ran.
+      stored_epochs: whose weights are stored, one for each training.
+      batch_size: notes per step; what ran.
       num_steps: of an epoch, from the fewest to the most of any fold.
-      num_train: notes that trained, likewise.
+      num_train: notes that trained, from the fewest to the most of any fold.
       epoch_sec: seconds of an epoch: the median, the shortest and the longest.
       devices: that trained, by name, each once.
     """
@@ -249,26 +189,26 @@ class Course:
     devices: tuple[str, ...]
 
 
-def course(run: RunResults, model: ModelResults) -> Course:
-    """The course of one model of a run."""
+def summarise_training(run: RunResults, model: ModelResults) -> TrainingSummary:
+    """Summarise the training of one model of a run."""
     trainings = run.record.models[model.name].trainings
     seconds = model.history["seconds"]
-    steps = [of.num_steps for of in trainings]
-    notes = [of.num_train for of in trainings]
-    return Course(
+    steps = [training.num_steps for training in trainings]
+    notes = [training.num_train for training in trainings]
+    return TrainingSummary(
         name=model.name,
         num_epochs=len(model.history["epoch"]),
-        stored_epochs=tuple(of.stored_epoch for of in trainings),
+        stored_epochs=tuple(training.stored_epoch for training in trainings),
         batch_size=trainings[0].batch_size,
         num_steps=(min(steps), max(steps)),
         num_train=(min(notes), max(notes)),
         epoch_sec=(median(seconds), min(seconds), max(seconds)),
-        devices=tuple(dict.fromkeys(of.device for of in trainings)),
+        devices=tuple(dict.fromkeys(training.device for training in trainings)),
     )
 
 
-def loss_limits(run: RunResults) -> Limits:
-    """From 0 to a little above the highest loss of any model, so that their curves compare."""
+def loss_limits(run: RunResults) -> tuple[float, float]:
+    """Return 0 and a little more than the highest loss of any model, so that curves compare."""
     losses = [
         loss
         for model in run.models
@@ -279,16 +219,32 @@ def loss_limits(run: RunResults) -> Limits:
     return 0.0, 1.05 * max(losses, default=1.0) or 1.0
 
 
-_TITLES: Final[Mapping[str, str]] = {
-    "accuracy": "accuracy",
-    "instrument_accuracy": "accuracy, mean of instruments",
-    "macro_f1": "macro F1",
-}
+def summarise_cell(cell: Cell) -> str:
+    """Say how many notes qualify or, where none does, what came nearest."""
+    if cell.num_notes:
+        return plural(cell.num_notes, "note")
+    if cell.nearest is None:
+        return "no kept note of this family"
+    if cell.rule in ("sure", "missed"):
+        p = probability(cell.nearest.true_probability)
+        return (
+            f"none above {SURE}; highest {p}"
+            if cell.rule == "sure"
+            else (f"none below {MISSED}; lowest {p}")
+        )
+    side = "behind" if cell.nearest.margin < 0 else "ahead"
+    return f"none; nearest {side} by {probability(abs(cell.nearest.margin))}"
+
+
+def caption(pick: Pick, family: str) -> str:
+    """Name the true family and the best other one, with their probabilities."""
+    true, other = probability(pick.true_probability), probability(pick.other_probability)
+    return f"{family} {true}, {pick.other} {other}"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One figure on the gate, as the page shows it."""
+    """One figure on the held-out notes, of a champion and of the model compared with it."""
 
     title: str
     champion: str
@@ -298,24 +254,19 @@ class Change:
 
 
 def changes(promotion: Promotion) -> list[Change]:
-    """What changes from the champion to the model; of a first model, its accuracy alone."""
+    """List the changes from the champion to the model; of a first model, its accuracy alone."""
     figures = promotion.figures
     if "accuracy" in figures:
         interval = span(figures["interval"], "{:.4f}")
         return [Change("accuracy", NOTHING, score(figures["accuracy"]), NOTHING, interval)]
-    return [_change(_TITLES[name], of) for name, of in _compared(figures) if name in _TITLES]
-
-
-def _compared(figures: Mapping[str, Any]) -> Sequence[tuple[str, Mapping[str, Any]]]:
-    found: Mapping[str, Mapping[str, Any]] = figures.get("figures", {})
-    return list(found.items())
-
-
-def _change(title: str, of: Mapping[str, Any]) -> Change:
-    return Change(
-        title,
-        champion=score(of["first"]),
-        challenger=score(of["second"]),
-        difference=f"{of['difference']:+.4f}",
-        interval=span(of["interval"], "{:+.4f}"),
-    )
+    return [
+        Change(
+            _CHANGE_TITLES[name],
+            champion=score(figure["first"]),
+            challenger=score(figure["second"]),
+            difference=f"{figure['difference']:+.4f}",
+            interval=span(figure["interval"], "{:+.4f}"),
+        )
+        for name, figure in figures.get("figures", {}).items()
+        if name in _CHANGE_TITLES
+    ]

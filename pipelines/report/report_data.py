@@ -8,47 +8,46 @@ from pipelines.analysis.stored import load_cost, load_features
 from pipelines.promotion.stored import Promotion
 from pipelines.registry.runs import FlowRun, load_decisions
 from pipelines.report import findings, headline, leakage, published_comparison, reproduce
-from pipelines.report.dropped_notes import Losses, load_losses
-from pipelines.report.findings import Claim
+from pipelines.report.dropped_notes import DroppedNotes, load_dropped_notes
 from pipelines.report.results import RunResults, load_promotions, load_results
 
 
 @dataclass(frozen=True)
 class ReportData:
-    """A run as a report tells it; sentences are plain text.
+    """The results of a run and what follows from them; sentences are plain text.
 
     Attributes:
-      verdict: which model is better, and how sure that is.
+      headline: which model is better, and how sure that is.
       protocol: how the run trained, and of which instruments its scored notes are.
-      promotions: of the models that were set against a champion, by name.
+      promotions: decisions on the models that were compared with a champion, by name.
       comparison: with the published figures; empty where no model has any.
-      losses: of each data set once, by the part that it plays.
-      leaks: what training and scored notes share, a sentence each.
+      dropped: of each data set once, by the part that it plays.
+      leakage: what training and scored notes share, one sentence each.
       features: the content of features.json; None where there is none.
-      cost: that of cost.json, likewise.
-      findings: the reference's, in its order.
+      cost: the content of cost.json; None where there is none.
+      findings: of the reference report, in its order.
       setting: what the verdicts on them are about.
-      commands: that make the run again.
+      commands: that repeat the run.
       flow_runs: that did something for it, oldest first.
     """
 
     run: RunResults
-    verdict: str
+    headline: str
     protocol: str
     promotions: Mapping[str, Promotion]
     comparison: str
-    losses: Mapping[str, Losses]
-    leaks: Sequence[str]
+    dropped: Mapping[str, DroppedNotes]
+    leakage: Sequence[str]
     features: Mapping[str, Any] | None
     cost: Mapping[str, Any] | None
-    findings: Sequence[Claim]
+    findings: Sequence[findings.Claim]
     setting: str
     commands: reproduce.Commands
     flow_runs: Sequence[FlowRun]
 
 
 def load_report_data(run_uri: str) -> ReportData:
-    """Reads what a run stored, and draws the conclusions.
+    """Read what a run stored, and draw the conclusions.
 
     Raises:
       ConfigError: something that the run should have stored is missing.
@@ -58,16 +57,16 @@ def load_report_data(run_uri: str) -> ReportData:
 
 
 def build_report_data(run: RunResults) -> ReportData:
-    """The story of a run's results."""
+    """Draw the conclusions from a run's results."""
     features, cost = load_features(run.uri), load_cost(run.uri)
     return ReportData(
         run=run,
-        verdict=headline.describe(run),
+        headline=headline.describe(run),
         protocol=headline.describe_protocol(run),
         promotions=load_promotions(run),
         comparison=published_comparison.describe(run),
-        losses=load_losses(run),
-        leaks=leakage.describe(leakage.find_overlap(run), run.record.experiment.protocol),
+        dropped=load_dropped_notes(run),
+        leakage=leakage.describe(leakage.find_leakage(run), run.record.experiment.protocol),
         features=features,
         cost=cost,
         findings=findings.find_all(run, features, cost),

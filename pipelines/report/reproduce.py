@@ -24,8 +24,8 @@ from pipelines.validate.verdicts import MAX_DROPPED, Validation
 
 _NO_DEFECTS: Final = ("synth_lead", LEAKED, HELD_OUT)
 
+# What an experiment may vary and the command line does not.
 _NOT_OFFERED: Final = ("learning_rate", "dropout", "negative_slope", "dense_activation")
-"""What an experiment may vary and the command line does not."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Commands:
     """What to type.
 
     Attributes:
-      from_sources: None where that is not known or cannot be said in one command.
+      from_sources: None where the sources are not known, or one command cannot name them.
       from_datasets: converts nothing.
-      notes: what else has to hold, a sentence each.
+      notes: further conditions, one sentence each.
     """
 
     from_sources: str | None
@@ -44,7 +44,7 @@ class Commands:
 
 
 def commands(run: RunResults) -> Commands:
-    """The commands of a run."""
+    """Return the commands that repeat a run."""
     record = run.record
     root = storage.parent(storage.parent(run.uri))
     # In the protocol grouped the test data are the training data, and are not named.
@@ -56,60 +56,72 @@ def commands(run: RunResults) -> Commands:
     for part in others:
         converted += [f"--{part}", datasets[part].manifest_uri]
     environment = "" if record.backend == "tensorflow" else f"KERAS_BACKEND={record.backend} "
+    from_sources = _from_sources(run, datasets, choices)
     return Commands(
-        from_sources=_from_sources(run, datasets, choices, environment),
+        from_sources=from_sources and environment + from_sources,
         from_datasets=environment + shlex.join(["nsynth", "train", *converted, *choices]),
         notes=_notes(run),
     )
 
 
 def _from_sources(
-    run: RunResults, datasets: Mapping[str, Validation], choices: Sequence[str], environment: str
+    run: RunResults, datasets: Mapping[str, Validation], choices: Sequence[str]
 ) -> str | None:
     try:
-        manifests = {part: load_manifest(of.manifest_uri) for part, of in datasets.items()}
+        manifests = {
+            part: load_manifest(dataset.manifest_uri) for part, dataset in datasets.items()
+        }
     except (PipelineError, FileNotFoundError):
         return None
-    for part, manifest in manifests.items():
-        is_same = manifest.manifest_digest == datasets[part].manifest_digest
-        # Several files were named by a pattern, which nobody stored.
-        if not is_same or len(manifest.sources) != 1:
-            return None
-        if manifest.parameters.range_bytes != RANGE_BYTES:
-            return None
-    named = [text for part, of in manifests.items() for text in (f"--{part}", of.sources[0].uri)]
-    shares = [_share(manifest) for manifest in manifests.values()]
-    allowed = _limit("--max-quarantined", max(shares), MAX_QUARANTINED)
-    # Without a promotion the run may stem from one that did not respect a gate.
-    was_judged = bool(load_promotions(run.uri, run.record.models)) or _has_gate(run)
+    if not all(_is_repeatable(manifests[part], datasets[part]) for part in manifests):
+        return None
+    sources = [
+        word
+        for part, manifest in manifests.items()
+        for word in (f"--{part}", manifest.sources[0].uri)
+    ]
+    damage = max(_damaged_share(manifest) for manifest in manifests.values())
+    limit = _limit("--max-quarantined", damage, MAX_QUARANTINED)
+    # Without a promotion the run may stem from one that did not respect a holdout.
+    was_judged = bool(load_promotions(run.uri, run.record.models)) or _has_holdout(run)
     promotion = [] if was_judged else ["--no-promote"]
-    words = ["nsynth", "retrain", *named, *choices, *allowed, *promotion]
-    return environment + shlex.join(words)
+    return shlex.join(["nsynth", "retrain", *sources, *choices, *limit, *promotion])
+
+
+def _is_repeatable(manifest: Manifest, dataset: Validation) -> bool:
+    """Return whether one source, converted with the defaults, gives the same data set."""
+    return (
+        manifest.manifest_digest == dataset.manifest_digest
+        # Several files were named by a pattern, which is not stored.
+        and len(manifest.sources) == 1
+        and manifest.parameters.range_bytes == RANGE_BYTES
+    )
 
 
 def _choices(experiment: Experiment, root: str) -> list[str]:
-    chosen = ["--root", root, "--protocol", experiment.protocol]
+    words = ["--root", root, "--protocol", experiment.protocol]
     if experiment.models != MODEL_NAMES:
-        chosen += [word for model in experiment.models for word in ("--model", model)]
-    chosen += ["--epochs", str(experiment.epochs), "--batch-size", str(experiment.batch_size)]
+        words += [word for model in experiment.models for word in ("--model", model)]
+    words += ["--epochs", str(experiment.epochs), "--batch-size", str(experiment.batch_size)]
     if experiment.protocol != "official":
-        chosen += ["--validation-fraction", str(experiment.validation_fraction)]
+        words += ["--validation-fraction", str(experiment.validation_fraction)]
     if experiment.train_fraction != 1:
-        chosen += ["--train-fraction", str(experiment.train_fraction)]
-    return [*chosen, "--seed", str(experiment.seed)]
+        words += ["--train-fraction", str(experiment.train_fraction)]
+    return [*words, "--seed", str(experiment.seed)]
 
 
 def _max_dropped(datasets: Mapping[str, Validation]) -> list[str]:
-    """Allows as many defective notes as the run did, where that is more than usual."""
+    """Allow as many defective notes as the run did, where that is more than by default."""
     defects = [
-        sum(num for reason, num in of.dropped.items() if reason not in _NO_DEFECTS) / of.num_seen
-        for of in datasets.values()
+        sum(num for reason, num in dataset.dropped.items() if reason not in _NO_DEFECTS)
+        / dataset.num_seen
+        for dataset in datasets.values()
     ]
     return _limit("--max-dropped", max(defects), MAX_DROPPED)
 
 
-def _share(manifest: Manifest) -> float:
-    """What a conversion holds against its limit of damage."""
+def _damaged_share(manifest: Manifest) -> float:
+    """Return what a conversion compares with its limit of damage."""
     records = manifest.num_notes + manifest.num_quarantined
     return max(
         manifest.num_quarantined / max(records, 1),
@@ -117,24 +129,24 @@ def _share(manifest: Manifest) -> float:
     )
 
 
-def _limit(option: str, share: float, usual: float) -> list[str]:
-    return [] if share <= usual else [option, f"{math.ceil(1000 * share) / 1000:g}"]
+def _limit(option: str, share: float, default: float) -> list[str]:
+    return [] if share <= default else [option, f"{math.ceil(1000 * share) / 1000:g}"]
 
 
-def _has_gate(run: RunResults) -> bool:
+def _has_holdout(run: RunResults) -> bool:
     return holds_out_notes(run.uri)
 
 
 def _notes(run: RunResults) -> list[str]:
-    record = run.record
-    notes = []
+    record, notes = run.record, []
     if record.git:
         changed = " with changes that were not committed" if record.git.dirty else ""
         notes.append(f"The code was at commit {record.git.commit}{changed}.")
-    usual = {of.name: of.default for of in fields(Experiment)}
-    others = {name: getattr(record.experiment, name) for name in _NOT_OFFERED}
-    if varied := [f"{k} {plain(v)}" for k, v in others.items() if v != usual[k]]:
+    defaults = {field.name: field.default for field in fields(Experiment)}
+    values = {name: getattr(record.experiment, name) for name in _NOT_OFFERED}
+    varied = [f"{name} {plain(value)}" for name, value in values.items() if value != defaults[name]]
+    if varied:
         notes.append(f"The command line does not offer {' and '.join(varied)}; the code does.")
-    if _has_gate(run):
+    if _has_holdout(run):
         notes.append("A gate kept notes out of training, so the same gate has to be in the root.")
     return notes

@@ -1,10 +1,9 @@
-"""What a run stored, read back and checked: the only thing a report knows."""
+"""What a run stored, read back and checked."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from pipelines import storage
 from pipelines.errors import DatasetError
@@ -12,7 +11,7 @@ from pipelines.evaluate.comparison import Difference, compare_overall
 from pipelines.evaluate.metrics import accuracy, confusion_matrix
 from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.scores import Scores, Slice
-from pipelines.evaluate.stored import load_metrics
+from pipelines.evaluate.stored import read_metrics
 from pipelines.layout import PREDICTIONS
 from pipelines.promotion.stored import Promotion, load_promotion
 from pipelines.registry.runs import RunRecord, load_history, load_run
@@ -21,14 +20,14 @@ from pipelines.report.published import PUBLISHED, Layer, PublishedModel
 
 @dataclass(frozen=True)
 class ModelResults:
-    """One model of a run: what it is, how it trained, how it scored.
+    """One model of a run: its layers, its training history and its scores.
 
     Attributes:
       kept: of the test notes that validation kept.
       every: of all test notes with a usable label.
       seen: of the kept notes whose instrument the model was trained on; None without such notes.
       unseen: of the other kept notes, or None.
-      slices: accuracy on parts of the kept notes, by the property that parts them.
+      slices: accuracy on parts of the kept notes, by the property that divides them.
       reliability: accuracy on the kept notes by confidence, from the least confident.
     """
 
@@ -61,7 +60,7 @@ class RunResults:
 
     @cached_property
     def gain(self) -> Difference:
-        """The accuracy of the largest model beside that of the smallest; takes seconds, once.
+        """The accuracies of the smallest and of the largest model; takes seconds, once.
 
         Raises:
           ConfigError: the two were not scored on the same notes.
@@ -76,7 +75,7 @@ class RunResults:
 
 
 def load_results(run_uri: str) -> RunResults:
-    """Reads what the run stored.
+    """Read what the run stored.
 
     Raises:
       ConfigError: a file is missing.
@@ -89,36 +88,32 @@ def load_results(run_uri: str) -> RunResults:
 
 
 def load_promotions(run: RunResults) -> Mapping[str, Promotion]:
-    """What became of the models that were set against a champion, by name."""
+    """Read the decisions on the models that were compared with a champion, by name."""
     found = {model.name: load_promotion(run.uri, model.name) for model in run.models}
     return {name: promotion for name, promotion in found.items() if promotion}
 
 
 def _load_model(run_uri: str, record: RunRecord, name: str) -> ModelResults:
-    uri = storage.join(run_uri, name)
-    metrics = load_metrics(uri)
+    uri, stored = storage.join(run_uri, name), record.models[name]
+    metrics = read_metrics(uri)
     model = ModelResults(
         name=name,
-        num_parameters=record.models[name].num_parameters,
-        layers=record.models[name].layers,
+        num_parameters=stored.num_parameters,
+        layers=stored.layers,
         history=load_history(uri),
-        kept=Scores.from_dict(metrics),
-        every=Scores.from_dict(metrics["all_notes"]),
-        seen=_scores(metrics["seen"]),
-        unseen=_scores(metrics["unseen"]),
-        slices={by: [*map(Slice.from_dict, parts)] for by, parts in metrics["slices"].items()},
-        reliability=[*map(Slice.from_dict, metrics["reliability"])],
-        evaluation_version=metrics["evaluation_version"],
+        kept=metrics,
+        every=metrics.all_notes,
+        seen=metrics.seen,
+        unseen=metrics.unseen,
+        slices=metrics.slices,
+        reliability=metrics.reliability,
+        evaluation_version=metrics.evaluation_version,
         predictions=load_predictions(
-            storage.join(uri, PREDICTIONS), digest=record.models[name].predictions_digest
+            storage.join(uri, PREDICTIONS), digest=stored.predictions_digest
         ),
     )
     _check(model, num_classes=len(record.families), uri=uri)
     return model
-
-
-def _scores(content: Mapping[str, Any] | None) -> Scores | None:
-    return None if content is None else Scores.from_dict(content)
 
 
 def _check(model: ModelResults, *, num_classes: int, uri: str) -> None:
@@ -133,8 +128,8 @@ def _check(model: ModelResults, *, num_classes: int, uri: str) -> None:
             f"found {found[0]}, {found[1]} and {found[2]}; evaluate the model again"
         )
     kept = predictions.take(predictions.kept)
-    for scores, of in ((model.kept, kept), (model.every, predictions)):
-        matrix = confusion_matrix(of.label, of.predicted, num_classes)
+    for scores, notes in ((model.kept, kept), (model.every, predictions)):
+        matrix = confusion_matrix(notes.label, notes.predicted, num_classes)
         is_same = matrix.tolist() == [list(row) for row in scores.confusion_matrix]
         if not is_same or not math.isclose(scores.accuracy, accuracy(matrix), rel_tol=1e-9):
             raise DatasetError(

@@ -1,40 +1,51 @@
 """All figures of a run in one file for programs: `metrics.json` beside its report."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from pipelines import storage
 from pipelines.evaluate.stored import load_metrics
 from pipelines.layout import METRICS
 from pipelines.promotion.stored import Promotion
-from pipelines.report.published import NUM_TEST_NOTES
+from pipelines.records import to_json
+from pipelines.report.published import REPORT
 from pipelines.report.published_comparison import counts_as_official, difference
 from pipelines.report.results import ModelResults, RunResults, load_promotions
 from pipelines.validate.verdicts import Validation
 
 FORMAT_VERSION: Final = 1
 
+# What identifies notes wherever they are stored, and what became of them.
+_DATASET_KEYS: Final = (
+    "manifest_digest",
+    "verdict_digest",
+    "num_seen",
+    "num_kept",
+    "num_quarantined",
+    "dropped",
+    "families",
+)
+
 
 def store_run_metrics(run: RunResults) -> str:
-    """Writes the file; returns its URI.
+    """Write the file and return its URI.
 
     Raises:
       DatasetError: metrics or a promotion that the run stored cannot be read.
     """
     uri = storage.join(run.uri, METRICS)
-    text = json.dumps(run_metrics(run), indent=1, ensure_ascii=False)
-    storage.put(uri, f"{text}\n".encode())
+    storage.put(uri, to_json(run_metrics(run)))
     return uri
 
 
 def run_metrics(run: RunResults) -> dict[str, Any]:
-    """The content, as JSON knows it.
+    """Return the content as JSON has it.
 
     Returns:
-      Beside what names the run, `datasets` by name, and `models` by name from small to large: each
-      with its `metrics` as `<model>/metrics.json` has them, its `promotion`, null where none was
-      asked for, and the `published` figures, null where none are.
+      What identifies the run, `datasets` by name, and `models` by name from small to large: each
+      with its `metrics` as `<model>/metrics.json` has them, its `promotion`, null where there was
+      none, and the `published` figures, null where none are.
     """
     record, promotions = run.record, load_promotions(run)
     return {
@@ -46,7 +57,7 @@ def run_metrics(run: RunResults) -> dict[str, Any]:
         "experiment": record.experiment.to_dict(),
         "training_version": record.training_version,
         "families": list(record.families),
-        "datasets": {name: _dataset(of) for name, of in record.datasets.items()},
+        "datasets": {name: _dataset(dataset) for name, dataset in record.datasets.items()},
         "models": {
             model.name: {
                 "metrics": load_metrics(storage.join(run.uri, model.name)),
@@ -58,42 +69,35 @@ def run_metrics(run: RunResults) -> dict[str, Any]:
     }
 
 
-def _dataset(of: Validation) -> Mapping[str, Any]:
-    """What tells the notes from others, wherever they lie, and what became of them."""
+def _dataset(dataset: Validation) -> Mapping[str, Any]:
+    content = asdict(dataset)
+    return {key: content[key] for key in _DATASET_KEYS}
+
+
+def _promotion(promotion: Promotion | None) -> Mapping[str, Any] | None:
+    if promotion is None:
+        return None
+    content, gate = asdict(promotion), promotion.gate
+    keys = ("outcome", "why", "by", "entry", "quality_drop")
     return {
-        "manifest_digest": of.manifest_digest,
-        "verdict_digest": of.verdict_digest,
-        "num_seen": of.num_seen,
-        "num_kept": of.num_kept,
-        "num_quarantined": of.num_quarantined,
-        "dropped": dict(of.dropped),
-        "families": dict(of.families),
+        **{key: content[key] for key in keys},
+        "health": list(promotion.health),
+        "gate": gate and {"digest": gate.digest, "look": gate.look},
     }
 
 
-def _promotion(of: Promotion | None) -> Mapping[str, Any] | None:
-    if of is None:
-        return None
-    gate = of.gate and {"digest": of.gate.digest, "look": of.gate.look}
-    named = {name: getattr(of, name) for name in ("outcome", "why", "by", "entry", "quality_drop")}
-    return named | {"health": list(of.health), "gate": gate}
-
-
 def _published(run: RunResults, model: ModelResults) -> Mapping[str, Any] | None:
-    """The published figures, and whether they are of the same notes: by number of each family's.
+    """Return the published figures, and whether each family has as many notes.
 
     The difference from them is given where the same notes trained, too.
     """
     if model.published is None:
         return None
+    published = asdict(model.published)
+    keys = ("accuracy", "num_parameters", "confusion_matrix", "classification_report")
     return {
         "same_notes": counts_as_official(run, model),
         "difference": difference(run, model),
-        "num_scored": NUM_TEST_NOTES,
-        "accuracy": model.published.accuracy,
-        "num_parameters": model.published.num_parameters,
-        "confusion_matrix": [list(row) for row in model.published.confusion_matrix],
-        "classification_report": {
-            name: list(row) for name, row in model.published.classification_report.items()
-        },
+        "num_scored": REPORT.num_test_notes,
+        **{key: published[key] for key in keys},
     }

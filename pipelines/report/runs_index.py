@@ -9,53 +9,38 @@ from typing import Final
 from pipelines import storage
 from pipelines.errors import PipelineError
 from pipelines.evaluate.scores import Scores
-from pipelines.evaluate.stored import load_metrics
-from pipelines.layout import HISTORY
+from pipelines.evaluate.stored import read_metrics
+from pipelines.layout import HISTORY, REPORT_HTML
 from pipelines.registry.champions import champions
 from pipelines.registry.inventory import stored_run
 from pipelines.registry.runs import load_history
 from pipelines.report import formats
-from pipelines.report.drawing.sparkline import draw_sparkline
-from pipelines.report.templates import template
+from pipelines.report.drawing.run_charts import draw_sparkline
+from pipelines.report.templates import html_template
 
-COURSES: Final = ("val_loss", "val_accuracy")
+INDEX: Final = "index.html"
+
+# Columns of a history that pages over runs show, and what they call them.
+CURVE_TITLES: Final = {"val_accuracy": "validation accuracy", "val_loss": "validation loss"}
+
+# Runs read at once: each is a few small files, which take their time on object storage only.
+_NUM_READERS: Final = 16
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class BriefModel:
-    """One model of a run.
+    """One model of a run, from small files alone.
 
     Attributes:
       kept: of the test notes that validation kept.
-      history: `COURSES` by epoch, and `epoch`; without those that the run does not keep.
+      history: columns of `CURVE_TITLES`, and `epoch`; without those that the run does not store.
     """
 
     name: str
     kept: Scores
     history: Mapping[str, Sequence[float]]
-
-
-def load_brief(run_uri: str, name: str) -> BriefModel:
-    """Reads metrics and history of a model of a run.
-
-    Raises:
-      ConfigError: there are no metrics.
-      DatasetError: one of the two is damaged, or of a format that this version does not read.
-    """
-    uri = storage.join(run_uri, name)
-    history = {}
-    if storage.exists(storage.join(uri, HISTORY)):
-        history = load_history(uri, columns=("epoch",))
-    courses = {key: history[key] for key in ("epoch", *COURSES) if history.get(key)}
-    return BriefModel(name, Scores.from_dict(load_metrics(uri)), courses)
-
-
-INDEX: Final = "index.html"
-
-_READERS: Final = 16
-"""Runs read at once: each is a few small files, which take their time on object storage only."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +61,7 @@ class RunRow:
 
 
 @dataclass(frozen=True)
-class Crowned:
+class Champion:
     """The present champion of a model name, by the number of its entry in the registry."""
 
     model: str
@@ -84,58 +69,71 @@ class Crowned:
     number: int
 
 
-def build_index(root: str) -> str:
-    """Writes `index.html` in the root, newest run first; returns its URI.
+def load_brief(run_uri: str, name: str) -> BriefModel:
+    """Read metrics and history of a model of a run.
 
-    Of two that do so at once the later one stays, which may not know the other's run: the next run
-    puts that right.
+    Raises:
+      ConfigError: there are no metrics.
+      DatasetError: one of the two is damaged, or of a format that this version does not read.
+    """
+    uri = storage.join(run_uri, name)
+    history = {}
+    if storage.exists(storage.join(uri, HISTORY)):
+        history = load_history(uri, columns=("epoch",))
+    curves = {key: history[key] for key in ("epoch", *CURVE_TITLES) if history.get(key)}
+    return BriefModel(name, read_metrics(uri), curves)
+
+
+def build_index(root: str) -> str:
+    """Write `index.html` in the root, newest run first, and return its URI.
+
+    Where two processes do so at once, the later page stays, which may lack the other's run; the
+    next run corrects that.
     """
     runs = storage.join(storage.absolute(root), "runs")
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(_NUM_READERS) as pool:
         uris = [storage.join(runs, name) for name in storage.list_folders(runs)]
         rows = list(pool.map(_row, uris))
     rows.sort(key=lambda row: (row.created, row.run_id), reverse=True)
-    crowned, trouble = _crowned(root)
+    entries, troubles = champions(root)
+    present = [Champion(name, entry.run_id, entry.number) for name, entry in entries.items()]
     uri = storage.join(storage.absolute(root), INDEX)
-    storage.put(uri, render_index(rows, crowned, trouble).encode())
+    storage.put(uri, render_index(rows, present, "; ".join(troubles.values())).encode())
     log.info("%s lists %s", uri, formats.plural(len(rows), "run"))
     return uri
 
 
-def render_index(rows: Sequence[RunRow], crowned: Sequence[Crowned] = (), trouble: str = "") -> str:
-    """The page, the same for the same rows.
+def render_index(
+    rows: Sequence[RunRow], champions: Sequence[Champion] = (), trouble: str = ""
+) -> str:
+    """Return the page, the same for the same rows.
 
     Args:
-      crowned: the champions.
-      trouble: why they are not known; empty where they are.
+      trouble: why the champions are not known; empty where they are.
     """
-    return _TEMPLATE.render(
+    return _TEMPLATE(
         rows=rows,
-        crowned=crowned,
-        champions={(of.run_id, of.model) for of in crowned},
+        champions=champions,
+        marked={(champion.run_id, champion.model) for champion in champions},
         links={row.run_id: row.link for row in rows},
         trouble=trouble,
     )
 
 
-def _crowned(root: str) -> tuple[list[Crowned], str]:
-    found, troubles = champions(root)
-    crowned = [Crowned(name, entry.run_id, entry.number) for name, entry in found.items()]
-    return crowned, "; ".join(troubles.values())
-
-
 def _row(run_uri: str) -> RunRow:
     run, run_id = stored_run(run_uri), storage.name(run_uri)
-    report = storage.join(run_uri, "report.html")
-    link = f"runs/{run_id}/report.html" if storage.exists(report) else ""
+    has_report = storage.exists(storage.join(run_uri, REPORT_HTML))
+    link = f"runs/{run_id}/report.html" if has_report else ""
     if run.record is None:
         return RunRow(run_id, "", "", (), link, run.note)
-    record = run.record
+    record, models, note = run.record, list[BriefModel](), ""
     try:
-        models = tuple(load_brief(run_uri, name) for name in record.models)
+        models = [load_brief(run_uri, name) for name in record.models]
     except PipelineError as err:
-        return RunRow(run_id, record.created, record.experiment.protocol, (), link, str(err))
-    return RunRow(run_id, record.created, record.experiment.protocol, models, link, "")
+        note = str(err)
+    return RunRow(run_id, record.created, record.experiment.protocol, models, link, note)
 
 
-_TEMPLATE: Final = template("index.html.j2", {"formats": formats, "spark": draw_sparkline})
+_TEMPLATE: Final = html_template(
+    "index.html.j2", {"formats": formats, "spark": draw_sparkline, "curve_titles": CURVE_TITLES}
+)

@@ -23,7 +23,7 @@ from pipelines.evaluate import metrics
 from pipelines.evaluate.comparison import compare
 from pipelines.evaluate.predictions import Predictions, from_table
 from pipelines.evaluate.scores import score, summarise
-from pipelines.report.published import OPTIMISED, PRELIMINARY
+from pipelines.report.published import PUBLISHED
 from tests.pipelines.evaluate.tables import certain, drawn, table_of
 
 # A class that a published row has no note in is not impossible for an instrument.
@@ -84,19 +84,19 @@ def draw_pair(
         names = [f"instrument-{which:03d}" for which in instrument]
         return from_table(table_of(certain(predicted), family[instrument], instrument_str=names))
 
-    models = (PRELIMINARY, OPTIMISED)
+    models = PUBLISHED.values()
     first, second = (answers(expected_rows(of.confusion_matrix, design.likeness)) for of in models)
     return first, second
 
 
 def held(design: Design, rng: np.random.Generator) -> Iterator[tuple[str, bool]]:
     """For each interval of one study, whether it held the truth."""
-    counts = np.asarray(OPTIMISED.confusion_matrix).sum(axis=1)
+    counts = np.asarray(PUBLISHED["optimised"].confusion_matrix).sum(axis=1)
     share = counts / counts.sum()
     first, second = draw_pair(design, share, rng)
     before, after = (
         truth(expected_rows(of.confusion_matrix, design.likeness), share)
-        for of in (PRELIMINARY, OPTIMISED)
+        for of in PUBLISHED.values()
     )
     scores = score(second)
     for name, value in after.items():

@@ -1,13 +1,10 @@
-"""What messages and pages advise to type, held against the commands as they are."""
+"""Messages advise options that the commands have; tests/docs checks the pages."""
 
 import ast
 import re
-import shlex
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-import pytest
 import typer
 
 from flows.cli.main import app
@@ -44,20 +41,6 @@ def messages() -> Iterator[tuple[str, str]]:
                     yield f"{path.relative_to(CHECKOUT)}:{node.lineno}", node.value
 
 
-def pages() -> list[Path]:
-    """The pages that people read."""
-    return [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
-
-
-def commands_in(text: str) -> Iterator[list[str]]:
-    """The command lines of `nsynth` on a page, their lines joined and without their comments."""
-    for line in text.replace("\\\n", " ").splitlines():
-        code = re.findall(r"`([^`]+)`", line) if "`" in line else [line]
-        for found in code:
-            if match := re.search(r"(?:^|\s|/)nsynth ([a-z]+\s.*)", found):
-                yield shlex.split(match[1].replace("'", ""), comments=True)
-
-
 def test_messages_name_options_that_there_are() -> None:
     known = set().union(*command_options().values()) | OTHER_OPTIONS
     unknown = [
@@ -76,12 +59,3 @@ def test_messages_name_options_of_the_command_that_they_name() -> None:
         for match in re.finditer(r"nsynth ([a-z]+)((?: --[a-z][a-z-]*(?: [a-z]+)?)+)", text):
             unknown = set(OPTION.findall(match[2])) - options.get(match[1], set())
             assert not unknown, (place, match[0])
-
-
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
-def test_pages_show_commands_that_there_are(page: Path) -> None:
-    options = command_options()
-    for words in commands_in(page.read_text("utf-8")):
-        assert words[0] in options, words
-        given = {word.partition("=")[0] for word in words if OPTION.match(word)}
-        assert given <= options[words[0]], words

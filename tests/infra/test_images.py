@@ -50,7 +50,7 @@ def test_image_installs_from_what_it_copies(clean: Path, tmp_path: Path) -> None
     subprocess.run([*pip, "--target", str(tmp_path), "."], cwd=clean, check=True)
     installed = {path.name for path in tmp_path.iterdir()}
     assert installed >= {"flows", "tasks", "pipelines", "infra"}
-    assert (tmp_path / "pipelines/report/report.html.j2").exists()
+    assert (tmp_path / "pipelines/report/templates/report.html.j2").exists()
     assert (tmp_path / "infra/prefect.yaml").exists()
 
 

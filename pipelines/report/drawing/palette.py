@@ -1,8 +1,10 @@
-"""The colours of a report, in one place: one a family, two for curves, a scale for shares."""
+"""The colours of pages: one for each family and each run, and a scale for shares."""
 
 from types import MappingProxyType
 from typing import Final
 
+# From the palettes of Okabe and Ito, Tol, and ColorBrewer, chosen so that the ten classes stay
+# apart for every kind of colour vision. A name is always shown beside its colour.
 FAMILY_COLOURS: Final = MappingProxyType(
     {
         "bass": "#332288",
@@ -18,14 +20,11 @@ FAMILY_COLOURS: Final = MappingProxyType(
         "vocal": "#777777",
     }
 )
-"""Drawn from the palettes of Okabe and Ito, Tol, and ColorBrewer; chosen so that the ten classes
-stay apart for every kind of colour vision. A name always stands beside its colour."""
-
 UNKNOWN_COLOUR: Final = "#444444"
 
-TRAINING_COLOUR: Final = "#0072B2"
-VALIDATION_COLOUR: Final = "#D55E00"
-
+# One for each run, on a light page and on a dark one: of the same palettes, the six that stay
+# farthest apart for every kind of colour vision. From the seventh run on they repeat with other
+# dashes.
 RUN_COLOURS: Final = ("#4477AA", "#CC6677", "#8C6D00", "#332288", "#661100", "#000000")
 RUN_COLOURS_IN_THE_DARK: Final = (
     "#88CCEE",
@@ -35,27 +34,31 @@ RUN_COLOURS_IN_THE_DARK: Final = (
     "#E69F00",
     "#FFFFFF",
 )
-"""One a run, on a light page and on a dark one: of the palettes above, the six that stay farthest
-apart for every kind of colour vision. From the seventh run on they begin anew, in other dashes."""
 
-RUN_DASHES: Final = ("none", "7 3", "2 3", "9 3 2 3")
+# Line styles of matplotlib, in multiples of the line's width.
+RUN_DASHES: Final[tuple[str | tuple[int, tuple[float, ...]], ...]] = (
+    "solid",
+    (0, (3.5, 1.5)),
+    (0, (1, 1.5)),
+    (0, (4.5, 1.5, 1, 1.5)),
+)
 
 _DARKEST: Final = (8, 64, 129)
 
 
 def family_colour(family: str) -> str:
-    """The colour of a family, the same everywhere; grey for a name that NSynth does not have."""
+    """Return the colour of a family; grey for a name that NSynth does not have."""
     return FAMILY_COLOURS.get(family, UNKNOWN_COLOUR)
 
 
 def run_style(number: int) -> tuple[int, int]:
-    """Which colour and which dashes the run of a number has, from 1; 24 are told apart."""
+    """Return the places of the colour and dashes of a run, from number 1; 24 are distinct."""
     place = number - 1
     return place % len(RUN_COLOURS), (place + place // 12) % len(RUN_DASHES)
 
 
 def shade(share: float) -> tuple[str, str]:
-    """Background and text colour of a cell that holds this share of its row.
+    """Return the background and text colours of a cell that holds this share of its row.
 
     Args:
       share: in [0, 1]; white at 0, dark blue at 1.

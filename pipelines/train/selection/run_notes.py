@@ -123,7 +123,7 @@ def load_trained_notes(model_uri: str) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def load_dropped_notes(run_uri: str, reason: str) -> pa.Table:
+def load_notes_by_reason(run_uri: str, reason: str) -> pa.Table:
     """Read which training and validation notes a run drops for a reason of its own."""
     notes = load_run_notes(run_uri)
     is_dropped = pc.is_in(notes["part"], pa.array(["dropped", "holdout"]))

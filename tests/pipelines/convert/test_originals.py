@@ -13,7 +13,7 @@ from pipelines.convert.resample import resample
 from pipelines.convert.sources import find_sources
 from pipelines.convert.tfrecord import HEADER_BYTES
 from pipelines.dataset import Dataset, open_dataset
-from pipelines.report.note_media import originals
+from pipelines.report.note_media import read_originals
 from tests.pipelines.convert import forms
 
 
@@ -37,7 +37,7 @@ def place(dataset: Dataset, row: int) -> dict[str, object]:
 
 
 def test_originals_are_what_the_stored_samples_were_made_of(dataset: Dataset) -> None:
-    found = originals(dataset, [0, 7, 30])
+    found = read_originals(dataset, [0, 7, 30])
     assert list(found) == [0, 7, 30]
     stored = dataset.audio(list(found))
     again = resample(np.stack(list(found.values())), num_samples=stored.shape[1])
@@ -73,7 +73,7 @@ def test_read_original_gives_nothing_of_a_damaged_record(file: Path, dataset: Da
 def test_originals_are_none_where_the_source_is_gone(file: Path, dataset: Dataset) -> None:
     away = file.rename(file.with_suffix(".away"))
     try:
-        assert originals(dataset, [0, 1]) == {}
+        assert read_originals(dataset, [0, 1]) == {}
     finally:
         away.rename(file)
 

@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.analysis.stored import COST_FORMAT
 from pipelines.layout import COST_FILE
-from pipelines.report.build import render
+from pipelines.report.build import render_html as render
 from pipelines.report.report_data import load_report_data
 from tests.pipelines.report.page import Page
 from tests.pipelines.report.run_folder import audio_of, write_run

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from pipelines.experiment import PROTOCOLS as KNOWN
-from pipelines.report.headline import PROTOCOLS, describe, instruments
+from pipelines.report.headline import PROTOCOLS, describe, describe_instruments
 from pipelines.report.results import load_results
 from tests.pipelines.report.run_folder import write_run
 
@@ -24,7 +24,7 @@ def test_describe_of_one_model_compares_nothing(tmp_path: Path) -> None:
 
 
 def test_instruments_tell_seen_from_unseen(tmp_path: Path) -> None:
-    words = instruments(load_results(write_run(tmp_path)))
+    words = describe_instruments(load_results(write_run(tmp_path)))
     assert words == "38 scored notes are of instruments that were trained on, 19 of others."
 
 

@@ -13,7 +13,7 @@ from pipelines.layout import FEATURES_FILE
 from pipelines.notes import CLASSES, NUM_SOURCE_SAMPLES
 from pipelines.promotion.stored import ChampionRef, HoldoutFigures, Promotion, store_promotion
 from pipelines.report import formats
-from pipelines.report.build import render
+from pipelines.report.build import render_html as render
 from pipelines.report.example_notes import NUM_PICKS
 from pipelines.report.report_data import build_report_data, load_report_data
 from pipelines.report.results import load_results
@@ -53,7 +53,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
         "published (4,096)",
         "weighted avg 0.41 0.41 0.36 4,096",
         "The validation score is seen",
-        "batch size 32 32 steps an epoch 7 7 time an epoch, median 19.5 s 19.5 s",
+        "batch size 32 32 steps per epoch 7 7 time per epoch, median 19.5 s 19.5 s",
         "19.5 s to 20.0 s device cpu (tensorflow 2.21.0)",
         "Curves of one quantity share their axes",
         "Kept notes by family, train",

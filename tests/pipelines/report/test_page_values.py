@@ -11,12 +11,12 @@ from pipelines.report.page_values import (
     caption,
     changes,
     count_rows,
-    course,
     family_rows,
     loss_limits,
     note_choices,
     parameter_rows,
-    summarise,
+    summarise_cell,
+    summarise_training,
 )
 from pipelines.report.results import load_results
 from tests.pipelines.promotion.stage import MODEL, Stage, make_stage
@@ -73,32 +73,32 @@ def pick_of(true: float, other: float) -> Pick:
         ("sure", None, "no kept note of this family"),
     ],
 )
-def test_summarise_says_what_came_nearest_to_an_empty_cell(
+def test_summarise_cell_says_what_came_nearest_to_an_empty_cell(
     rule: str, nearest: Pick | None, words: str
 ) -> None:
-    assert summarise(Cell(rule, 0, (), nearest)) == words
+    assert summarise_cell(Cell(rule, 0, (), nearest)) == words
 
 
-def test_summarise_counts_what_qualifies_beyond_what_is_shown() -> None:
+def test_summarise_cell_counts_what_qualifies_beyond_what_is_shown() -> None:
     picks = (pick_of(0.95, 0.02), pick_of(0.94, 0.02))
-    assert summarise(Cell("sure", 1_234, picks, None)) == "1,234 notes"
-    assert summarise(Cell("sure", 1, picks[:1], None)) == "1 note"
+    assert summarise_cell(Cell("sure", 1_234, picks, None)) == "1,234 notes"
+    assert summarise_cell(Cell("sure", 1, picks[:1], None)) == "1 note"
 
 
 def test_caption_names_both_classes() -> None:
     assert caption(pick_of(0.4801, 0.4699), "bass") == "bass 0.480, guitar 0.470"
 
 
-def test_course_says_what_ran(tmp_path: Path) -> None:
+def test_summarise_training_says_what_ran(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path, models={"tiny": 1.0}))
-    found = course(run, run.models[0])
+    found = summarise_training(run, run.models[0])
     assert (found.num_epochs, found.stored_epochs) == (4, (10,))
     assert (found.batch_size, found.num_steps, found.num_train) == (32, (7, 7), (2, 2))
     assert found.epoch_sec == (19.5, 19.5, 20.0)
     assert found.devices == ("cpu (tensorflow 2.21.0)",)
 
 
-def test_course_of_folds_has_the_ends_of_what_differs(tmp_path: Path) -> None:
+def test_summarise_training_of_folds_has_the_ends_of_what_differs(tmp_path: Path) -> None:
     uri = write_run(tmp_path, models={"tiny": 1.0})
     record = load_run(uri)
     (one,) = record.models["tiny"].trainings
@@ -106,7 +106,7 @@ def test_course_of_folds_has_the_ends_of_what_differs(tmp_path: Path) -> None:
     models = {"tiny": replace(record.models["tiny"], trainings=folds)}
     store_run(replace(record, models=models), uri)
     run = load_results(uri)
-    found = course(run, run.models[0])
+    found = summarise_training(run, run.models[0])
     assert (found.stored_epochs, found.num_steps) == ((10, 3), (7, 9))
     assert found.devices == ("cpu (tensorflow 2.21.0)", "a GPU")
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
 from pipelines.notes import CLASSES, OFFICIAL_SPLITS
-from pipelines.report.published import FAMILIES, NUM_TEST_NOTES, PUBLISHED, PublishedModel
+from pipelines.report.published import PUBLISHED, REPORT, PublishedModel
 
 models = pytest.mark.parametrize("model", PUBLISHED.values(), ids=PUBLISHED.keys())
 
@@ -11,7 +11,7 @@ models = pytest.mark.parametrize("model", PUBLISHED.values(), ids=PUBLISHED.keys
 @models
 def test_published_matrix_gives_the_published_accuracy(model: PublishedModel) -> None:
     matrix = np.array(model.confusion_matrix)
-    assert matrix.sum() == NUM_TEST_NOTES
+    assert matrix.sum() == REPORT.num_test_notes
     assert matrix.trace() / matrix.sum() == model.accuracy
 
 
@@ -22,14 +22,14 @@ def test_published_matrix_gives_the_published_report_digit_by_digit(model: Publi
     found = {
         family: values
         for family, *values in zip(
-            FAMILIES,
+            REPORT.families,
             *precision_recall_fscore_support(true, predicted, zero_division=0),
             strict=True,
         )
     }
     for average in ("macro", "weighted"):
         values = precision_recall_fscore_support(true, predicted, average=average, zero_division=0)
-        found[f"{average} avg"] = [*values[:3], NUM_TEST_NOTES]
+        found[f"{average} avg"] = [*values[:3], REPORT.num_test_notes]
     printed = {
         name: (*(float(f"{value:.2f}") for value in values[:3]), int(values[3]))
         for name, values in found.items()
@@ -45,5 +45,7 @@ def test_published_layers_add_up(model: PublishedModel) -> None:
 @models
 def test_published_rows_are_the_official_test_notes(model: PublishedModel) -> None:
     test = next(split for split in OFFICIAL_SPLITS if split.name == "test")
-    assert FAMILIES == CLASSES
-    assert [sum(row) for row in model.confusion_matrix] == [test.families[f] for f in FAMILIES]
+    assert REPORT.families == CLASSES
+    assert [sum(row) for row in model.confusion_matrix] == [
+        test.families[f] for f in REPORT.families
+    ]

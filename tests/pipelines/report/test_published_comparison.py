@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.report import published_comparison as comparison
-from pipelines.report.published import PRELIMINARY
+from pipelines.report.published import PUBLISHED
 from pipelines.report.results import RunResults, load_results
 from tests.pipelines.report.run_folder import write_run
 
@@ -39,18 +39,18 @@ def trained_on(run: RunResults, num_records: int) -> RunResults:
 
 
 def test_difference_is_drawn_where_official_notes_trained_and_tested(run: RunResults) -> None:
-    official = trained_on(with_counts(run, PRELIMINARY.confusion_matrix), 12_678)
+    official = trained_on(with_counts(run, PUBLISHED["preliminary"].confusion_matrix), 12_678)
     (model,) = official.models
     found = comparison.difference(official, model)
     assert found is not None
-    assert found == pytest.approx(model.every.accuracy - PRELIMINARY.accuracy)
+    assert found == pytest.approx(model.every.accuracy - PUBLISHED["preliminary"].accuracy)
     said = comparison.describe(official)
     assert "By count the test set is the official one, 4,096 notes" in said
     assert f"ours minus published: preliminary {100 * found:+.1f} points" in said
 
 
 def test_no_difference_is_drawn_where_other_notes_trained(run: RunResults) -> None:
-    other = trained_on(with_counts(run, PRELIMINARY.confusion_matrix), 289_205)
+    other = trained_on(with_counts(run, PUBLISHED["preliminary"].confusion_matrix), 289_205)
     assert comparison.difference(other, other.models[0]) is None
     assert "but different notes trained: 289,205 records here" in comparison.describe(other)
     assert comparison.difference(run, run.models[0]) is None
@@ -58,7 +58,7 @@ def test_no_difference_is_drawn_where_other_notes_trained(run: RunResults) -> No
 
 def test_describe_is_not_deceived_by_the_total_alone(run: RunResults) -> None:
     # As many notes, but two families swapped.
-    first, second, *rest = PRELIMINARY.confusion_matrix
+    first, second, *rest = PUBLISHED["preliminary"].confusion_matrix
     assert "different notes: 4,096" in comparison.describe(with_counts(run, (second, first, *rest)))
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.report import published
+from pipelines.report.published import PUBLISHED
 from pipelines.report.published_comparison import counterparts, departures, describe_setting
 from pipelines.report.results import RunResults, load_results
 from tests.pipelines.report.run_folder import write_run
@@ -13,7 +13,8 @@ def as_published(run: RunResults) -> RunResults:
     """The run with counts of notes, and epochs, like the reference's."""
     record = run.record
     train = replace(record.datasets["train"], num_seen=12_678, num_quarantined=0, num_kept=12_667)
-    matrix = [list(row) for row in np.diag(np.sum(published.PRELIMINARY.confusion_matrix, axis=1))]
+    support = np.sum(PUBLISHED["preliminary"].confusion_matrix, axis=1)
+    matrix = [list(row) for row in np.diag(support)]
     models = [
         replace(model, every=replace(model.every, confusion_matrix=matrix)) for model in run.models
     ]
@@ -52,12 +53,12 @@ def test_counterparts_has_every_figure_of_both_models(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path, models={"preliminary": 1.0, "optimised": 4.0}))
     found = counterparts(run, has_samples=True)
     assert len(found) == 10
-    assert {of.of for of in found[1:]} == {"preliminary, optimised"}
+    assert {entry.models for entry in found[1:]} == {"preliminary, optimised"}
 
 
 def test_counterparts_says_what_is_missing(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path, models={"preliminary": 1.0}))
-    found = {of.figure: of.of for of in counterparts(run, has_samples=False)}
+    found = {entry.figure: entry.models for entry in counterparts(run, has_samples=False)}
     assert found["Waveform of a note"] == "not drawn: the samples could not be read"
     assert found["Confusion matrix"] == "preliminary; this run has no optimised"
     assert found["Waveforms by class: true class above .9"].endswith("could not be read")

@@ -9,8 +9,7 @@ import pytest
 from pipelines import storage
 from pipelines.registry.champions import Entry, set_champion
 from pipelines.registry.runs import load_run, store_run
-from pipelines.report.drawing.sparkline import draw_sparkline
-from pipelines.report.runs_index import Crowned, RunRow, build_index, render_index
+from pipelines.report.runs_index import Champion, RunRow, build_index, render_index
 from tests.pipelines.report.run_folder import write_run
 
 ENTRY: Final = Entry(
@@ -102,15 +101,8 @@ def test_render_index_leaves_hostile_names_inert() -> None:
     hostile = '"><script>alert(1)</script>'
     page = render_index(
         [RunRow(hostile, hostile, hostile, (), hostile, hostile)],
-        [Crowned(hostile, hostile, 1)],
+        [Champion(hostile, hostile, 1)],
         hostile,
     )
     assert "<script" not in page
     assert not re.search(r"https?://", page)
-
-
-@pytest.mark.parametrize("values", [[0.5], [0.5, 0.5], [0.1, 0.9, 0.3]])
-def test_draw_sparkline_stays_in_its_box(values: list[float]) -> None:
-    points = re.findall(r"([\d.]+),([\d.]+)", str(draw_sparkline(values, "a course")))
-    assert len(points) == len(values)
-    assert all(0 <= float(x) <= 100 and 0 <= float(y) <= 24 for x, y in points)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from pipelines.notes import NUM_SAMPLES, NUM_SOURCE_SAMPLES, SAMPLE_RATE_HZ, STORED_RATE_HZ
-from pipelines.report.note_media import removed_share, share_above, spectrogram_image
+from pipelines.report.note_media import removed_share, spectrogram_image
 
 
 def tone(
@@ -19,7 +19,7 @@ def test_removed_share_is_the_energy_above_1_khz() -> None:
     assert removed_share(tone(500)) == pytest.approx(0, abs=1e-3)
     assert removed_share(tone(2000)) == pytest.approx(1, abs=1e-3)
     assert removed_share(tone(500) + 2 * tone(3000)) == pytest.approx(0.8, abs=1e-3)
-    assert share_above(np.zeros(100, np.float32), 10) == 0
+    assert removed_share(np.zeros(NUM_SOURCE_SAMPLES, np.float32)) == 0
 
 
 def brightest_hz(uri: str) -> float:

@@ -14,7 +14,7 @@ from pipelines.train.model import backend
 from pipelines.train.run import evaluate_model, finish_run, train_model
 from pipelines.train.selection.run_notes import (
     holds_out_notes,
-    load_dropped_notes,
+    load_notes_by_reason,
     load_trained_notes,
 )
 from pipelines.train.selection.run_plan import RunPlan, plan_run
@@ -57,7 +57,7 @@ def test_an_old_run_is_read(root: Path) -> None:
     uri = str(root / "runs" / RUN_ID)
     assert verify_run(uri) == []
     assert load_run(uri).notes_digest is None
-    assert load_dropped_notes(uri, "leaked")["row"].to_pylist() == [0]
+    assert load_notes_by_reason(uri, "leaked")["row"].to_pylist() == [0]
     assert holds_out_notes(uri)
     trained = load_trained_notes(f"{uri}/{NAME}")
     assert {part: trained["part"].to_pylist().count(part) for part in ("train", "valid")} == {

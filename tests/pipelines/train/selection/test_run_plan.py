@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.train.selection.notes import scorable_notes
-from pipelines.train.selection.run_notes import load_dropped_notes
+from pipelines.train.selection.run_notes import load_notes_by_reason
 from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
 from tests.pipelines.train.tiny import commit_notes, training_reasons, training_rows
@@ -28,7 +28,7 @@ def test_plan_run_counts_and_stores_what_leaks(plan: RunPlan) -> None:
     assert plan.train.dropped == {"synth_lead": 1, "leaked": 1}
     assert (plan.train.num_seen, plan.train.num_kept) == (15, 13)
     assert plan.train.families == {"bass": 4, "organ": 5, "vocal": 4}
-    stored = load_dropped_notes(plan.uri, "leaked").to_pylist()
+    stored = load_notes_by_reason(plan.uri, "leaked").to_pylist()
     assert [(note["row"], note["note_str"]) for note in stored] == [
         (0, "bass_acoustic_000-020-100")
     ]
