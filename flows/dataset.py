@@ -5,8 +5,8 @@ from prefect.runtime import flow_run
 
 from flows.parameters import MIB, BeamOptions, Count, Location, Runner, Share, Stages
 from pipelines import decisions, storage
-from pipelines.convert.commit import MAX_QUARANTINED
-from pipelines.convert.plan import RANGE_BYTES
+from pipelines.convert.commit.commit import MAX_QUARANTINED
+from pipelines.convert.shards.plan import RANGE_BYTES
 from pipelines.text import visible
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 from tasks.convert import convert_source

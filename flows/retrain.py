@@ -31,8 +31,8 @@ from flows.parameters import (
     Stages,
 )
 from pipelines import decisions, storage
-from pipelines.convert.commit import MAX_QUARANTINED
-from pipelines.convert.plan import RANGE_BYTES
+from pipelines.convert.commit.commit import MAX_QUARANTINED
+from pipelines.convert.shards.plan import RANGE_BYTES
 from pipelines.experiment import Experiment, check_datasets
 from pipelines.promotion.stored import Promotion
 from pipelines.report.summaries import NOT_ASKED, SEVERAL_SEEDS, promotions_markdown

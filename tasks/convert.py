@@ -8,7 +8,7 @@ from prefect.runtime import task_run
 from infra.engines.settings import load_engine
 from pipelines import storage
 from pipelines.convert.job import convert
-from pipelines.convert.plan import Parameters
+from pipelines.convert.shards.plan import Parameters
 from pipelines.text import visible
 from tasks.policy import POLICY
 from tasks.progress import shown

@@ -22,9 +22,9 @@ from flows.cli.output import drops_table, pairs_table, print_result
 from flows.parameters import MIB
 from infra.engines.settings import load_engine
 from pipelines import storage
-from pipelines.convert.commit import MAX_QUARANTINED
-from pipelines.convert.estimate import estimate
-from pipelines.convert.plan import RANGE_BYTES, Parameters, Plan, plan
+from pipelines.convert.commit.commit import MAX_QUARANTINED
+from pipelines.convert.shards.estimate import estimate
+from pipelines.convert.shards.plan import RANGE_BYTES, Parameters, Plan, plan
 from pipelines.terminal import bars
 from pipelines.validate.verdicts import MAX_DROPPED, Validation
 

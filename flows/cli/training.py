@@ -37,8 +37,8 @@ from flows.cli.promotion import promotion_fields, promotions_table
 from flows.server import PrefectServer
 from infra.engines.settings import load_engine
 from pipelines import storage
-from pipelines.convert.commit import MAX_QUARANTINED
-from pipelines.convert.plan import Parameters, plan
+from pipelines.convert.commit.commit import MAX_QUARANTINED
+from pipelines.convert.shards.plan import Parameters, plan
 from pipelines.evaluate.spread import spread
 from pipelines.evaluate.stored import load_metrics
 from pipelines.promotion.stored import load_promotions

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.manifest import Manifest, load_manifest
-from pipelines.convert.plan import SHARDS_FOLDER
+from pipelines.convert.commit.manifest import Manifest, load_manifest
+from pipelines.convert.shards.plan import SHARDS_FOLDER
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.layout import MANIFEST, RECORD
 from pipelines.registry.runs import RunRecord, load_run

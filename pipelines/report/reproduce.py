@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.commit import MAX_QUARANTINED
-from pipelines.convert.manifest import Manifest, load_manifest
-from pipelines.convert.plan import RANGE_BYTES
+from pipelines.convert.commit.commit import MAX_QUARANTINED
+from pipelines.convert.commit.manifest import Manifest, load_manifest
+from pipelines.convert.shards.plan import RANGE_BYTES
 from pipelines.errors import PipelineError
 from pipelines.experiment import MODEL_NAMES, Experiment
 from pipelines.promotion.stored import load_promotions

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from infra.sample.splits import write_splits
+from pipelines.convert.commit.manifest import Manifest
 from pipelines.convert.job import convert
-from pipelines.convert.manifest import Manifest
 from pipelines.report.build import build_report
 from tests.pipelines.report.page import Page
 from tests.pipelines.report.run_folder import write_run
