@@ -1,4 +1,4 @@
-"""What may be varied in training; command lines and forms read it, so it never imports Keras."""
+"""The parameters of an experiment; forms and commands read them, so that Keras is not imported."""
 
 import math
 from collections.abc import Mapping
@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from pipelines.errors import ConfigError
 
+# The architectures, in `pipelines.train.model.architectures`, from small to large.
 MODEL_NAMES: Final = ("preliminary", "optimised")
-"""The architectures, in `pipelines.train.model.architectures`, from small to large."""
 
 DENSE_ACTIVATIONS: Final = ("leaky_relu", "relu", "linear")
 
+# Which notes train, choose and score; `docs/evaluation.md` says what the scores of each mean.
 PROTOCOLS: Final = ("reference", "official", "grouped")
-"""Which notes train, choose and score; `docs/evaluation.md` says what the scores of each mean."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One choice of everything that training leaves open; the same choice finds the same run.
+    """All parameters of training; the same parameters find the same run.
 
     The reference report states the layers, the epochs and the validation fraction. The rest is this
     project's choice, made once: Keras's own defaults for `batch_size`, `learning_rate` (of Adam)
@@ -27,15 +27,15 @@ class Experiment:
     Attributes:
       models: which architectures to train.
       epochs: passes over the training notes.
-      batch_size: notes a step; what is asked for is what runs, or the run fails.
-      validation_fraction: part of the kept notes that chooses and never trains, in (0, 1).
+      batch_size: notes per step; a run fails rather than use another.
+      validation_fraction: fraction of the kept notes that validates, in (0, 1).
       learning_rate: step size of Adam.
-      dropout: part of the activations dropped before the dense layers, in [0, 1).
+      dropout: fraction of the activations dropped before the dense layers, in [0, 1).
       negative_slope: of the LeakyReLU in the optimised model's convolutions, in [0, 1].
       dense_activation: of the optimised model's Dense 24; the convolutions' own by default.
       seed: of initial weights, split, order and dropout.
       protocol: one of `PROTOCOLS`.
-      train_fraction: part of the notes to train on that does train, in (0, 1]; for learning curves.
+      train_fraction: fraction of the training notes to use, in (0, 1]; for learning curves.
     """
 
     models: tuple[str, ...] = MODEL_NAMES
@@ -56,7 +56,7 @@ class Experiment:
         _check_models(self.models)
         _check_whole("epochs", self.epochs, least=1)
         _check_whole("batch_size", self.batch_size, least=1)
-        # NumPy's seeds end there.
+        # The largest seed of NumPy.
         _check_whole("seed", self.seed, least=0, most=2**32 - 1)
         fraction, rate = self.validation_fraction, self.learning_rate
         _check("validation_fraction", fraction, 0 < fraction < 1, "between 0 and 1")
@@ -73,28 +73,28 @@ class Experiment:
 
     @property
     def keeps_best_epoch(self) -> bool:
-        """Whether the epoch of lowest validation loss is stored and scored, not the last one."""
+        """Return whether the epoch of lowest validation loss is stored, not the last one."""
         return self.protocol != "reference"
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON knows them."""
+        """Return the fields as JSON values."""
         return asdict(self) | {"models": list(self.models)}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Experiment":
-        """The experiment of `to_dict`."""
+        """Return the experiment with the fields of `to_dict`."""
         return cls(**fields)
 
 
 def check_datasets(protocol: str, *, valid: bool, test: bool) -> None:
-    """Refuses a choice of data sets that a protocol has no use for, before any work is done.
+    """Raise if a protocol takes other data sets, before any work is done.
 
     Args:
-      valid: whether a data set to choose the epoch with is given.
-      test: whether one to score is given.
+      valid: whether a data set that chooses the epoch is given.
+      test: whether a data set to score is given.
 
     Raises:
-      ConfigError: one is missing or superfluous, or there is no such protocol.
+      ConfigError: one is missing or not used, or there is no such protocol.
     """
     _check_protocol(protocol)
     wanted = {"reference": (False, True), "official": (True, True), "grouped": (False, False)}

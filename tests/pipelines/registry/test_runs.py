@@ -61,7 +61,7 @@ def test_run_record_says_in_json_what_readers_expect() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"format_version": 1}', "expected format_version 3 or 4 in .*/run.json, found 1; use"),
+        ('{"format_version": 1}', "expected format_version 3 or 4 or 5 in .*/run.json, found 1; use"),
         ('{"format_version": 3}', "is not the record of a run: run_id: field required"),
         ("[]", "is not the record of a run: it holds a JSON list where an object belongs; run the"),
         ("{", "is not the record of a run: EOF"),
