@@ -10,17 +10,17 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.commit import MAX_QUARANTINED
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.plan import RANGE_BYTES
 from pipelines.errors import PipelineError
-from pipelines.experiment import MODEL_NAMES, Experiment
+from pipelines.experiment import Experiment
 from pipelines.layout import HELD_OUT_NOTES
+from pipelines.parameters import MAX_DROPPED, MAX_QUARANTINED, ModelName
 from pipelines.promotion.stored import load_promotions
 from pipelines.report.formats import plain
 from pipelines.report.results import RunResults
 from pipelines.validate.rules import HELD_OUT, LEAKED
-from pipelines.validate.verdicts import MAX_DROPPED, Validation
+from pipelines.validate.verdicts import Validation
 
 _NO_DEFECTS: Final = ("synth_lead", LEAKED, HELD_OUT)
 
@@ -100,7 +100,7 @@ def _is_repeatable(manifest: Manifest, dataset: Validation) -> bool:
 
 def _choices(experiment: Experiment, root: str) -> list[str]:
     words = ["--root", root, "--protocol", experiment.protocol]
-    if experiment.models != MODEL_NAMES:
+    if experiment.models != tuple(ModelName):
         words += [word for model in experiment.models for word in ("--model", model)]
     words += ["--epochs", str(experiment.epochs), "--batch-size", str(experiment.batch_size)]
     if experiment.protocol != "official":

@@ -30,6 +30,7 @@ from pipelines.evaluate.stored import store_metrics
 from pipelines.experiment import Experiment, check_datasets
 from pipelines.layout import HISTORY, METRICS, PREDICTIONS
 from pipelines.notes import CLASSES
+from pipelines.parameters import MAX_DROPPED
 from pipelines.progress import OnProgress, Progress, ignore
 from pipelines.records import to_json
 from pipelines.registry.runs import (
@@ -64,7 +65,7 @@ from pipelines.train.selection.notes import (
 )
 from pipelines.train.selection.run_notes import store_trained_notes
 from pipelines.train.selection.run_plan import TRAINING_VERSION, RunPlan, plan_run, training_name
-from pipelines.validate.verdicts import MAX_DROPPED, check_dropped, validate
+from pipelines.validate.verdicts import check_dropped, validate
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,9 @@ from pipelines.convert.job import convert
 from pipelines.dataset import open_dataset
 from pipelines.errors import ConfigError
 from pipelines.notes import CLASSES, FAMILIES
+from pipelines.parameters import MAX_DROPPED
 from pipelines.train.selection.holdout import mark_leaked
-from pipelines.validate.verdicts import MAX_DROPPED, Validation, load_reasons, validate
+from pipelines.validate.verdicts import Validation, load_reasons, validate
 
 SMALL = {"train": 44, "valid": 40, "test": 40}
 
