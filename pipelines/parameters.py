@@ -88,6 +88,8 @@ class FormNote:
 
 # Parameters are stored and shown before the work can refuse them.
 _NO_CREDENTIALS: Final = {"not": {"pattern": SECRET_LOCATION}}
+# For the server alone: the work says more of what is wrong, and does not repeat a secret.
+_PAIR: Final = {"pattern": r"^-{0,2}[A-Za-z]\w*="}
 _NO_SECRET: Final = {"not": {"pattern": SECRET_OPTION}}
 UNIQUE: Final = Field(json_schema_extra={"uniqueItems": True})
 _ON_WORKER: Final = FormNote(
@@ -95,7 +97,7 @@ _ON_WORKER: Final = FormNote(
 )
 
 Location = Annotated[str, MinLen(1), Field(json_schema_extra=_NO_CREDENTIALS), _ON_WORKER]
-BeamOption = Annotated[str, Field(pattern=r"^-{0,2}[A-Za-z]\w*=", json_schema_extra=_NO_SECRET)]
+BeamOption = Annotated[str, Field(json_schema_extra=_PAIR | _NO_SECRET)]
 Count = Annotated[int, Ge(1)]
 # NumPy's seeds end there.
 Seed = Annotated[int, Ge(0), Lt(2**32)]

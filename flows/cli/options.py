@@ -78,8 +78,8 @@ def read_request(request: type[RequestT], fields: Mapping[str, Any]) -> RequestT
         first = err.errors()[0]
         name = str(first["loc"][0])
         name = _spelling(request, name).name or f"--{name.replace('_', '-')}"
-        message = first["msg"].replace("Input should", "must")
-        raise typer.BadParameter(f"{name}: {message}, got {first['input']!r}") from err
+        # Without the value, which may hold a secret.
+        raise typer.BadParameter(f"{name}: {first['msg']}") from err
 
 
 def option(request: type[Request], name: str) -> Any:

@@ -14,7 +14,9 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_config_gives_what_the_command_line_leaves_out(tmp_path: Path) -> None:
-    path = write(tmp_path, 'train = "x.tfrecord"\nmodel = "optimised"\nepochs = 0\n')
+    path = write(
+        tmp_path, 'train = "x.tfrecord"\ntest = "y.tfrecord"\nmodel = "optimised"\nepochs = 0\n'
+    )
     done = run("nsynth", "retrain", "--config", path)
     assert done.returncode == 2
     assert "Invalid value for '--epochs'" in done.stderr
