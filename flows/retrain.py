@@ -119,7 +119,7 @@ def _retrain(
             validations,
             experiment=experiment,
             root=root,
-            gating="off" if margin is None else "freeze",
+            holdout_mode="off" if margin is None else "freeze",
         )
         places = assign_devices(len(models), gpus=usable_gpus(), num_cpus=os.cpu_count() or 1)
         if len(places) > 1:

@@ -64,7 +64,7 @@ def train(
                 root=root,
                 max_dropped=request.max_dropped,
                 # Of several seeds each has the split that it has alone, in a root without a gate.
-                gating="respect" if len(experiments) == 1 else "off",
+                holdout_mode="respect" if len(experiments) == 1 else "off",
                 on_progress=on_progress,
             )
             for experiment in experiments

@@ -1,4 +1,4 @@
-"""A stored model that is, was or could be champion: where it is, what it met, how it scores."""
+"""A stored model that is, was or could be champion: its place, its training notes, its scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pipelines import storage
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.evaluate.predictions import Predictions
-from pipelines.layout import relative, resolve
+from pipelines.layout import MODEL, relative, resolve
 from pipelines.registry.champions import Entry
 from pipelines.registry.holdout import Holdout, freeze_holdout
 from pipelines.registry.runs import RunRecord, load_run
@@ -32,17 +32,62 @@ class Candidate:
     uri: str
     model_sha256: str
 
-    def place(self, root: str) -> str:
-        """Where its model.keras is, as seen from the root."""
-        return relative(root, storage.join(self.uri, "model.keras"))
+    def relative_uri(self, root: str) -> str:
+        """Return the location of its model.keras, relative to the root."""
+        return relative(root, storage.join(self.uri, MODEL))
 
-    def named(self) -> Mapping[str, str]:
-        """What tells it from all others."""
+    def identity(self) -> Mapping[str, str]:
+        """Return the fields that identify the model in the registry."""
         return {"run_id": self.run.run_id, "model_sha256": self.model_sha256}
 
+    def make_holdout(self, root: str) -> Holdout | None:
+        """Make the run's validation notes the holdout; None where they chose something."""
+        if self.run.experiment.protocol != "reference":
+            return None
+        notes = load_trained_notes(self.uri)
+        rows = notes.filter(pc.equal(notes["part"], "valid"))["row"].to_numpy()
+        manifest_uri = self.run.datasets["train"].manifest_uri
+        return freeze_holdout(root, manifest_uri, np.asarray(rows), holds_instruments=False)
 
-def candidate(run_uri: str, model: str) -> Candidate:
-    """A model of a run.
+    def overlap(self, holdout: Holdout, who: str) -> str | None:
+        """Say that the model trained on, or was chosen by, held-out notes; None where it was not.
+
+        Args:
+          who: what the sentence calls the model.
+        """
+        try:
+            notes = load_trained_notes(self.uri)
+        except PipelineError as err:
+            return str(err)
+        if not self.run.experiment.keeps_best_epoch:
+            # The last epoch is stored: validation has chosen nothing.
+            notes = notes.filter(pc.equal(notes["part"], "train"))
+        shared = pc.is_in(notes["audio_digest"], holdout.notes["audio_digest"].combine_chunks())
+        if num := pc.sum(shared).as_py() or 0:
+            return (
+                f"{who} ({self.model} of run {self.run.run_id}) met {num:,} "
+                f"note{'' if num == 1 else 's'} in training that the gate of "
+                f"{holdout.notes.num_rows:,} holds"
+            )
+        return None
+
+    def score(self, holdout: Holdout, cache_dir: Path) -> Predictions:
+        """Return the predictions of the model for the held-out notes.
+
+        Raises:
+          PipelineError: it was never scored on them, and is gone or another one by now.
+        """
+        return score_holdout(
+            holdout,
+            self.uri,
+            model_sha256=self.model_sha256,
+            batch_size=self.run.experiment.batch_size,
+            cache_dir=cache_dir,
+        )
+
+
+def load_candidate(run_uri: str, model: str) -> Candidate:
+    """Return a model of a run.
 
     Raises:
       ConfigError: there is no such run, or it has no such model.
@@ -52,63 +97,17 @@ def candidate(run_uri: str, model: str) -> Candidate:
         raise ConfigError(
             f"run {run.run_id} has {', '.join(run.models)}, not {model}; name one of these"
         )
-    # The protocol grouped has several, none of which is a candidate.
+    # The protocol grouped has several trainings, none of which is a candidate.
     training = run.models[model].trainings[0]
     return Candidate(run, model, storage.join(run_uri, model), training.model_sha256)
 
 
 def champion_candidate(entry: Entry, root: str) -> Candidate:
-    """The model of a champion's entry, which its run may have replaced by now.
+    """Return the model of a champion's entry, which its run may have replaced by now.
 
     Raises:
       PipelineError: its run is gone.
     """
     uri = storage.parent(resolve(root, entry.model_uri))
-    return replace(candidate(storage.parent(uri), entry.model), model_sha256=entry.model_sha256)
-
-
-def gate_of(of: Candidate, root: str) -> Holdout | None:
-    """Makes a run's validation part the gate, where it chose nothing; else there is none."""
-    if of.run.experiment.protocol != "reference":
-        return None
-    met = load_trained_notes(of.uri)
-    rows = met.filter(pc.equal(met["part"], "validation"))["row"].to_numpy()
-    manifest_uri = of.run.datasets["train"].manifest_uri
-    return freeze_holdout(root, manifest_uri, np.asarray(rows), holds_instruments=False)
-
-
-def why_not_comparable(of: Candidate, gate: Holdout, who: str) -> str | None:
-    """Says that a model trained on, or was chosen by, notes of the gate; None where it was not.
-
-    Args:
-      who: what the sentence calls the model.
-    """
-    try:
-        met = load_trained_notes(of.uri)
-    except PipelineError as err:
-        return str(err)
-    if not of.run.experiment.keeps_best_epoch:
-        # The last epoch is stored: validation has chosen nothing.
-        met = met.filter(pc.equal(met["part"], "train"))
-    shared = pc.is_in(met["audio_digest"], gate.notes["audio_digest"].combine_chunks())
-    if num := pc.sum(shared).as_py() or 0:
-        return (
-            f"{who} ({of.model} of run {of.run.run_id}) met {num:,} notes in training that the "
-            f"gate of {gate.notes.num_rows:,} holds"
-        )
-    return None
-
-
-def gate_scores(of: Candidate, gate: Holdout, cache_dir: Path) -> Predictions:
-    """What the model makes of the gate's notes.
-
-    Raises:
-      PipelineError: it was never scored on them, and is gone or another one by now.
-    """
-    return score_holdout(
-        gate,
-        of.uri,
-        model_sha256=of.model_sha256,
-        batch_size=of.run.experiment.batch_size,
-        cache_dir=cache_dir,
-    )
+    found = load_candidate(storage.parent(uri), entry.model)
+    return replace(found, model_sha256=entry.model_sha256)

@@ -1,7 +1,7 @@
-"""A model of a run against the champion of its name: judged on the gate, and promoted or not.
+"""Promotion of a model of a run: compared with the champion of its name on the held-out notes.
 
-Nothing here reads the test data or what a model made of it: a nightly choice by test notes would
-make their scores meaningless.
+Nothing here reads the test data or what a model predicted for it: a nightly choice by test notes
+would make their scores meaningless.
 """
 
 import json
@@ -13,14 +13,7 @@ from typing import Final
 
 from pipelines.decisions import decided
 from pipelines.errors import ConfigError, PipelineError
-from pipelines.promotion.candidate import (
-    Candidate,
-    candidate,
-    champion_candidate,
-    gate_of,
-    gate_scores,
-    why_not_comparable,
-)
+from pipelines.promotion.candidate import Candidate, champion_candidate, load_candidate
 from pipelines.promotion.stored import (
     ChampionRef,
     HoldoutFigures,
@@ -35,13 +28,14 @@ from pipelines.registry.holdout import Holdout, current_holdout, record_look
 STAGE: Final = "promote"
 
 GROUPED: Final = "the protocol grouped measures, and leaves no model to promote"
+NO_HOLDOUT: Final = "there is no gate: no whole instruments could be kept out of training for one"
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Question:
-    """What is asked, and what the registry held then."""
+class _Request:
+    """A request, and the champions in the registry when it was made."""
 
     root: str
     challenger: Candidate
@@ -66,16 +60,16 @@ def promote(
     reason: str = "",
     override: bool = False,
 ) -> Promotion:
-    """Decides on a model and, if it is promoted, makes it the champion of its name.
+    """Decide on a model and, if it is promoted, make it the champion of its name.
 
-    May run twice, and in many processes at once: the same question has the same answer, which is
-    neither counted as another look at the gate nor entered again.
+    May run twice, and in many processes at once: the same request has the same answer, which is
+    neither counted as another look at the holdout nor entered again.
 
     Args:
       root: the location that holds `registry/`.
       cache_dir: local folder for samples.
       margin: how much worse than the champion the model may be, as a difference of accuracies.
-      override: promote it whatever the rule says; only a hand may, with a reason.
+      override: promote it whatever the rule says; only a person may, with a reason.
 
     Raises:
       ConfigError: the run or the model is not there, or the request makes no sense.
@@ -83,24 +77,24 @@ def promote(
     check_margin(margin)
     if override and (by != "hand" or not reason):
         raise ConfigError("only a hand may override the gate, and it has to give a reason")
-    challenger = candidate(run_uri, model)
+    challenger = load_candidate(run_uri, model)
     while True:
-        question = _Question(root, challenger, history(root, model), margin, by, reason)
-        known = _answered(question, run_uri, override=override)
+        request = _Request(root, challenger, history(root, model), margin, by, reason)
+        known = _known_answer(request, run_uri, override=override)
         if known is not None:
             decided(log, STAGE, model, "reused", known.why)
             return known
-        if demotion := _was_demoted(question):
-            # What the run says of its promotion then stays as it is.
+        if demotion := _was_demoted(request):
+            # The stored decision on the model stays as it is.
             decided(log, STAGE, model, demotion.outcome, demotion.why)
             return demotion
-        ruled = _ask(question, cache_dir)
+        ruled = _decide(request, cache_dir)
         promotion = ruled
         if override and ruled.outcome != "promoted":
             why = f"promoted by hand ({reason}), although the rule says: {ruled.why}"
             promotion = replace(ruled, outcome="promoted", why=why)
         if promotion.outcome == "promoted":
-            entry = set_champion(root, _entry(promotion, question, verdict=ruled.outcome))
+            entry = set_champion(root, _entry(promotion, request, verdict=ruled.outcome))
             if entry is None:
                 log.info("%s has another champion by now; deciding again", model)
                 continue
@@ -110,15 +104,15 @@ def promote(
         return promotion
 
 
-def _answered(question: _Question, run_uri: str, *, override: bool) -> Promotion | None:
-    """The answer that was given before, where nothing has changed since."""
-    challenger, champion = question.challenger, question.champion
+def _known_answer(request: _Request, run_uri: str, *, override: bool) -> Promotion | None:
+    """Return the answer that was given before, where nothing has changed since."""
+    challenger, champion = request.challenger, request.champion
     stored = load_promotion(run_uri, challenger.model)
     if champion is not None and champion.model_sha256 == challenger.model_sha256:
         if stored is None or stored.entry is None:
-            # A killed process crowned it without a word in the run.
+            # A process was killed after it had entered the model in the registry.
             first = Verdict("promoted", champion.why, is_drop=False, figures=dict(champion.figures))
-            stored = replace(_promotion(question, first), entry=champion.number, champion=None)
+            stored = replace(_promotion(request, first), entry=champion.number, champion=None)
             store_promotion(run_uri, stored)
         why = f"run {challenger.run.run_id} is the champion of {challenger.model} already"
         return replace(
@@ -129,119 +123,114 @@ def _answered(question: _Question, run_uri: str, *, override: bool) -> Promotion
             health=(),
             is_news=False,
         )
-    if stored is None or override or question.by != stored.by or stored.outcome == "promoted":
+    if stored is None or override or request.by != stored.by or stored.outcome == "promoted":
         return None
-    gate = current_holdout(question.root)
-    asked = (
-        challenger.model_sha256,
-        champion.number if champion else None,
-        gate.digest if gate else None,
-        question.margin,
+    holdout = current_holdout(request.root)
+    is_same = (
+        stored.model_sha256 == challenger.model_sha256
+        and stored.margin == request.margin
+        and (stored.champion and stored.champion.number) == (champion and champion.number)
+        and (stored.gate and stored.gate.digest) == (holdout and holdout.digest)
     )
-    answered = (
-        stored.model_sha256,
-        stored.champion.number if stored.champion else None,
-        stored.gate.digest if stored.gate else None,
-        stored.margin,
-    )
-    return stored if asked == answered else None
+    return stored if is_same else None
 
 
-def _ask(question: _Question, cache_dir: Path) -> Promotion:
-    """Asks the gate, unless something forbids it."""
-    challenger, champion = question.challenger, question.champion
-    gate = current_holdout(question.root)
-    if challenger.run.experiment.protocol == "grouped":
-        return _promotion(question, _refused(GROUPED), gate=gate)
-    gate = gate or gate_of(challenger, question.root)
-    if gate is None:
-        lack = "there is no gate: no whole instruments could be kept out of training for one"
-        return _promotion(question, _refused(lack))
-    if why := why_not_comparable(challenger, gate, "it"):
-        return _promotion(question, _refused(why), gate=gate)
-    rival, before = None, None
-    if champion is not None:
-        try:
-            rival = champion_candidate(champion, question.root)
-            why = why_not_comparable(rival, gate, "the champion")
-            before = None if why else gate_scores(rival, gate, cache_dir)
-        except PipelineError as err:
-            why = f"the champion cannot be compared with: {err}"
-        if why:
-            return _promotion(question, _refused(why), rival, gate=gate)
-    scores = gate_scores(challenger, gate, cache_dir)
-    what = {
-        "model": challenger.model,
-        "challenger": challenger.named(),
-        "champion": rival and rival.named(),
-        "margin": question.margin,
-    }
-    # Before any figure is seen: a look that a kill interrupts is one.
-    number = record_look(gate, what)
-    verdict = (
-        first_verdict(scores) if before is None else judge(before, scores, margin=question.margin)
-    )
-    return _promotion(question, verdict, rival, gate=gate, number=number)
-
-
-def _was_demoted(question: _Question) -> Promotion | None:
-    """The answer for a former champion, which would come back at night; None where it may."""
-    own = question.challenger.model_sha256
-    before = [entry.number for entry in question.entries if entry.model_sha256 == own]
-    if not before or question.by != "flow":
+def _was_demoted(request: _Request) -> Promotion | None:
+    """Return the answer for a former champion, which only a person brings back; else None."""
+    own = request.challenger.model_sha256
+    before = [entry.number for entry in request.entries if entry.model_sha256 == own]
+    if not before or request.by != "flow":
         return None
     why = f"it was champion before, by entry {before[-1]}; only a hand brings it back"
     verdict = Verdict("kept champion", why, is_drop=False, figures={})
-    return replace(_promotion(question, verdict), is_news=False)
+    return replace(_promotion(request, verdict), is_news=False)
 
 
-def _refused(why: str) -> Verdict:
-    return Verdict("refused", why, is_drop=False, figures={})
+def _decide(request: _Request, cache_dir: Path) -> Promotion:
+    """Compare the model with the champion on the held-out notes, unless something forbids it."""
+    challenger, entry = request.challenger, request.champion
+    holdout = current_holdout(request.root)
+    if challenger.run.experiment.protocol == "grouped":
+        return _refuse(request, GROUPED, holdout)
+    holdout = holdout or challenger.make_holdout(request.root)
+    if holdout is None:
+        return _refuse(request, NO_HOLDOUT)
+    if why := challenger.overlap(holdout, "it"):
+        return _refuse(request, why, holdout)
+    champion, before = None, None
+    if entry is not None:
+        try:
+            champion = champion_candidate(entry, request.root)
+            why = champion.overlap(holdout, "the champion")
+            before = None if why else champion.score(holdout, cache_dir)
+        except PipelineError as err:
+            why = f"the champion cannot be compared with: {err}"
+        if why:
+            return _refuse(request, why, holdout, champion)
+    after = challenger.score(holdout, cache_dir)
+    compared = {
+        "model": challenger.model,
+        "challenger": challenger.identity(),
+        "champion": champion and champion.identity(),
+        "margin": request.margin,
+    }
+    # Before any figure is seen: a look that is interrupted counts.
+    look = record_look(holdout, compared)
+    verdict = (
+        first_verdict(after) if before is None else judge(before, after, margin=request.margin)
+    )
+    return _promotion(request, verdict, holdout, champion, look=look)
+
+
+def _refuse(
+    request: _Request,
+    why: str,
+    holdout: Holdout | None = None,
+    champion: Candidate | None = None,
+) -> Promotion:
+    verdict = Verdict("refused", why, is_drop=False, figures={})
+    return _promotion(request, verdict, holdout, champion)
 
 
 def _promotion(
-    question: _Question,
+    request: _Request,
     verdict: Verdict,
-    rival: Candidate | None = None,
+    holdout: Holdout | None = None,
+    champion: Candidate | None = None,
     *,
-    gate: Holdout | None = None,
-    number: int | None = None,
+    look: int | None = None,
 ) -> Promotion:
-    challenger, champion = question.challenger, question.champion
-    health = data_alarms(rival.run.datasets, challenger.run.datasets) if rival else ()
+    challenger, entry = request.challenger, request.champion
+    alarms = data_alarms(champion.run.datasets, challenger.run.datasets) if champion else ()
     return Promotion(
         model=challenger.model,
         run_id=challenger.run.run_id,
         model_sha256=challenger.model_sha256,
         outcome=verdict.outcome,
         why=verdict.why,
-        by=question.by,
-        reason=question.reason,
-        margin=question.margin,
+        by=request.by,
+        reason=request.reason,
+        margin=request.margin,
         entry=None,
-        gate=_figures_of(gate, number) if gate else None,
-        champion=_reference(champion) if champion else None,
+        gate=_figures(holdout, look) if holdout else None,
+        champion=ChampionRef(entry.number, entry.run_id, entry.model_sha256) if entry else None,
         # As they are read back: with lists for tuples.
         figures=json.loads(json.dumps(verdict.figures)),
         quality_drop=verdict.is_drop,
-        health=tuple(health),
+        health=tuple(alarms),
     )
 
 
-def _figures_of(gate: Holdout, number: int | None) -> HoldoutFigures:
-    return HoldoutFigures(gate.digest, gate.notes.num_rows, gate.num_instruments, number)
+def _figures(holdout: Holdout, look: int | None) -> HoldoutFigures:
+    return HoldoutFigures(holdout.digest, holdout.notes.num_rows, holdout.num_instruments, look)
 
 
-def _reference(champion: Entry) -> ChampionRef:
-    return ChampionRef(champion.number, champion.run_id, champion.model_sha256)
-
-
-def _entry(promotion: Promotion, question: _Question, *, verdict: str) -> Entry:
+def _entry(promotion: Promotion, request: _Request, *, verdict: str) -> Entry:
     return Entry(
-        number=len(question.entries) + 1,
+        number=len(request.entries) + 1,
         model=promotion.model,
         run_id=promotion.run_id,
-        model_uri=question.challenger.place(question.root),
+        model_uri=request.challenger.relative_uri(request.root),
         model_sha256=promotion.model_sha256,
         gate=promotion.gate.digest if promotion.gate else None,
         verdict=verdict,

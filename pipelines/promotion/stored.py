@@ -1,4 +1,4 @@
-"""What a run keeps of the decision on one of its models: `<model>/promotion.json`."""
+"""The decision on promotion that a run stores for each of its models, `<model>/promotion.json`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -6,22 +6,21 @@ from typing import Any, Final
 
 from pipelines import storage
 from pipelines.errors import DatasetError
+from pipelines.layout import PROMOTION
 from pipelines.promotion.verdict import Outcome
 from pipelines.records import Count, Name, now, read_record, to_json
 from pipelines.registry.champions import By
 
 FORMAT_VERSION: Final = 1
 
-PROMOTION: Final = "promotion.json"
-
 
 @dataclass(frozen=True)
 class HoldoutFigures:
-    """The gate that was asked.
+    """The held-out notes used for a decision.
 
     Attributes:
-      digest: of it.
-      look: the number of this look at it, from 1; None where it was refused without one.
+      digest: of the holdout.
+      look: the number of this look at it, from 1; None where the model was refused without one.
     """
 
     digest: Name
@@ -32,7 +31,7 @@ class HoldoutFigures:
 
 @dataclass(frozen=True)
 class ChampionRef:
-    """The champion that the model was compared with.
+    """The champion that a model was compared with.
 
     Attributes:
       number: of its entry in the registry.
@@ -48,16 +47,16 @@ class Promotion:
     """A decision on promotion.
 
     Attributes:
-      outcome: what became of the model; a hand may promote against the rule.
+      outcome: for the model; a person may promote it against the rule.
       why: one sentence.
       by: who asked, `flow` or `hand`.
-      reason: what the hand gave as one.
+      reason: given by the person who asked.
       entry: the number of the model's entry in the registry; None where it has none.
-      gate: None where there was none.
+      gate: the holdout; None where there was none.
       champion: None where there was none.
       figures: of `pipelines.evaluate.comparison`, champion first; without one, of the model alone.
       quality_drop: whether the model is surely worse than the champion.
-      health: what is worse with the data than in the champion's run, a phrase each.
+      health: what is worse with the data than in the champion's run, one phrase each.
       is_news: whether the decision was made now, and not found.
     """
 
@@ -80,26 +79,26 @@ class Promotion:
 
     @property
     def alarms(self) -> list[str]:
-        """What a watcher has to know, a sentence each; empty where all is well."""
+        """What needs attention, one sentence each; empty where all is well."""
         who = f"{self.model} of run {self.run_id}"
         worse = [f"{who} is worse than the champion: {self.why}"] if self.quality_drop else []
         return worse + [f"the data of {who} got worse: {phrase}" for phrase in self.health]
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON knows them."""
+        """Return the fields as JSON has them."""
         content = asdict(self) | {"health": list(self.health)}
         del content["is_news"]
         return {"format_version": FORMAT_VERSION, **content}
 
 
 def store_promotion(run_uri: str, promotion: Promotion) -> None:
-    """Writes the decision beside the model."""
+    """Write the decision beside the model."""
     uri = storage.join(run_uri, promotion.model, PROMOTION)
     storage.put(uri, to_json(promotion.to_dict()))
 
 
 def load_promotion(run_uri: str, model: str) -> Promotion | None:
-    """Reads the decision on a model of a run; None where none was made.
+    """Read the decision on a model of a run; None where none was made.
 
     Raises:
       DatasetError: it is damaged, or of a format that this version does not read.
@@ -117,6 +116,6 @@ def load_promotion(run_uri: str, model: str) -> Promotion | None:
 
 
 def load_promotions(run_uri: str, models: Iterable[str]) -> list[Promotion]:
-    """The decisions on models of a run, as far as any were made."""
+    """Read the decisions on models of a run, as far as any were made."""
     found = (load_promotion(run_uri, model) for model in models)
     return [promotion for promotion in found if promotion is not None]

@@ -1,6 +1,6 @@
-"""The rule of promotion: two models on the held-out notes, and which of them is to be champion.
+"""The rule of promotion: which of two models becomes champion, by the held-out notes alone.
 
-Pure, and of the held-out notes alone: what the models predict for the test notes plays no part.
+What the models predict for the test notes plays no part. Alarms on the data of a run are here too.
 """
 
 from collections.abc import Mapping
@@ -15,20 +15,23 @@ from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES, score
 from pipelines.validate.rules import RULES
 from pipelines.validate.verdicts import Validation
 
+# A family's accuracy may not have fallen by more than this with the certainty of its interval.
 MAX_FAMILY_LOSS: Final = 0.05
-"""No family's accuracy may have fallen by more than this with the certainty of its interval."""
+
+# The share of defective notes or of damaged records may rise by this without an alarm.
+MAX_RISE: Final = 0.01
 
 Outcome = Literal["promoted", "kept champion", "refused"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rule says.
+    """The result of the rule.
 
     Attributes:
       why: one sentence, with the figures.
-      is_drop: whether the challenger is surely worse: its interval lies wholly below 0.
-      figures: of the notes, by name; of both models where there were two.
+      is_drop: whether the challenger is surely worse: its interval is wholly below 0.
+      figures: on the held-out notes, by name; of both models where there were two.
     """
 
     outcome: Outcome
@@ -38,7 +41,7 @@ class Verdict:
 
 
 def check_margin(margin: float) -> None:
-    """Refuses a margin that is no difference of accuracies.
+    """Refuse a margin that is not a difference of accuracies.
 
     Raises:
       ConfigError: it is not from 0 to below 1.
@@ -48,7 +51,7 @@ def check_margin(margin: float) -> None:
 
 
 def first_verdict(challenger: Predictions) -> Verdict:
-    """The verdict where there is no champion to compare with."""
+    """Return the verdict where there is no champion to compare with."""
     scores = score(challenger)
     figures = {
         "num_notes": scores.num_scored,
@@ -64,99 +67,96 @@ def first_verdict(challenger: Predictions) -> Verdict:
 
 
 def judge(champion: Predictions, challenger: Predictions, *, margin: float = 0.0) -> Verdict:
-    """Whether the challenger takes the champion's place.
+    """Decide whether the challenger takes the champion's place.
 
-    It does where the 95 % interval of the difference in accuracy, which resamples instruments, lies
-    above -margin, and no family's lies wholly below -`MAX_FAMILY_LOSS`.
+    It does where the 95 % interval of the difference in accuracy, which resamples instruments, is
+    above -margin, and no family's is wholly below -`MAX_FAMILY_LOSS`.
 
     Raises:
-      ConfigError: the two were not scored on the same notes, or the margin is none.
+      ConfigError: the two were not scored on the same notes, or the margin is not one.
     """
     check_margin(margin)
-    found = compare(champion, challenger)
-    whole = found.every.figures["accuracy"]
-    interval = ends(whole)
-    is_drop = not found.every.too_few and interval[1] < 0
-    shown = (
-        f"the accuracy on the gate is {whole.second:.4f} where the champion's is "
-        f"{whole.first:.4f}, {_signed(whole)}"
+    comparison = compare(champion, challenger)
+    every, accuracy = comparison.every, comparison.every.figures["accuracy"]
+    low, high = _interval(accuracy)
+    sentence = (
+        f"the accuracy on the gate is {accuracy.second:.4f} where the champion's is "
+        f"{accuracy.first:.4f}, {_signed(accuracy)}"
     )
-    lost = _lost_families(found)
-    if found.every.too_few:
-        outcome: Outcome = "kept champion"
+    outcome: Outcome = "kept champion"
+    if every.too_few:
         why = (
-            f"the gate's {found.every.num_notes:,} notes of {found.every.num_instruments:,} "
+            f"the gate's {every.num_notes:,} notes of {every.num_instruments:,} "
             f"instruments are too few to tell two models apart ({MIN_NOTES} and {MIN_INSTRUMENTS} "
             "are needed): after the first model only a hand can promote one"
         )
-    elif interval[0] <= -margin:
-        outcome, why = "kept champion", f"{shown}, which does not lie above {0 - margin:g}"
-    elif lost:
-        outcome = "kept champion"
-        why = f"{shown}, but {', '.join(lost)} lost more than {100 * MAX_FAMILY_LOSS:g} points"
+    elif low <= -margin:
+        why = f"{sentence}, which does not lie above {0 - margin:g}"
+    elif lost := _lost_families(comparison):
+        why = f"{sentence}, but {', '.join(lost)} lost more than {100 * MAX_FAMILY_LOSS:g} points"
     else:
-        outcome, why = "promoted", f"{shown}, which lies above {0 - margin:g}"
-    return Verdict(outcome, why, is_drop=is_drop, figures=found.to_dict())
+        outcome, why = "promoted", f"{sentence}, which lies above {0 - margin:g}"
+    is_drop = not every.too_few and high < 0
+    return Verdict(outcome, why, is_drop=is_drop, figures=comparison.to_dict())
 
 
-def ends(difference: Difference) -> Interval:
-    """The interval; that of models which differ alike in every resample is a single point."""
+def _interval(difference: Difference) -> Interval:
+    """Return the interval; a single point where models differ alike in every resample."""
     return difference.interval or (difference.difference, difference.difference)
 
 
-def _lost_families(found: Comparison) -> list[str]:
-    """The families that surely lost too much, each with its difference."""
-    return [
-        f"{family} ({_signed(of)})"
-        for family, part in found.families.items()
+def _lost_families(comparison: Comparison) -> list[str]:
+    """Return the families that surely lost too much, each with its difference."""
+    accuracies = {
+        family: part.figures["accuracy"]
+        for family, part in comparison.families.items()
         # A part of too few notes claims nothing.
         if not part.too_few
-        for of in [part.figures["accuracy"]]
-        if ends(of)[1] < -MAX_FAMILY_LOSS
+    }
+    return [
+        f"{family} ({_signed(accuracy)})"
+        for family, accuracy in accuracies.items()
+        if _interval(accuracy)[1] < -MAX_FAMILY_LOSS
     ]
 
 
-def _signed(of: Difference) -> str:
-    low, high = ends(of)
-    return f"{of.difference:+.4f} ({low:+.4f} to {high:+.4f})"
+def _signed(difference: Difference) -> str:
+    low, high = _interval(difference)
+    return f"{difference.difference:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
-MAX_RISE: Final = 0.01
-"""By how much the share of defective notes or of damaged records may rise before it is said."""
-
-_NO_DEFECTS: Final = frozenset({"synth_lead"})
-
-
-def shares(validation: Validation) -> Mapping[str, float]:
-    """The share of notes that rules dropped as defective, and of records that became no note."""
-    defects = sum(
+def num_defects(validation: Validation) -> int:
+    """Return the number of notes that were dropped as defective, not by plan."""
+    return sum(
         num
         for reason, num in validation.dropped.items()
-        if reason in RULES and reason not in _NO_DEFECTS
+        if reason in RULES and reason != "synth_lead"
     )
+
+
+def damage_shares(validation: Validation) -> Mapping[str, float]:
+    """Return the shares of defective notes and of records that became no note."""
     records = validation.num_seen + validation.num_quarantined
     return {
-        "defective notes": defects / max(validation.num_seen, 1),
+        "defective notes": num_defects(validation) / max(validation.num_seen, 1),
         "damaged records": validation.num_quarantined / max(records, 1),
     }
 
 
 def data_alarms(
-    champion: Mapping[str, Validation],
-    challenger: Mapping[str, Validation],
-    *,
-    max_rise: float = MAX_RISE,
+    champion: Mapping[str, Validation], challenger: Mapping[str, Validation]
 ) -> list[str]:
-    """What is worse with the challenger's data, a phrase each; empty where nothing is.
+    """Return what is worse with the challenger's data, one phrase each.
 
     Args:
-      champion: verdicts by the part that a data set plays, as for the challenger.
+      champion: its data sets by the part that each plays, as for the challenger.
     """
-    return [
-        f"{of} of the {part} data rose from {before[of]:.1%} to {share:.1%}"
-        for part, validation in challenger.items()
-        if part in champion
-        for before in [shares(champion[part])]
-        for of, share in shares(validation).items()
-        if share - before[of] > max_rise
-    ]
+    alarms = []
+    for part in (part for part in challenger if part in champion):
+        before = damage_shares(champion[part])
+        for name, share in damage_shares(challenger[part]).items():
+            if share - before[name] > MAX_RISE:
+                alarms.append(
+                    f"{name} of the {part} data rose from {before[name]:.1%} to {share:.1%}"
+                )
+    return alarms

@@ -11,17 +11,15 @@ from pipelines.errors import ConfigError
 from pipelines.evaluate.bootstrap import Interval
 from pipelines.evaluate.comparison import Difference
 from pipelines.notes import OFFICIAL_SPLITS
+from pipelines.promotion.verdict import num_defects
 from pipelines.report import finding_rules as rules
 from pipelines.report.finding_rules import Verdict
 from pipelines.report.formats import NOTHING, change, count, factor, plain, points, score, span
 from pipelines.report.published import REPORT, Place
 from pipelines.report.results import ModelResults, RunResults
-from pipelines.validate.rules import HELD_OUT, LEAKED
 
 Content = Mapping[str, Any]
 
-# Reasons that drop notes which have no defect.
-_NOT_DEFECTIVE: Final = ("synth_lead", LEAKED, HELD_OUT)
 _NOT_MEASURED: Final = "This run has no such figures; nsynth retrain measures them."
 
 
@@ -257,12 +255,7 @@ def judge_invalid_records(evidence: Evidence) -> Judgement:
     # In the protocol grouped one data set has two parts to play.
     distinct = {dataset.manifest_digest: dataset for dataset in datasets.values()}.values()
     unreadable = sum(dataset.num_quarantined for dataset in distinct)
-    dropped = sum(
-        num
-        for dataset in distinct
-        for reason, num in dataset.dropped.items()
-        if reason not in _NOT_DEFECTIVE
-    )
+    dropped = sum(num_defects(dataset) for dataset in distinct)
     official, train = OFFICIAL_SPLITS[0].num_notes, datasets["train"]
     is_whole = train.num_seen + train.num_quarantined == official
     return Judgement(

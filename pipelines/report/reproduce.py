@@ -14,15 +14,13 @@ from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.plan import RANGE_BYTES
 from pipelines.errors import PipelineError
 from pipelines.experiment import Experiment
-from pipelines.layout import HELD_OUT_NOTES
-from pipelines.parameters import MAX_DROPPED, MAX_QUARANTINED, ModelName
+from pipelines.parameters import MAX_DROPPED, ModelName
 from pipelines.promotion.stored import load_promotions
+from pipelines.promotion.verdict import damage_shares
 from pipelines.report.formats import plain
 from pipelines.report.results import RunResults
-from pipelines.validate.rules import HELD_OUT, LEAKED
+from pipelines.train.selection.run_notes import holds_out_notes
 from pipelines.validate.verdicts import Validation
-
-_NO_DEFECTS: Final = ("synth_lead", LEAKED, HELD_OUT)
 
 # What an experiment may vary and the command line does not.
 _NOT_OFFERED: Final = ("learning_rate", "dropout", "negative_slope", "dense_activation")
@@ -112,12 +110,8 @@ def _choices(experiment: Experiment, root: str) -> list[str]:
 
 def _max_dropped(datasets: Mapping[str, Validation]) -> list[str]:
     """Allow as many defective notes as the run did, where that is more than by default."""
-    defects = [
-        sum(num for reason, num in dataset.dropped.items() if reason not in _NO_DEFECTS)
-        / dataset.num_seen
-        for dataset in datasets.values()
-    ]
-    return _limit("--max-dropped", max(defects), MAX_DROPPED)
+    shares = [damage_shares(dataset)["defective notes"] for dataset in datasets.values()]
+    return _limit("--max-dropped", max(shares), MAX_DROPPED)
 
 
 def _damaged_share(manifest: Manifest) -> float:
@@ -134,7 +128,7 @@ def _limit(option: str, share: float, default: float) -> list[str]:
 
 
 def _has_holdout(run: RunResults) -> bool:
-    return storage.exists(storage.join(run.uri, HELD_OUT_NOTES))
+    return holds_out_notes(run.uri)
 
 
 def _notes(run: RunResults) -> list[str]:

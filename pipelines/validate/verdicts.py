@@ -201,6 +201,22 @@ def _stored(summary_uri: str, dataset: Dataset, verdict_digest: str) -> Validati
     return stored
 
 
+def open_validated(validation: Validation) -> Dataset:
+    """Open the data set that was validated.
+
+    Raises:
+      ConfigError: it is gone.
+      DatasetError: another one is in its place.
+    """
+    dataset = open_dataset(validation.manifest_uri)
+    if dataset.manifest.manifest_digest != validation.manifest_digest:
+        raise DatasetError(
+            f"expected manifest digest {validation.manifest_digest} in {validation.manifest_uri}, "
+            f"found {dataset.manifest.manifest_digest}; validate the data set again"
+        )
+    return dataset
+
+
 def load_validation(summary_uri: str) -> Validation:
     """Read a stored summary.
 

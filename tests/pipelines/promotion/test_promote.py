@@ -101,7 +101,7 @@ def test_promote_refuses_what_met_the_gate(
     assert (crowned(stage) == ["a"]) == (outcome == "promoted")
     if outcome == "refused":
         assert len(load_looks(stage.gate)) == 0
-        wanted = "leaves no model" if protocol == "grouped" else "met 1 notes in training that the"
+        wanted = "leaves no model" if protocol == "grouped" else "met 1 note in training that the"
         assert wanted in found.why
 
 

@@ -7,7 +7,7 @@ from pipelines.errors import ConfigError
 from pipelines.evaluate.comparison import compare
 from pipelines.evaluate.predictions import Predictions, from_table
 from pipelines.notes import CLASSES
-from pipelines.promotion.verdict import data_alarms, first_verdict, judge, shares
+from pipelines.promotion.verdict import damage_shares, data_alarms, first_verdict, judge
 from pipelines.validate.verdicts import Validation
 from tests.pipelines.evaluate.tables import certain, drawn, table_of
 
@@ -129,10 +129,12 @@ def validation(*, quarantined: int = 0, **dropped: int) -> Validation:
     )
 
 
-def test_shares_count_defects_and_not_what_is_left_out_by_plan() -> None:
-    found = shares(validation(silent=10, duplicate_audio=5, synth_lead=100, leaked=50, gate=200))
+def test_damage_shares_count_defects_and_not_what_is_left_out_by_plan() -> None:
+    found = damage_shares(
+        validation(silent=10, duplicate_audio=5, synth_lead=100, leaked=50, gate=200)
+    )
     assert found == {"defective notes": 0.015, "damaged records": 0.0}
-    assert shares(validation(quarantined=250))["damaged records"] == 0.2
+    assert damage_shares(validation(quarantined=250))["damaged records"] == 0.2
 
 
 @pytest.mark.parametrize(
