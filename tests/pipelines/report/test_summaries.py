@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ from PIL import Image
 
 from pipelines.decisions import Decision
 from pipelines.errors import DatasetError
-from pipelines.report.summaries import dataset_markdown, summary_markdown
+from pipelines.report.summaries import dataset_markdown, promotions_markdown, summary_markdown
 from pipelines.validate.verdicts import Validation
 from tests.pipelines.report.run_folder import write_run
+from tests.pipelines.report.test_run_metrics import PROMOTED
 
 DECISIONS = [
     Decision("convert", "a.tfrecord", "resumed", "converting 3 of 7 ranges"),
@@ -86,3 +88,23 @@ def test_dataset_markdown_says_what_is_kept_and_why() -> None:
     assert text.startswith("# 1,007 of 1,010 notes kept\n")
     assert "| bass | 1,000 |" in text
     assert "| convert | a.tfrecord | resumed |" in text
+
+
+def test_promotions_markdown_has_the_alarms_first_and_a_row_for_each_model() -> None:
+    worse = replace(
+        PROMOTED,
+        model="other",
+        outcome="kept champion",
+        why="it is | worse",
+        quality_drop=True,
+        health=("defective notes of the train data rose from 0.0% to 10.0%",),
+        is_news=False,
+    )
+    alarms, *rows = promotions_markdown([PROMOTED, worse]).split("| Model |")
+    assert alarms.count("**") == 4
+    assert "**other of run a1b2c3d4 is worse than the champion: it is \\| worse**" in alarms
+    assert "**the data of other of run a1b2c3d4 got worse: defective notes of" in alarms
+    (table,) = rows
+    assert "| tiny | promoted | no champion stands against it | look 1 at this gate, " in table
+    assert "| other | kept champion before | it is \\| worse |" in table
+    assert "40 notes of 9 instruments" in table
