@@ -20,6 +20,18 @@ EVALUATION_VERSION: Final = 3
 STAMP_KEY: Final = b"nsynth_flows"
 """Where predictions.parquet says, in its metadata, its version and which model gave them."""
 
+# Columns that predictions copy from the data set.
+NOTE_COLUMNS: Final = (
+    "note_str",
+    "instrument",
+    "instrument_str",
+    "instrument_source",
+    "instrument_source_str",
+    "pitch",
+    "velocity",
+    "audio_digest",
+)
+
 PREDICTIONS_SCHEMA: Final = pa.schema(
     [
         pa.field("row", pa.int64(), nullable=False),
