@@ -33,6 +33,8 @@ FEATURES_FILE: Final = "features.json"
 COST_FILE: Final = "cost.json"
 REPORT_HTML: Final = "report.html"
 REPORT_MARKDOWN: Final = "report.md"
+RUN_NOTES: Final = "notes.parquet"
+# Runs of an older version have these in place of notes.parquet, and TRAINED beside each model.
 LEAKED_NOTES: Final = "leaked.parquet"
 HELD_OUT_NOTES: Final = "gate.parquet"
 

@@ -19,7 +19,12 @@ from pipelines import storage
 from pipelines.analysis.stored import read_cost, read_features
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import PipelineError
-from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA, from_table, read_predictions
+from pipelines.evaluate.predictions import (
+    NOTE_COLUMNS,
+    PREDICTIONS_SCHEMA,
+    from_table,
+    read_predictions,
+)
 from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import gate_predictions, load_metrics
 from pipelines.layout import (
@@ -30,6 +35,7 @@ from pipelines.layout import (
     LEAKED_NOTES,
     PREDICTIONS,
     RECORD,
+    RUN_NOTES,
     SUMMARY,
     TRAINED,
     VERDICTS,
@@ -49,7 +55,7 @@ from pipelines.registry.runs import (
     load_training,
     read_decisions,
 )
-from pipelines.train.selection.run_notes import load_kept_out, load_trained_notes
+from pipelines.train.selection.run_notes import load_run_notes, load_trained_notes, select_notes
 from pipelines.validate.rules import LEAKED
 from pipelines.validate.verdicts import (
     Validation,
@@ -64,18 +70,6 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     FEATURES_FILE: read_features,
     COST_FILE: read_cost,
 }
-
-_NOTE_COLUMNS: Final = (
-    "note_str",
-    "instrument",
-    "instrument_str",
-    "instrument_source",
-    "instrument_source_str",
-    "pitch",
-    "velocity",
-    "audio_digest",
-)
-"""Columns that predictions copy from the data set."""
 
 
 def verify_verdicts(manifest_uri: str) -> list[str]:
@@ -108,7 +102,8 @@ def verify_run(uri: str) -> list[str]:
         record = load_run(uri)
         if record.run_id != storage.name(uri):
             problems.append(f"{uri} holds the record of run {record.run_id}")
-        problems += _check_kept_out(uri, record)
+        notes = load_run_notes(uri, digest=record.notes_digest)
+        problems += _check_leaked(uri, record, notes)
         for name in record.models:
             problems += _readable(storage.join(uri, name))
             for check in (_check_training, _check_scores, _check_promotion):
@@ -157,11 +152,10 @@ def _compare_verdicts(dataset: Dataset, uri: str) -> list[str]:
 def _check_training(uri: str, record: RunRecord, name: str) -> list[str]:
     """Check the models of a run by their digests, and the notes that trained them."""
     problems, trainings = list[str](), record.models[name].trainings
-    places = (
-        [name] if len(trainings) == 1 else [f"{name}/fold-{1 + i}" for i in range(len(trainings))]
-    )
-    for place, training in zip(places, trainings, strict=True):
-        folder = storage.join(uri, place)
+    notes = load_run_notes(uri, digest=record.notes_digest)
+    for place, training in enumerate(trainings, start=1):
+        fold = None if len(trainings) == 1 else place
+        folder = storage.join(uri, name if fold is None else f"{name}/fold-{fold}")
         with _noted(problems):
             if load_training(folder) != training:
                 problems.append(f"{folder}/training.json is not the training of {RECORD}")
@@ -177,34 +171,42 @@ def _check_training(uri: str, record: RunRecord, name: str) -> list[str]:
             if parse(b'{"labels":' + labels + b"}")["labels"] != list(record.families):
                 problems.append(f"{folder}/labels.json has not the families of {RECORD}")
         with _noted(problems):
-            if TRAINED in storage.sizes(folder):
-                problems += _check_trained(folder, record, training)
+            problems += _check_trained(folder, record, training, notes, fold)
     return problems
 
 
-def _check_trained(folder: str, record: RunRecord, training: TrainingRecord) -> list[str]:
-    table = load_trained_notes(folder)
+def _check_trained(
+    folder: str, record: RunRecord, training: TrainingRecord, notes: pa.Table, fold: int | None
+) -> list[str]:
+    """Check the notes of one training by their number, and against the data sets."""
+    if TRAINED in storage.sizes(folder):
+        place, table = f"{folder}/{TRAINED}", load_trained_notes(folder)
+    elif record.notes_digest:
+        place = f"the {RUN_NOTES} of {folder}"
+        parts = [select_notes(notes, part=part, fold=fold) for part in ("train", "valid")]
+        table = pa.concat_tables(parts)
+    else:
+        return []
     counts = (training.num_train, training.num_validation)
-    if tuple(table["part"].to_pylist().count(part) for part in ("train", "validation")) != counts:
-        return [f"{folder}/{TRAINED} does not hold the notes that {RECORD} counts"]
+    if tuple(table["part"].to_pylist().count(part) for part in ("train", "valid")) != counts:
+        return [f"{place} does not hold the notes that {RECORD} counts"]
     for part, validation in record.datasets.items():
-        notes = table.filter(pc.equal(table["dataset"], part)).sort_by("row")
+        own = table.filter(pc.equal(table["dataset"], part)).sort_by("row")
         dataset = _dataset(validation)
-        if notes.num_rows and dataset is not None:
+        if own.num_rows and dataset is not None:
             names = ["instrument_str", "audio_digest"]
-            if not _take(dataset, names, notes["row"].to_pylist()).equals(notes.select(names)):
-                return [f"{folder}/{TRAINED} names other notes than {validation.manifest_uri}"]
+            if not _take(dataset, names, own["row"].to_pylist()).equals(own.select(names)):
+                return [f"{place} names other notes than {validation.manifest_uri}"]
     return []
 
 
-def _check_kept_out(uri: str, record: RunRecord) -> list[str]:
+def _check_leaked(uri: str, record: RunRecord, notes: pa.Table) -> list[str]:
     """Check how many notes leaked, by what became of the notes of each data set."""
-    place, found = storage.join(uri, LEAKED_NOTES), list[str]()
-    if LEAKED_NOTES in storage.sizes(uri):
-        found = load_kept_out(place)["dataset"].to_pylist()
-    if all(found.count(part) == of.dropped.get(LEAKED, 0) for part, of in record.datasets.items()):
+    leaked = notes.filter(pc.equal(notes["reason"], LEAKED))["dataset"].to_pylist()
+    if all(leaked.count(part) == of.dropped.get(LEAKED, 0) for part, of in record.datasets.items()):
         return []
-    return [f"{place} does not hold the notes that {RECORD} counts as leaked"]
+    place = RUN_NOTES if record.notes_digest else LEAKED_NOTES
+    return [f"{uri}/{place} does not hold the notes that {RECORD} counts as leaked"]
 
 
 def _check_scores(uri: str, record: RunRecord, name: str) -> list[str]:
@@ -230,7 +232,7 @@ def _check_scores(uri: str, record: RunRecord, name: str) -> list[str]:
 
 def _are_notes_of(table: pa.Table, dataset: Dataset, test: Validation) -> bool:
     table = table.sort_by("row")
-    rows, names = table["row"].to_pylist(), list(_NOTE_COLUMNS)
+    rows, names = table["row"].to_pylist(), list(NOTE_COLUMNS)
     notes = _take(dataset, [*names, "instrument_family"], rows)
     schema = pa.schema([PREDICTIONS_SCHEMA.field(name) for name in names])
     if notes.num_rows != len(rows):

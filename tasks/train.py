@@ -23,13 +23,17 @@ from tasks.progress import shown
 
 @task(name="plan-training", task_run_name="find the run of these data and parameters", **POLICY)
 def plan_training(
-    validations: Mapping[str, Validation], *, experiment: Experiment, root: str, gating: HoldoutMode
+    validations: Mapping[str, Validation],
+    *,
+    experiment: Experiment,
+    root: str,
+    holdout_mode: HoldoutMode,
 ) -> RunPlan:
     """Names the run by what goes into it, and finds the training notes that the test data hold.
 
     Args:
       validations: of `train` and, as the protocol needs them, of `valid` and `test`.
-      gating: whether the notes of the gate are kept out of training.
+      holdout_mode: whether the held-out notes are kept out of training.
     """
     return plan_run(
         train=validations["train"],
@@ -38,7 +42,7 @@ def plan_training(
         experiment=experiment,
         root=root,
         backend=backend.NAME,
-        gating=gating,
+        holdout_mode=holdout_mode,
     )
 
 

@@ -13,8 +13,8 @@ import typer
 
 from flows.cli import comparison, promotion, scores, stages, stored, training
 from flows.cli.interrupt import ENGINE_SEC, INTERRUPTS, LOCAL_SEC
-from flows.cli.options import Runner
 from pipelines.errors import PipelineError
+from pipelines.parameters import Runner
 from pipelines.terminal import CONSOLE, lines
 from pipelines.text import guard_log, visible, visible_lines
 

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from flows.cli.options import Json, Margin, Model, Root
+from flows.cli.options import Json, Margin, Root
 from flows.cli.output import print_result, rows_table
 from flows.cli.scores import RunArgument
 from pipelines import storage
+from pipelines.parameters import ModelName
 from pipelines.promotion.stored import Promotion
 from pipelines.registry.champions import Entry, roll_back
 from pipelines.registry.inventory import find_run
@@ -24,8 +25,13 @@ def promote(
     run: RunArgument,
     reason: Reason,
     models: Annotated[
-        list[Model],
-        typer.Option("--model", help="Model of the run; may be repeated.", show_default="all"),
+        list[ModelName],
+        typer.Option(
+            "--model",
+            metavar=f"[{'|'.join(ModelName)}]",
+            help="Model of the run. May be repeated.",
+            show_default="all",
+        ),
     ] = [],  # noqa: B006 - never changed
     root: Root = "data",
     margin: Margin = 0.0,
@@ -65,7 +71,12 @@ def promote(
 
 def rollback(
     *,
-    model: Annotated[Model, typer.Argument(help="The name whose champion gives way.")],
+    model: Annotated[
+        ModelName,
+        typer.Argument(
+            metavar=f"[{'|'.join(ModelName)}]", help="The name whose champion gives way."
+        ),
+    ],
     to: Annotated[
         int | None,
         typer.Option(min=1, help="The entry to go back to.", show_default="the one before"),

@@ -8,11 +8,11 @@ import typer
 from flows.cli.options import Json
 from flows.cli.output import print_result, rows_table, stream_json, stream_rows
 from flows.cli.promotion import champions_table, entry_fields
-from flows.parameters import MIB
 from pipelines import storage
 from pipelines.convert.quarantine import stream_quarantined
 from pipelines.convert.verify import verify as verify_dataset
 from pipelines.errors import DatasetError, PipelineError
+from pipelines.parameters import MIB
 from pipelines.progress import Progress
 from pipelines.registry.champions import champions
 from pipelines.registry.clean import find_abandoned, find_stale_caches, remove_abandoned

@@ -1,4 +1,4 @@
-"""What a run keeps of its analysis: features.json and cost.json; readers of them need no Keras."""
+"""Stored analysis of a run, features.json and cost.json; reading them needs no Keras."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -12,66 +12,87 @@ from pipelines.errors import DatasetError, FormatError
 from pipelines.layout import COST_FILE, FEATURES_FILE
 from pipelines.records import Content, Count, read_content, validated
 
+# Raised whenever the same run would give other scores; 2 adds what metadata gain.
 ANALYSIS_VERSION: Final = 2
-"""Raised whenever the same run would give other scores; 2 adds what metadata gain."""
 
+# Versions whose scores a report can show.
 _READABLE: Final = (1, 2)
-"""Versions whose scores a report can show."""
 
 COST_FORMAT: Final = 1
-"""Of cost.json."""
 
-_Ends = tuple[float, float]
 _Seconds = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
-class _Score:
+class FeatureScore:
+    """How often a classifier of some features is right about notes that did not train it.
+
+    Attributes:
+      feature: a name of `features.FEATURES`, `spectrum`, `none`, or `audio` and the model's name.
+      interval: 95 % interval with instruments resampled; None where notes are too few or show no
+        spread.
+      is_constant: whether the feature has one value only in all notes that train.
+    """
+
     feature: str
     accuracy: float
-    interval: _Ends | None
+    interval: tuple[float, float] | None
     num_notes: Count
     num_instruments: Count
     is_constant: bool
 
 
 @dataclass(frozen=True)
-class _Gain:
+class Gain:
+    """How much more often a classifier is right once it has other features too.
+
+    Attributes:
+      beside: the feature that it has in any case, as `FeatureScore` names them.
+      added: the feature that it has in addition.
+      interval: paired 95 % interval with instruments resampled; None as for a score.
+    """
+
     beside: str
     added: str
     difference: float
-    interval: _Ends | None
+    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
-class _Features:
-    """What readers of features.json rely on."""
+class StepTimes:
+    """Times of a model's training steps.
 
-    analysis_version: Count
-    of: tuple[str, ...]
-    scores: tuple[_Score, ...]
-    gain: _Gain | None = None
-
-
-@dataclass(frozen=True)
-class _Times:
-    """A model's part of cost.json: seconds of a step by round and length."""
+    Attributes:
+      exponent: of the power law that the times follow, see `cost.fit_growth`.
+      interval: 95 % interval of the exponent; None where the rounds are too few.
+      seconds: of a step, by round and length.
+    """
 
     exponent: float
-    interval: _Ends | None
+    interval: tuple[float, float] | None
     seconds: Annotated[tuple[tuple[_Seconds, ...], ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
+class _Features:
+    """The part of features.json that readers rely on."""
+
+    analysis_version: Count
+    of: tuple[str, ...]
+    scores: tuple[FeatureScore, ...]
+    gain: Gain | None = None
+
+
+@dataclass(frozen=True)
 class _Cost:
-    """What readers of cost.json rely on."""
+    """The part of cost.json that readers rely on."""
 
     format_version: Count
     of: str
     device: str
     batch_size: Annotated[int, Field(gt=0)]
     lengths: tuple[Count, ...]
-    models: Annotated[Mapping[str, _Times], Field(min_length=1)]
+    models: Annotated[Mapping[str, StepTimes], Field(min_length=1)]
 
     def __post_init__(self) -> None:
         rounds = [steps for times in self.models.values() for steps in times.seconds]
@@ -83,13 +104,13 @@ log = logging.getLogger(__name__)
 
 
 def load_features(run_uri: str) -> Content | None:
-    """Read what `analyse` stored of a run; None where it stored nothing that this version reads."""
-    return _known(read_features, run_uri, FEATURES_FILE)
+    """Read the stored feature scores of a run; None if there are none that this version reads."""
+    return _load(read_features, run_uri, FEATURES_FILE)
 
 
 def load_cost(run_uri: str) -> Content | None:
-    """Read what `measure_cost` stored of a run; None where this version reads nothing of it."""
-    return _known(read_cost, run_uri, COST_FILE)
+    """Read the stored step times of a run; None if there are none that this version reads."""
+    return _load(read_cost, run_uri, COST_FILE)
 
 
 def read_features(run_uri: str) -> Content:
@@ -118,12 +139,12 @@ def read_cost(run_uri: str) -> Content:
     return content
 
 
-def _check_version(uri: str, found: Any, known: Sequence[int]) -> None:
-    if isinstance(found, int) and found not in known:
-        raise FormatError(f"{uri} is of version {found}, which this version does not read")
+def _check_version(uri: str, version: Any, readable: Sequence[int]) -> None:
+    if isinstance(version, int) and version not in readable:
+        raise FormatError(f"{uri} is of version {version}, which this version does not read")
 
 
-def _known(read: Callable[[str], Content], run_uri: str, name: str) -> Content | None:
+def _load(read: Callable[[str], Content], run_uri: str, name: str) -> Content | None:
     if not storage.exists(storage.join(run_uri, name)):
         return None
     try:

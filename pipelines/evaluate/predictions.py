@@ -20,6 +20,18 @@ EVALUATION_VERSION: Final = 3
 # Key of the metadata of predictions.parquet that hold its version and the digest of its model.
 STAMP_KEY: Final = b"nsynth_flows"
 
+# Columns that predictions copy from the data set.
+NOTE_COLUMNS: Final = (
+    "note_str",
+    "instrument",
+    "instrument_str",
+    "instrument_source",
+    "instrument_source_str",
+    "pitch",
+    "velocity",
+    "audio_digest",
+)
+
 # `instrument_seen`: whether the notes that trained the model have one of the same instrument.
 # `fold`: in the protocol `grouped`, the fold that the note is in, from 1; its model trained without
 # it. Null in other protocols.

@@ -45,7 +45,7 @@ class Candidate:
         if self.run.experiment.protocol != "reference":
             return None
         notes = load_trained_notes(self.uri)
-        rows = notes.filter(pc.equal(notes["part"], "validation"))["row"].to_numpy()
+        rows = notes.filter(pc.equal(notes["part"], "valid"))["row"].to_numpy()
         manifest_uri = self.run.datasets["train"].manifest_uri
         return freeze_holdout(root, manifest_uri, np.asarray(rows), holds_instruments=False)
 

@@ -75,17 +75,18 @@ def _git(project: Path, *command: str) -> str | None:
     return asked.stdout.strip() if asked.returncode == 0 else None
 
 
-FORMAT_VERSION: Final = 4
-"""4 adds the seal and the digests of predictions and verdicts."""
+# 4 adds the seal and the digests of predictions and verdicts, 5 the notes of the run.
+FORMAT_VERSION: Final = 5
 
-TRAINING_FORMAT: Final = 2
+# 3 adds the digest of the notes.
+TRAINING_FORMAT: Final = 3
 
 History = dict[str, list[float]]
 """One value an epoch in each of `HISTORY_COLUMNS`; `epoch` counts from 1."""
 
 HISTORY_COLUMNS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 
-_READABLE: Final = (3, FORMAT_VERSION)
+_READABLE: Final = (3, 4, FORMAT_VERSION)
 
 # Epochs are whole numbers, and stay so.
 _NUMBERS: Final[type[History]] = dict[str, list[int | float]]
@@ -108,6 +109,7 @@ class TrainingRecord:
       device: of the last process, as are `versions` and `git`.
       git: None where the code is not a checkout.
       seconds: by step: `data` and `storing` in the last process, `training` in all epochs.
+      notes_digest: digest of the notes of the run; None in a record of format 2.
     """
 
     model_sha256: Name
@@ -125,6 +127,7 @@ class TrainingRecord:
     versions: Mapping[str, str]
     git: Git | None
     seconds: Mapping[str, float]
+    notes_digest: str | None = None
 
     def __post_init__(self) -> None:
         if "training" not in self.seconds:
@@ -164,6 +167,7 @@ class RunRecord:
       versions: of the process that closed the run, as is `git`; each model has those of its own.
       created: when it was complete, in ISO 8601.
       seconds: time in training, of all models together.
+      notes_digest: digest of notes.parquet; None in a record of format 4 or earlier.
     """
 
     run_id: Name
@@ -178,6 +182,7 @@ class RunRecord:
     models: Annotated[Mapping[Name, ModelRecord], Field(min_length=1)]
     created: str
     seconds: float
+    notes_digest: str | None = None
 
     @property
     def trainings(self) -> Sequence[TrainingRecord]:
@@ -225,7 +230,7 @@ def load_training(uri: str) -> TrainingRecord:
         TrainingRecord,
         what="the record of a training",
         mend="run the same training again, which trains the model again",
-        versions=(TRAINING_FORMAT,),
+        versions=(2, TRAINING_FORMAT),
     )
 
 

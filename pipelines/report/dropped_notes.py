@@ -8,22 +8,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipelines import storage
 from pipelines.convert.manifest import load_manifest
 from pipelines.convert.quarantine import list_quarantined
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
-from pipelines.layout import HELD_OUT_NOTES, LEAKED_NOTES
 from pipelines.report.formats import count, plural, shown
 from pipelines.report.results import RunResults
-from pipelines.train.selection.run_notes import load_kept_out
+from pipelines.train.selection.run_notes import load_notes_by_reason
 from pipelines.validate.rules import HELD_OUT, LEAKED
 from pipelines.validate.verdicts import Validation, load_verdicts
 
 NUM_EXAMPLES: Final = 3
 
 # Reasons that need two data sets or a holdout: the run stores which notes they dropped.
-_STORED_BY_RUN: Final[Mapping[str, str]] = {LEAKED: LEAKED_NOTES, HELD_OUT: HELD_OUT_NOTES}
+_STORED_BY_RUN: Final = (LEAKED, HELD_OUT)
 
 _Rows = list[dict[str, Any]]
 
@@ -135,7 +133,7 @@ def _dropped(run_uri: str, name: str, dataset: Validation) -> _Rows:
 
 
 def _dropped_by_run(run_uri: str, name: str, dataset: Validation, reason: str) -> _Rows:
-    table = load_kept_out(storage.join(run_uri, _STORED_BY_RUN[reason]))
+    table = load_notes_by_reason(run_uri, reason)
     rows = [row for row in table.to_pylist() if row["dataset"] == name]
     rows = sorted(rows, key=lambda row: row["row"])[:NUM_EXAMPLES]
     opened = open_dataset(dataset.manifest_uri)

@@ -15,6 +15,7 @@ from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError, FormatError, PipelineError
 from pipelines.layout import SUMMARY, VERDICTS
 from pipelines.notes import FAMILIES, named_split
+from pipelines.parameters import MAX_DROPPED
 from pipelines.parquet import read_table, table_digest
 from pipelines.records import Count, Name, Place, digest, read_record, sealed
 from pipelines.text import listed
@@ -57,8 +58,6 @@ FORMAT_VERSION: Final = 2
 _READABLE: Final = (1, FORMAT_VERSION)
 _AGAIN: Final = "validate the data set again"
 
-MAX_DROPPED: Final = 0.05
-"""The share of a data set's notes that may be left out, synth_lead apart, unless told otherwise."""
 
 VERDICT_SCHEMA: Final = pa.schema(
     [
@@ -200,6 +199,22 @@ def _stored(summary_uri: str, dataset: Dataset, verdict_digest: str) -> Validati
         log.warning("judging again: %s is not of this data set", summary_uri)
         return None
     return stored
+
+
+def open_validated(validation: Validation) -> Dataset:
+    """Open the data set that was validated.
+
+    Raises:
+      ConfigError: it is gone.
+      DatasetError: another one is in its place.
+    """
+    dataset = open_dataset(validation.manifest_uri)
+    if dataset.manifest.manifest_digest != validation.manifest_digest:
+        raise DatasetError(
+            f"expected manifest digest {validation.manifest_digest} in {validation.manifest_uri}, "
+            f"found {dataset.manifest.manifest_digest}; validate the data set again"
+        )
+    return dataset
 
 
 def load_validation(summary_uri: str) -> Validation:

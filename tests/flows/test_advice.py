@@ -10,7 +10,7 @@ import typer
 from flows.cli.main import app
 from tests.flows.command import CHECKOUT
 
-OPTION: Final = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+OPTION: Final = re.compile(r"(?<![\w-])(?<!var\()--[a-z][a-z0-9-]*")
 
 OTHER_OPTIONS: Final = {"--dereference", "--hard-dereference", "--sparse"}  # of tar
 

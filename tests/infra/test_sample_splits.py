@@ -13,8 +13,10 @@ from pipelines.convert.job import convert
 from pipelines.dataset import open_dataset
 from pipelines.errors import ConfigError
 from pipelines.notes import CLASSES, FAMILIES
-from pipelines.train.selection.holdout import mark_leaked
-from pipelines.validate.verdicts import MAX_DROPPED, Validation, load_reasons, validate
+from pipelines.parameters import MAX_DROPPED
+from pipelines.train.selection.holdout import read_side
+from pipelines.train.selection.run_plan import find_leaked
+from pipelines.validate.verdicts import Validation, validate
 
 SMALL = {"train": 44, "valid": 40, "test": 40}
 
@@ -55,11 +57,9 @@ def test_planted_is_what_conversion_and_validation_find(
 
 
 def test_planted_leak_is_found_across_splits(validations: dict[str, Validation]) -> None:
-    train, test = validations["train"], validations["test"]
-    reasons = mark_leaked(
-        column(train, "audio_digest"), load_reasons(train), column(test, "audio_digest")
-    )
-    assert Counter(filter(None, reasons)) == planted("train", SMALL["train"]).verdicts
+    train, test = (read_side(validations[split]) for split in ("train", "test"))
+    train.reasons[find_leaked(train, [test])] = "leaked"
+    assert Counter(filter(None, train.reasons)) == planted("train", SMALL["train"]).verdicts
 
 
 def test_planted_drops_stay_below_the_limit_by_default() -> None:

@@ -1,4 +1,4 @@
-"""The callback that conducts an epoch: its order, its figures, and its end at a broken loss."""
+"""Callbacks of a training: order and results of each epoch, the best weights, and checkpoints."""
 
 import logging
 import math
@@ -11,19 +11,18 @@ from pipelines.errors import DatasetError
 from pipelines.experiment import Experiment
 from pipelines.registry.runs import HISTORY_COLUMNS, History
 from pipelines.train.fitting.checkpoints import (
-    Best,
+    Arrays,
     Checkpoint,
     Checkpoints,
     assign_variables,
-    describe_variables,
     read_variables,
     read_weights,
 )
 from pipelines.train.model.backend import keras
 from pipelines.train.samples.batches import Batches
 
+# Called after each epoch with the model, the epoch from 1, the number of epochs and the metrics.
 OnEpoch = Callable[[str, int, int, Mapping[str, float]], None]
-"""Hears of each epoch that ended: the model, the epoch from 1, how many there are, its figures."""
 
 Callback: Final[Any] = keras.callbacks.Callback
 
@@ -33,13 +32,17 @@ log = logging.getLogger(__name__)
 
 
 def ignore_epoch(model: str, epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
-    """An `OnEpoch` that shows nothing."""
+    """Do nothing; an `OnEpoch`."""
 
 
 class EpochCallback(Callback):
-    """Turns the order of each epoch, times it, keeps its figures, and stops at a broken loss."""
+    """Set the order of each epoch, record its metrics, and stop when the loss is not finite.
 
-    # The check of a batch's loss may run beside the next batch: it must not make a GPU wait.
+    Attributes:
+      history: metrics of the epochs that ended.
+    """
+
+    # The check of a batch's loss may run beside the next batch, so that a GPU does not wait.
     async_safe = True
 
     def __init__(
@@ -47,73 +50,88 @@ class EpochCallback(Callback):
         name: str,
         experiment: Experiment,
         batches: Batches,
-        num_batches: int,
-        on_epoch: OnEpoch,
+        *,
+        num_notes: int,
+        on_epoch: OnEpoch = ignore_epoch,
     ) -> None:
         super().__init__()
         self.history: History = {column: [] for column in HISTORY_COLUMNS}
         self._name = name
         self._experiment = experiment
         self._batches = batches
-        self._num_batches = num_batches
+        self._num_batches = -(-num_notes // experiment.batch_size)
         self._on_epoch = on_epoch
         self._epoch = 0
         self._num_steps = 0
         self._begun = 0.0
-        self._broken: tuple[int, str] | None = None
+        # The earliest batch at which something was not finite, with the reason.
+        self._failure: tuple[int, str] | None = None
 
     @property
-    def is_broken(self) -> bool:
-        """Whether anything was not finite at any step."""
-        return self._broken is not None
+    def has_failed(self) -> bool:
+        """Return whether anything was not finite at any step."""
+        return self._failure is not None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Arranges the notes for the epoch."""
+        """Arrange the notes for the epoch."""
         self._epoch = epoch + 1
         self._num_steps = 0
         self._batches.start_epoch(epoch)
         self._begun = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Counts the batch, and looks at the mean loss so far."""
-        # Batches may be told of out of their order, where that happens beside the training.
+        """Count the batch and check the mean loss so far."""
+        # Calls may come out of order, where they run beside the training.
         self._num_steps = max(self._num_steps, batch + 1)
         step = f"epoch {self._epoch}, batch {batch + 1}"
-        self._listen((logs or {}).get("loss", 0.0), step, batch)
+        self._check_loss((logs or {}).get("loss", 0.0), step, batch)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Keeps and tells the figures of an epoch that is sound."""
-        figures = {key: float(value) for key, value in (logs or {}).items()}
-        self._listen(figures["val_loss"], f"the validation of epoch {self._epoch}")
-        self._look_at_weights()
-        if self.is_broken:
+        """Record and report the metrics of an epoch, unless something is not finite."""
+        metrics = {key: float(value) for key, value in (logs or {}).items()}
+        self._check_loss(metrics["val_loss"], f"the validation of epoch {self._epoch}")
+        self._check_weights()
+        if self.has_failed:
             return
         self._check_steps()
-        figures |= {"epoch": epoch + 1, "seconds": time.perf_counter() - self._begun}
+        metrics |= {"epoch": epoch + 1, "seconds": time.perf_counter() - self._begun}
         for column in HISTORY_COLUMNS:
-            self.history[column].append(figures[column])
+            self.history[column].append(metrics[column])
         log.info(
             "%s epoch %d/%d: loss %.4f, accuracy %.4f, val_loss %.4f, val_accuracy %.4f, %.1f s",
             *(self._name, epoch + 1, self._experiment.epochs),
-            *(figures[column] for column in HISTORY_COLUMNS[1:]),
+            *(metrics[column] for column in HISTORY_COLUMNS[1:]),
             extra={"is_progress": True},
         )
-        self._on_epoch(self._name, epoch + 1, self._experiment.epochs, figures)
+        self._on_epoch(self._name, epoch + 1, self._experiment.epochs, metrics)
 
-    def _listen(self, loss: float, where: str, batch: int = _AFTER_BATCHES) -> None:
+    def check_finite(self) -> None:
+        """Raise if anything was not finite at any step.
+
+        Raises:
+          DatasetError: see above.
+        """
+        if self._failure:
+            raise DatasetError(
+                f"{self._failure[1]}, with a learning rate of {self._experiment.learning_rate}; "
+                "look for notes with samples far outside [-1, 1], or lower learning_rate of the "
+                "experiment, which code can set and the command line cannot"
+            )
+
+    def _check_loss(self, loss: float, where: str, batch: int = _AFTER_BATCHES) -> None:
         if not math.isfinite(loss):
             self._stop(f"the loss of {self._name} became {loss} in {where}", batch)
 
-    def _look_at_weights(self) -> None:
-        # Compiled by XLA, a softmax of what is not a number has been seen to give 0.1 for each of
-        # the ten classes, and so a loss that looks sound.
+    def _check_weights(self) -> None:
+        # Compiled by XLA, a softmax of NaN has been seen to give 0.1 for each of the ten classes,
+        # and so a loss that looks valid.
         for variable in self.model.trainable_variables:
             if not bool(keras.ops.all(keras.ops.isfinite(variable))):
                 self._stop(f"{variable.path} is not finite after epoch {self._epoch}")
 
-    def _stop(self, why: str, batch: int = _AFTER_BATCHES) -> None:
-        if self._broken is None or batch < self._broken[0]:
-            self._broken = (batch, why)
+    def _stop(self, reason: str, batch: int = _AFTER_BATCHES) -> None:
+        if self._failure is None or batch < self._failure[0]:
+            self._failure = (batch, reason)
         self.model.stop_training = True
 
     def _check_steps(self) -> None:
@@ -123,62 +141,52 @@ class EpochCallback(Callback):
                 f"{self._num_batches} of {self._experiment.batch_size} notes; this is a defect"
             )
 
-    def check_finite(self) -> None:
-        """Refuses to return a model of which anything was not finite at any step."""
-        if self._broken:
-            raise DatasetError(
-                f"{self._broken[1]}, with a learning rate of {self._experiment.learning_rate}; "
-                "look for notes with samples far outside [-1, 1], or lower learning_rate of the "
-                "experiment, which code can set and the command line cannot"
-            )
-
 
 class CheckpointCallback(Callback):
-    """Goes on from the newest checkpoint, then stores one an epoch.
+    """Go on from the newest checkpoint, keep the best weights, and store a checkpoint per epoch.
 
     Args:
-      model: compiled.
+      model: compiled; takes the state of the newest checkpoint.
       checkpoints: None to store none.
-      history: of the callback before this one, which adds an epoch to it first; it is filled with
-        the epochs that ended before.
-      is_sound: whether the epoch that ends may be stored.
+      epochs: runs before this one and adds an epoch to its history first; its history takes the
+        epochs of the checkpoint.
 
     Attributes:
-      best: None before the first epoch ends.
+      best: weights of the epoch of the lowest validation loss; None before the first epoch ends.
+      resumed_after: last epoch of the checkpoint; 0 where there was none.
       seconds: time that storing took.
     """
 
     def __init__(
-        self,
-        model: keras.Model,
-        checkpoints: Checkpoints | None,
-        history: History,
-        is_sound: Callable[[], bool],
+        self, model: keras.Model, checkpoints: Checkpoints | None, epochs: EpochCallback
     ) -> None:
         super().__init__()
         self._checkpoints = checkpoints
-        self._history = history
-        self._is_sound = is_sound
-        self._shapes = describe_variables(model)
-        self.best: Best | None = None
+        self._epochs = epochs
+        self.best: Arrays | None = None
         self.seconds = 0.0
         self.resumed_after = 0
-        found = checkpoints.newest(shapes=self._shapes) if checkpoints else None
-        if found:
-            assign_variables(model, found.variables)
-            for column, known in history.items():
-                known[:] = found.history[column]
-            self.best, self.resumed_after = found.best, found.epoch
+        stored = checkpoints.newest(model) if checkpoints else None
+        if stored:
+            assign_variables(model, stored.variables)
+            epochs.history |= stored.history
+            self.best, self.resumed_after = stored.best, stored.epoch
+
+    @property
+    def best_epoch(self) -> int:
+        """Return the epoch of the lowest validation loss, the first of several, from 1."""
+        losses = self._epochs.history["val_loss"]
+        return losses.index(min(losses)) + 1
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Keeps the weights of the best epoch, and stores a checkpoint of any that is sound."""
-        if not self._is_sound():
+        """Keep the weights of the best epoch, and store a checkpoint unless the epoch failed."""
+        if self._epochs.has_failed:
             return
-        val_loss = self._history["val_loss"][-1]
-        if self.best is None or val_loss < self.best.val_loss:
-            self.best = Best(epoch + 1, val_loss, read_weights(self.model))
+        if self.best is None or self.best_epoch == epoch + 1:
+            self.best = read_weights(self.model)
         if self._checkpoints:
             begun = time.perf_counter()
-            checkpoint = Checkpoint(epoch + 1, self._history, read_variables(self.model), self.best)
-            self._checkpoints.store(checkpoint, shapes=self._shapes)
+            variables = read_variables(self.model)
+            checkpoint = Checkpoint(epoch + 1, self._epochs.history, variables, self.best)
+            self._checkpoints.store(checkpoint, self.model)
             self.seconds += time.perf_counter() - begun

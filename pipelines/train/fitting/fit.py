@@ -1,8 +1,4 @@
-"""What a training step needs of the processor's memory, told before it is asked for.
-
-A GPU's allocator raises an error that names the shortage. On a processor, TensorFlow has been seen
-to end in a segmentation fault instead, and Linux kills the process: no sentence can come from that.
-"""
+"""Training of one model and prediction with it, the same on every backend and device."""
 
 import logging
 import math
@@ -27,42 +23,12 @@ from pipelines.train.fitting.callbacks import (
     OnEpoch,
     ignore_epoch,
 )
-from pipelines.train.fitting.checkpoints import Best, Checkpoints
+from pipelines.train.fitting.checkpoints import Arrays, Checkpoints
 from pipelines.train.model.architectures import build
 from pipelines.train.model.backend import device, jit_compile, keras, on_cpu
 from pipelines.train.samples.batches import Batches, Notes
 
-_COPIES: Final = 1.5
-"""How often a step holds the layers' outputs at least: 1.6 to 2.3 times was measured for both
-models on TensorFlow, with batches of 128 and 512."""
-
-_BYTES_A_PARAMETER: Final = 16
-"""float32: itself, its gradient, and Adam's two moments."""
-
-
-def check_footprint(model: keras.Model, *, batch_size: int) -> None:
-    """Refuses a batch that this machine's memory can never hold; asks nothing of a GPU.
-
-    Raises:
-      ConfigError: the batch is too large.
-    """
-    needed, there = step_bytes(model, batch_size), machine_bytes()
-    if on_cpu() and needed > there:
-        raise ConfigError(
-            f"memory does not suffice for {model.name} with batches of {batch_size} on {device()}: "
-            f"{needed / 1e9:,.0f} GB at least where {there / 1e9:,.0f} GB are; choose a smaller "
-            "--batch-size"
-        )
-
-
-def step_bytes(model: keras.Model, batch_size: int) -> int:
-    """Bytes that one training step takes at least."""
-    outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
-    samples = math.prod(model.input_shape[1:])
-    notes = int(batch_size * (samples + outputs * _COPIES) * 4)
-    return notes + int(model.count_params()) * _BYTES_A_PARAMETER
-
-
+# Names or messages of the backends' exceptions for it.
 _OUT_OF_MEMORY: Final = (
     "out of memory",  # PyTorch on a GPU, and JAX in words
     "outofmemory",
@@ -71,7 +37,13 @@ _OUT_OF_MEMORY: Final = (
     "oom when",
     "can't allocate memory",  # PyTorch on a CPU
 )
-"""What the backends' exceptions for it are called, or say."""
+
+# A step holds the layers' outputs this often at least: 1.6 to 2.3 times was measured for both
+# models on TensorFlow, with batches of 128 and 512.
+_COPIES: Final = 1.5
+
+# In float32: the parameter, its gradient, and Adam's two moments.
+_BYTES_PER_PARAMETER: Final = 16
 
 log = logging.getLogger(__name__)
 
@@ -82,14 +54,16 @@ class Trained:
 
     Attributes:
       history: by the columns of `HISTORY_COLUMNS`.
-      best: the epoch of the lowest validation loss, with its weights.
-      resumed_after: the epoch behind which this process went on, 0 where it began.
+      best: weights of the best epoch.
+      best_epoch: epoch of the lowest validation loss, from 1.
+      resumed_after: epoch after which this process went on; 0 where it started.
       storing_seconds: time that checkpoints took.
     """
 
     model: keras.Model
     history: History
-    best: Best
+    best: Arrays
+    best_epoch: int
     resumed_after: int
     storing_seconds: float
 
@@ -103,50 +77,52 @@ def fit(
     on_epoch: OnEpoch = ignore_epoch,
     checkpoints: Checkpoints | None = None,
 ) -> Trained:
-    """Trains a model; seeds Python, NumPy and the backend of this whole process.
+    """Train a model; seed Python, NumPy and the backend of the whole process.
 
     Args:
-      checkpoints: where training goes on if it was killed, and leaves one after each epoch; on a
-        CPU the weights are those of a training that was never killed, bit by bit.
+      checkpoints: a killed training goes on from the newest, and one is stored after each epoch. On
+        a CPU the weights are those of a training that was never killed, bit by bit.
 
     Raises:
       DatasetError: the loss is no longer finite, or an epoch had other batches than it should.
       ConfigError: memory does not suffice for the batch size.
     """
     model = init_model(name, experiment)
-    check_footprint(model, batch_size=min(experiment.batch_size, len(train.rows)))
-    batches = Batches(train, batch_size=experiment.batch_size, seed=experiment.seed)
-    num_batches = -(-len(train.rows) // experiment.batch_size)
-    conductor = EpochCallback(name, experiment, batches, num_batches, on_epoch)
-    keeper = CheckpointCallback(
-        model, checkpoints, conductor.history, lambda: not conductor.is_broken
-    )
+    num_notes, batch_size = len(train.rows), experiment.batch_size
+    check_footprint(model, batch_size=min(batch_size, num_notes))
+    batches = Batches(train, batch_size=batch_size, seed=experiment.seed)
+    epochs = EpochCallback(name, experiment, batches, num_notes=num_notes, on_epoch=on_epoch)
+    stored = CheckpointCallback(model, checkpoints, epochs)
     log.info(
         "training %s on %s: %d notes, %d to validate, %d epochs, batches of %d",
-        *(name, device(), len(train.rows), len(validation.rows)),
-        *(experiment.epochs, experiment.batch_size),
+        *(name, device(), num_notes, len(validation.rows), experiment.epochs, batch_size),
     )
-    with explain_memory_errors(name, experiment.batch_size):
+    with explain_memory_errors(name, batch_size):
         model.fit(
             batches,
-            validation_data=Batches(validation, batch_size=experiment.batch_size),
-            initial_epoch=keeper.resumed_after,
+            validation_data=Batches(validation, batch_size=batch_size),
+            initial_epoch=stored.resumed_after,
             epochs=experiment.epochs,
             # Batches has an order of its own, of all notes; Keras would only permute batches.
             shuffle=False,
-            callbacks=[conductor, keeper],
+            callbacks=[epochs, stored],
             verbose=0,
         )
-    conductor.check_finite()
-    if keeper.best is None:
+    epochs.check_finite()
+    if stored.best is None:
         raise DatasetError(f"{name} ended without an epoch, where {experiment.epochs} are due")
     return Trained(
-        model, conductor.history, keeper.best, keeper.resumed_after, round(keeper.seconds, 3)
+        model=model,
+        history=epochs.history,
+        best=stored.best,
+        best_epoch=stored.best_epoch,
+        resumed_after=stored.resumed_after,
+        storing_seconds=round(stored.seconds, 3),
     )
 
 
 def init_model(name: str, experiment: Experiment, *, num_samples: int = NUM_SAMPLES) -> keras.Model:
-    """A compiled model whose weights follow from the seed, which this whole process takes."""
+    """Return a compiled model with weights that follow from the seed; seed the whole process."""
     keras.utils.set_random_seed(experiment.seed)
     model = build(name, experiment, num_samples=num_samples)
     model.compile(
@@ -158,31 +134,8 @@ def init_model(name: str, experiment: Experiment, *, num_samples: int = NUM_SAMP
     return model
 
 
-@contextmanager
-def explain_memory_errors(name: str, batch_size: int) -> Iterator[None]:
-    """Turns any backend's way of running out of memory into one sentence.
-
-    Nothing is tried again with a smaller batch: a run must be what its record says.
-    """
-    try:
-        yield
-    except Exception as err:
-        if not _is_out_of_memory(err):
-            raise
-        raise ConfigError(
-            f"memory does not suffice for {name} with batches of {batch_size} on {device()}; "
-            "choose a smaller --batch-size"
-        ) from err
-
-
-def _is_out_of_memory(err: Exception) -> bool:
-    # Each backend has its own exception for it, and none of them is imported here.
-    words = f"{type(err).__name__} {err}".lower()
-    return isinstance(err, MemoryError) or any(mark in words for mark in _OUT_OF_MEMORY)
-
-
 def predict(model: keras.Model, notes: Notes, *, batch_size: int) -> NDArray[np.float32]:
-    """The probabilities of each class for each note.
+    """Return the probability of each class for each note.
 
     Returns:
       float32 [num_notes, 10].
@@ -199,7 +152,10 @@ def predict(model: keras.Model, notes: Notes, *, batch_size: int) -> NDArray[np.
 
 
 def check_complete(probabilities: NDArray[np.float32], *, num_notes: int, model: str) -> None:
-    """Refuses an evaluation that is not of every note.
+    """Raise unless every note was scored.
+
+    Args:
+      probabilities: float32 [num_notes, 10].
 
     Raises:
       DatasetError: see `predict`.
@@ -216,16 +172,63 @@ def check_complete(probabilities: NDArray[np.float32], *, num_notes: int, model:
 
 
 def predictions_table(notes: pa.Table, probabilities: NDArray[np.float32]) -> pa.Table:
-    """The rows of predictions.parquet.
+    """Return the rows of predictions.parquet.
 
     Args:
       notes: the columns that do not depend on a model, see `selection.notes.scorable_notes`.
       probabilities: float32 [notes.num_rows, 10].
     """
     flat = pa.array(probabilities.reshape(-1), pa.float32())
-    listed = pa.FixedSizeListArray.from_arrays(
-        flat, type=PREDICTIONS_SCHEMA.field("probabilities").type
-    )
+    kind = PREDICTIONS_SCHEMA.field("probabilities").type
     predicted = pa.array(probabilities.argmax(axis=1), pa.int64())
-    table = notes.append_column("predicted", predicted).append_column("probabilities", listed)
+    table = notes.append_column("predicted", predicted)
+    table = table.append_column("probabilities", pa.FixedSizeListArray.from_arrays(flat, type=kind))
     return table.select(PREDICTIONS_SCHEMA.names).cast(PREDICTIONS_SCHEMA)
+
+
+def check_footprint(model: keras.Model, *, batch_size: int) -> None:
+    """Raise if this machine's memory can never hold a batch; only for training on the processor.
+
+    A GPU's allocator raises an error that names the shortage. On a processor TensorFlow has been
+    seen to end in a segmentation fault, and Linux kills the process: neither gives a message.
+
+    Raises:
+      ConfigError: the batch is too large.
+    """
+    needed, there = step_bytes(model, batch_size), machine_bytes()
+    if on_cpu() and needed > there:
+        raise ConfigError(
+            f"memory does not suffice for {model.name} with batches of {batch_size} on {device()}: "
+            f"{needed / 1e9:,.0f} GB at least where {there / 1e9:,.0f} GB are; choose a smaller "
+            "--batch-size"
+        )
+
+
+def step_bytes(model: keras.Model, batch_size: int) -> int:
+    """Return the number of bytes that one training step takes at least."""
+    outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
+    samples = math.prod(model.input_shape[1:])
+    notes = int(batch_size * (samples + outputs * _COPIES) * 4)
+    return notes + int(model.count_params()) * _BYTES_PER_PARAMETER
+
+
+@contextmanager
+def explain_memory_errors(name: str, batch_size: int) -> Iterator[None]:
+    """Turn any backend's error for a lack of memory into one sentence.
+
+    Nothing is tried again with a smaller batch: a run must be what its record says.
+
+    Raises:
+      ConfigError: memory did not suffice for the block.
+    """
+    try:
+        yield
+    except Exception as err:
+        # Each backend has its own exception for it, and none of them is imported here.
+        words = f"{type(err).__name__} {err}".lower()
+        if not isinstance(err, MemoryError) and not any(mark in words for mark in _OUT_OF_MEMORY):
+            raise
+        raise ConfigError(
+            f"memory does not suffice for {name} with batches of {batch_size} on {device()}; "
+            "choose a smaller --batch-size"
+        ) from err

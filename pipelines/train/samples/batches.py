@@ -80,7 +80,7 @@ def prefetch_rows(audio: Samples, rows: NDArray[np.int64]) -> None:
     Without it a note is asked for when the one before it has come.
     """
     if isinstance(audio, SampleFile):
-        audio.announce(rows)
+        audio.prefetch(rows)
 
 
 def _named_place(num_bytes: int, free: Mapping[str, int | None]) -> str | None:

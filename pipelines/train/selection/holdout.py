@@ -1,29 +1,22 @@
-"""The notes of the gate among those of a run: which they are to be, and that none of them trains.
+"""The held-out notes among those of a run, so that none of them trains.
 
-Where validation chooses nothing, the gate is the validation part of the first run, and gated notes
-of later runs change places with others: all runs then train on as many notes. Elsewhere the gate
-is whole instruments, which neither train nor validate.
+Where validation chooses nothing, the held-out set is the validation part of the first run. Held-out
+notes of later runs then swap with others, so that all runs train on as many notes. In the other
+protocols the held-out set is whole instruments, which neither train nor validate.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines import storage
-from pipelines.convert.shards import encode
-from pipelines.dataset import open_dataset
-from pipelines.errors import DatasetError, PipelineError
+from pipelines.errors import DatasetError
 from pipelines.experiment import Experiment
-from pipelines.notes import FAMILIES
-from pipelines.parquet import table_digest
 from pipelines.registry.holdout import Holdout, current_holdout, freeze_holdout
-from pipelines.train.selection.run_notes import KEPT_OUT_SCHEMA, load_kept_out
 from pipelines.train.selection.split import (
     NO_LABEL,
     Indices,
@@ -32,90 +25,96 @@ from pipelines.train.selection.split import (
     group_notes,
     split,
 )
-from pipelines.validate.rules import LEAKED
-from pipelines.validate.verdicts import Validation, load_reasons
+from pipelines.validate.verdicts import Validation, load_reasons, open_validated
 
+# Ignore the held-out set, keep the present one out of training, or also make one if there is none.
 HoldoutMode = Literal["off", "respect", "freeze"]
-"""Whether a run knows of no gate, keeps out the one that there is, or makes one where none is."""
 
+# Smallest fraction of each family's notes that whole held-out instruments have.
 HOLDOUT_FRACTION: Final = 0.1
-"""Part of each family's notes that whole instruments of the gate hold at least."""
 
 log = logging.getLogger(__name__)
 
-Reasons = Mapping[str, Sequence[str | None]]
+
+@dataclass(eq=False)
+class Side:
+    """The notes of one data set while a run is planned.
+
+    Attributes:
+      validation: verdicts on the data set.
+      notes: `row`, `note_str`, `instrument_str`, `audio_digest` and `instrument_family_str`.
+      labels: int64 [num_notes], `NO_LABEL` where the family is not a class.
+      reasons: object [num_notes], why each note is dropped so far; None where it is not.
+    """
+
+    validation: Validation
+    notes: pa.Table
+    labels: NDArray[np.int64]
+    reasons: NDArray[np.object_]
+
+    @property
+    def usable(self) -> Indices:
+        """Rows of the notes that have a label and are not dropped, ascending."""
+        kept = np.array([reason is None for reason in self.reasons], bool)
+        return np.flatnonzero(kept & (self.labels != NO_LABEL))
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """The group of each note, see `group_notes`."""
+        names = (
+            np.array(self.notes[column].to_pylist(), str)
+            for column in ("instrument_str", "audio_digest")
+        )
+        return group_notes(*names)
 
 
-def run_holdout(
-    sides: Mapping[str, Validation],
-    reasons: Reasons,
-    *,
-    experiment: Experiment,
-    root: str,
-    gating: HoldoutMode,
-) -> Holdout | None:
-    """The gate that a run has to respect; frozen here where that is asked for and none is.
+def read_side(validation: Validation) -> Side:
+    """Read the notes of a validated data set."""
+    columns = ["note_str", "instrument_str", "audio_digest", "instrument_family_str"]
+    notes = open_validated(validation).read([*columns, "instrument_family"])
+    reasons = np.full(notes.num_rows, None, object)
+    reasons[:] = load_reasons(validation)
+    labels = class_labels(notes["instrument_family"].to_numpy())
+    return Side(validation, notes.select(columns), labels, reasons)
+
+
+def find_held_out(
+    sides: Mapping[str, Side], *, experiment: Experiment, root: str, mode: HoldoutMode
+) -> tuple[Holdout | None, dict[str, Indices]]:
+    """Return the held-out set and its rows in each data set; None where it changes nothing.
 
     Args:
-      sides: the data sets `train` and, in the protocol `official`, `valid`.
-      reasons: why each of their notes is left out so far.
+      sides: data sets that train or validate, `train` first; leaked notes are dropped already.
+      mode: "freeze" makes the held-out set if the root has none.
     """
-    if gating == "off" or experiment.protocol == "grouped":
-        return None
-    found = current_holdout(root)
-    if found is not None or gating == "respect":
-        return found
-    side = sides["train"]
-    notes = open_dataset(side.manifest_uri).read(
-        ["instrument_family", "instrument_str", "audio_digest"]
-    )
-    labels = class_labels(notes["instrument_family"].to_numpy())
-    rows = _usable(labels, reasons["train"])
-    if not experiment.keeps_best_epoch:
-        _, held = split(labels[rows], experiment.validation_fraction, experiment.seed)
-        return freeze_holdout(root, side.manifest_uri, rows[held], holds_instruments=False)
-    names = (np.array(notes[of].to_pylist(), str) for of in ("instrument_str", "audio_digest"))
-    groups = group_notes(*names)[rows]
-    try:
-        held = draw_groups(labels[rows], groups, fraction=HOLDOUT_FRACTION, seed=experiment.seed)
-    except DatasetError as err:
-        log.warning("there is no gate, and nothing will be promoted by itself: %s", err)
-        return None
-    return freeze_holdout(root, side.manifest_uri, rows[held], holds_instruments=True)
-
-
-def holdout_rows(side: Validation, reasons: Sequence[str | None], gate: Holdout) -> Indices:
-    """The rows of a data set that could train or validate and that the gate holds."""
-    notes = open_dataset(side.manifest_uri).read(
-        ["instrument_family", "instrument_str", "audio_digest"]
-    )
-    held = gate.holds(notes["audio_digest"].to_pylist(), notes["instrument_str"].to_pylist())
-    rows = _usable(class_labels(notes["instrument_family"].to_numpy()), reasons)
-    return rows[held[rows]]
-
-
-def would_train(
-    side: Validation, reasons: Sequence[str | None], gated: Indices, experiment: Experiment
-) -> bool:
-    """Whether a split that knows of no gate would train on one of its notes."""
-    families = open_dataset(side.manifest_uri).read(["instrument_family"])["instrument_family"]
-    labels = class_labels(families.to_numpy())
-    rows = _usable(labels, reasons)
-    train, _ = split(labels[rows], experiment.validation_fraction, experiment.seed)
-    return bool(np.isin(rows[train], gated).any())
+    if mode == "off" or experiment.protocol == "grouped":
+        return None, {}
+    holdout = current_holdout(root)
+    if holdout is None and mode == "freeze":
+        holdout = _freeze(sides["train"], experiment, root)
+    if holdout is None:
+        return None, {}
+    rows = {name: _held_out_rows(side, holdout) for name, side in sides.items()}
+    is_held_out = any(map(len, rows.values()))
+    if is_held_out and not experiment.keeps_best_epoch:
+        side = sides["train"]
+        usable = side.usable
+        train, _ = split(side.labels[usable], experiment.validation_fraction, experiment.seed)
+        is_held_out = bool(np.isin(usable[train], rows["train"]).any())
+    return (holdout, rows) if is_held_out else (None, {})
 
 
 def swap_with_validation(
     labels: NDArray[np.int64], train: Indices, validation: Indices, *, gated: Indices, seed: int
 ) -> tuple[Indices, Indices]:
-    """Lets gated notes validate, and as many others of their class train in their places.
+    """Move held-out notes to validation, and as many others of their class to training.
 
     Args:
       labels: int64 [num_notes], of all notes of the data set.
       train: rows that would train.
       validation: rows that would validate.
-      gated: rows of the gate.
-      seed: which of the others train.
+      gated: rows of the held-out set.
+      seed: decides which of the others train.
 
     Returns:
       Rows that train and rows that validate, ascending. Where a class has too few others, fewer of
@@ -135,120 +134,24 @@ def swap_with_validation(
     return np.sort(np.concatenate([stays, came])), np.sort(np.concatenate([waits, leaving]))
 
 
-def _usable(labels: NDArray[np.int64], reasons: Sequence[str | None]) -> Indices:
-    kept = np.array([reason is None for reason in reasons], bool)
-    return np.flatnonzero(kept & (labels != NO_LABEL))
-
-
-def leaked_notes(name: str, sides: dict[str, Validation]) -> pa.Table:
-    """The notes of a data set whose audio a later one holds, with their row and their family."""
-    names = list(sides)
-    later = [sides[other] for other in names[names.index(name) + 1 :]]
-    scoring = [
-        audio_digest
-        for side in later
-        for audio_digest in open_dataset(side.manifest_uri)
-        .read(["audio_digest"])["audio_digest"]
-        .to_pylist()
-    ]
-    side = sides[name]
-    notes = open_dataset(side.manifest_uri).read(
-        ["note_str", "audio_digest", "instrument_family_str"]
-    )
-    reasons = mark_leaked(notes["audio_digest"].to_pylist(), load_reasons(side), scoring)
-    rows = pa.array([row for row, reason in enumerate(reasons) if reason == LEAKED], pa.int64())
-    return _with_place(notes.take(rows), name, rows)
-
-
-def holdout_notes(
-    sides: dict[str, Validation],
-    leaks: dict[str, pa.Table],
-    *,
-    experiment: Experiment,
-    root: str,
-    gating: HoldoutMode,
-) -> tuple[str | None, dict[str, pa.Table]]:
-    """The gate, and which notes of each data set it keeps; nothing where that changes nothing."""
-    if gating == "off":
-        return None, {}
-    reasons = {name: load_reasons(sides[name]) for name in leaks}
-    for name, table in leaks.items():
-        for row in table["row"].to_pylist():
-            reasons[name][row] = LEAKED
-    gate = run_holdout(sides, reasons, experiment=experiment, root=root, gating=gating)
-    if gate is None:
-        return None, {}
-    rows = {name: holdout_rows(sides[name], reasons[name], gate) for name in leaks}
-    if not any(map(len, rows.values())):
-        return None, {}
-    if not experiment.keeps_best_epoch and not would_train(
-        sides["train"], reasons["train"], rows["train"], experiment
-    ):
-        return None, {}
-    columns = ["note_str", "audio_digest", "instrument_family_str"]
-    return gate.digest, {
-        name: _with_place(
-            open_dataset(sides[name].manifest_uri).read(columns).take(pa.array(of)), name, of
-        )
-        for name, of in rows.items()
-    }
-
-
-def store_notes(uri: str, tables: dict[str, pa.Table]) -> int:
-    """Store which notes are kept out, in place of others that are stored; return how many."""
-    found = pa.concat_tables([table.select(KEPT_OUT_SCHEMA.names) for table in tables.values()])
-    data = encode(found)
-    if not storage.create(uri, data) and not _is_stored(uri, found):
-        storage.put(uri, data)
-    return int(found.num_rows)
-
-
-def _is_stored(uri: str, notes: pa.Table) -> bool:
+def _freeze(side: Side, experiment: Experiment, root: str) -> Holdout | None:
+    rows, manifest_uri = side.usable, side.validation.manifest_uri
+    labels = side.labels[rows]
+    if not experiment.keeps_best_epoch:
+        _, held = split(labels, experiment.validation_fraction, experiment.seed)
+        return freeze_holdout(root, manifest_uri, rows[held], holds_instruments=False)
+    groups = side.groups[rows]
     try:
-        if table_digest(load_kept_out(uri)) == table_digest(notes):
-            return True
-        log.warning("%s does not hold the notes that are kept out; it is written again", uri)
-    except PipelineError as err:
-        log.warning("%s", err)
-    return False
+        held = draw_groups(labels, groups, fraction=HOLDOUT_FRACTION, seed=experiment.seed)
+    except DatasetError as err:
+        log.warning("there is no gate, and nothing will be promoted by itself: %s", err)
+        return None
+    return freeze_holdout(root, manifest_uri, rows[held], holds_instruments=True)
 
 
-def exclude(side: Validation, reason: str, table: pa.Table) -> Validation:
-    """The verdicts with these notes moved from the kept ones to the dropped ones."""
-    if not table.num_rows:
-        return side
-    kept = Counter(side.families)
-    kept.subtract(table["instrument_family_str"].to_pylist())
-    return replace(
-        side,
-        num_kept=side.num_kept - table.num_rows,
-        dropped=side.dropped | {reason: table.num_rows},
-        families={family: kept[family] for family in FAMILIES if kept[family]},
-    )
-
-
-def _with_place(notes: pa.Table, name: str, rows: pa.Array | Indices) -> pa.Table:
-    """Notes of a data set, with what tells which they are."""
-    found = notes.add_column(0, KEPT_OUT_SCHEMA.field("row"), [rows])
-    names = pa.array([name] * len(rows), pa.string())
-    return found.add_column(0, KEPT_OUT_SCHEMA.field("dataset"), [names])
-
-
-def mark_leaked(
-    train_digests: Sequence[str], train_reasons: Sequence[str | None], test_digests: Sequence[str]
-) -> list[str | None]:
-    """Adds the reason `leaked` to the training notes that occur among the test notes.
-
-    Args:
-      train_digests: digest of each training note's original samples.
-      train_reasons: why each is left out so far, None where it is kept; an earlier reason stays.
-      test_digests: digests of all test notes, kept or not.
-
-    Returns:
-      One reason a training note.
-    """
-    tested = set(test_digests)
-    return [
-        LEAKED if reason is None and digest in tested else reason
-        for digest, reason in zip(train_digests, train_reasons, strict=True)
-    ]
+def _held_out_rows(side: Side, holdout: Holdout) -> Indices:
+    """Return the rows of a data set that could train or validate and that are held out."""
+    notes = side.notes
+    held = holdout.holds(notes["audio_digest"].to_pylist(), notes["instrument_str"].to_pylist())
+    rows = side.usable
+    return rows[held[rows]]

@@ -1,54 +1,69 @@
-"""Which run this is: found by what goes into it, so that the same work is not done twice.
+"""Plan of a run: its identity, and what each note does in it.
 
-Planning needs no Keras: it reads verdicts and digests, and stores which notes are leaked and which
-belong to the gate.
+The identity follows from all that goes into the run, so that the same work is found and not done
+twice. Planning needs no Keras.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipelines import storage
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.experiment import Experiment, check_datasets
-from pipelines.layout import LEAKED_NOTES
+from pipelines.layout import RUNS_FOLDER
+from pipelines.notes import FAMILIES
 from pipelines.records import digest
 from pipelines.train.selection.holdout import (
     HoldoutMode,
-    exclude,
-    holdout_notes,
-    leaked_notes,
-    store_notes,
+    Side,
+    find_held_out,
+    read_side,
+    swap_with_validation,
 )
-from pipelines.train.selection.run_notes import load_kept_out
-from pipelines.train.selection.split import NUM_FOLDS, Indices
+from pipelines.train.selection.run_notes import RUN_NOTES_SCHEMA, store_run_notes
+from pipelines.train.selection.split import (
+    NO_LABEL,
+    NUM_FOLDS,
+    Indices,
+    assign_folds,
+    check_classes,
+    split,
+    split_groups,
+    subsample,
+)
 from pipelines.validate.rules import HELD_OUT, LEAKED
-from pipelines.validate.verdicts import Validation, load_reasons
+from pipelines.validate.verdicts import Validation
 
+# Raised, with a line of why in CHANGELOG.md, whenever the same inputs give another model.
 TRAINING_VERSION: Final = 2
-"""Raised, with a line of why in CHANGELOG.md, whenever the same inputs give another model."""
 
-_GATED_NOTES: Final = "gate.parquet"
+# Reason of the notes that a `train_fraction` below 1 leaves out.
+_NOT_SAMPLED: Final = "train_fraction"
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run before it trains; small, since it travels between tasks.
+    """A run before it trains; small, because it travels between tasks.
 
     Attributes:
-      uri: the folder that holds the run.
-      train: verdicts on the training notes, those leaked to other data sets counted as dropped, as
-        are those of a gate of whole instruments.
-      valid: verdicts on the notes that choose the epoch, likewise; None where the protocol takes
-        them from the training data.
-      test: verdicts on the notes that are scored: in `grouped` those that train, elsewhere others.
+      uri: folder of the run.
+      train: verdicts on the training notes; those leaked to other data sets count as dropped, as do
+        those of held-out instruments.
+      valid: verdicts on the notes that choose the epoch, counted in the same way; None where the
+        protocol takes them from the training data.
+      test: verdicts on the notes that are scored; in `grouped` the same data set as `train`.
       backend: of Keras.
-      gate: digest of the gate whose notes would train without it; None where none of them would.
+      notes_digest: digest of notes.parquet.
+      holdout: digest of the held-out set whose notes would train without it; None where none would.
     """
 
     run_id: str
@@ -58,27 +73,45 @@ class RunPlan:
     test: Validation
     experiment: Experiment
     backend: str
-    gate: str | None = None
+    notes_digest: str
+    holdout: str | None = None
 
     @property
     def folds(self) -> Sequence[int | None]:
-        """The trainings of each model: one, without a number, or one a fold, numbered from 1."""
+        """The trainings of each model: one without a number, or one per fold, numbered from 1."""
         return range(1, NUM_FOLDS + 1) if self.experiment.protocol == "grouped" else (None,)
 
     @property
     def datasets(self) -> dict[str, Validation]:
-        """The verdicts by the part that a data set plays."""
+        """The verdicts by the role of the data set."""
         valid = {} if self.valid is None else {"valid": self.valid}
         return {"train": self.train, **valid, "test": self.test}
 
     def model_uri(self, model: str, *parts: str) -> str:
-        """Where the run keeps what belongs to one of its models, or to one of its trainings."""
+        """Return a location in the folder of one of the run's models."""
         return storage.join(self.uri, model, *parts)
 
+    def trainings(self, model: str) -> list["Training"]:
+        """Return the trainings of a model, in the order of their folds."""
+        return [Training(self, model, fold) for fold in self.folds]
 
-def training_name(model: str, fold: int | None) -> str:
-    """The place of one training of a model under its run."""
-    return model if fold is None else f"{model}/fold-{fold}"
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a model: the only one, or the one that leaves out a fold."""
+
+    plan: RunPlan
+    model: str
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder of the training in its run."""
+        return self.model if self.fold is None else f"{self.model}/fold-{self.fold}"
+
+    def uri(self, *parts: str) -> str:
+        """Return a location in the folder of the training."""
+        return storage.join(self.plan.uri, self.name, *parts)
 
 
 def plan_run(
@@ -89,91 +122,88 @@ def plan_run(
     root: str,
     backend: str,
     valid: Validation | None = None,
-    gating: HoldoutMode = "off",
+    holdout_mode: HoldoutMode = "off",
 ) -> RunPlan:
-    """Plans a run and stores, under `root`, which of its notes leak into what scores them.
+    """Plan a run and store, under `root`, what each of its notes does in it.
 
-    A gate is part of what a run is where the run would train on a note of it, and only there.
+    A held-out set is part of the run's identity only where the run would train on a note of it.
 
     Args:
       test: None in the protocol `grouped`, which scores the training notes out of fold.
-      root: the location that holds `notes/`, `runs/` and `registry/`.
+      root: location that holds `notes/`, `runs/` and `registry/`.
       valid: notes that choose the epoch, in the protocol `official`.
-      gating: whether notes of the registry's gate are kept out of training.
+      holdout_mode: whether notes of the registry's held-out set are kept from training.
 
     Raises:
       ConfigError: the protocol takes other data sets, or two of them are the same.
-      DatasetError: no notes are left to train on or to test with.
+      DatasetError: no notes are left to train on or to test with, or they cannot be split.
     """
     check_datasets(experiment.protocol, valid=valid is not None, test=test is not None)
     given = {"train": train, "valid": valid, "test": test}
-    sides = {name: side for name, side in given.items() if side is not None}
-    _check_distinct(sides)
-    tables = {name: leaked_notes(name, sides) for name in sides if name != "test"}
-    digests = {name: [side.manifest_digest, side.verdict_digest] for name, side in sides.items()}
-    gate, gated = holdout_notes(sides, tables, experiment=experiment, root=root, gating=gating)
-    run_id = digest(
-        {
-            "training_version": TRAINING_VERSION,
-            **digests,
-            "experiment": experiment.to_dict(),
-            "backend": backend,
-            **({"gate": gate} if gate else {}),
-        }
-    )[:16]
-    uri = storage.join(storage.absolute(root), "runs", run_id)
-    sides |= {name: exclude(sides[name], LEAKED, table) for name, table in tables.items()}
+    validations = {name: side for name, side in given.items() if side is not None}
+    _check_distinct(validations)
+    sides = {name: read_side(validation) for name, validation in validations.items()}
+    num_leaked = _drop_leaked(sides)
+    learning = {name: side for name, side in sides.items() if name != "test"}
+    holdout, held_out = find_held_out(learning, experiment=experiment, root=root, mode=holdout_mode)
+    identity = {
+        "training_version": TRAINING_VERSION,
+        **{
+            name: [given.manifest_digest, given.verdict_digest]
+            for name, given in validations.items()
+        },
+        "experiment": experiment.to_dict(),
+        "backend": backend,
+        **({"gate": holdout.digest} if holdout else {}),
+    }
+    run_id = digest(identity)[:16]
+    uri = storage.join(storage.absolute(root), RUNS_FOLDER, run_id)
     if experiment.keeps_best_epoch:
-        sides |= {name: exclude(sides[name], HELD_OUT, table) for name, table in gated.items()}
+        for name, rows in held_out.items():
+            _drop(sides[name], rows, HELD_OUT)
     for side in sides.values():
-        if not side.num_kept:
+        if not side.validation.num_kept:
             raise DatasetError(
-                f"no note of {side.manifest_uri} is left: {side.num_seen} seen, {side.dropped}"
+                f"no note of {side.validation.manifest_uri} is left: {side.validation.num_seen} "
+                f"seen, {side.validation.dropped}"
             )
-    log.info(
-        "run %s of %s, in %s",
-        *(run_id, " and ".join(side.manifest_uri for side in sides.values()), uri),
-    )
-    if num := store_notes(storage.join(uri, LEAKED_NOTES), tables):
-        log.warning("%d notes are left out: the data that score the models hold their audio", num)
-    if gate:
-        num = store_notes(storage.join(uri, _GATED_NOTES), gated)
-        log.info("%d notes of the gate %s do not train", num, gate[:12])
+    manifests = " and ".join(side.manifest_uri for side in validations.values())
+    log.info("run %s of %s, in %s", run_id, manifests, uri)
+    if num_leaked:
+        log.warning(
+            "%d training notes dropped: the data that score the models hold the same audio",
+            num_leaked,
+        )
+    if holdout:
+        num_held_out = sum(map(len, held_out.values()))
+        log.info("%d notes of the held-out set %s do not train", num_held_out, holdout.digest[:12])
+    notes = pa.concat_tables(_assign_parts(sides, experiment, held_out))
     return RunPlan(
         run_id=run_id,
         uri=uri,
-        train=sides["train"],
-        valid=sides.get("valid"),
-        test=sides.get("test", sides["train"]),
+        train=sides["train"].validation,
+        valid=sides["valid"].validation if "valid" in sides else None,
+        test=sides.get("test", sides["train"]).validation,
         experiment=experiment,
         backend=backend,
-        gate=gate,
+        notes_digest=store_run_notes(uri, notes),
+        holdout=holdout.digest if holdout else None,
     )
 
 
-def training_reasons(plan: RunPlan, dataset: str = "train") -> list[str | None]:
-    """Why each note of `train` or `valid` is left out, `leaked` included; None for one that is not.
+def find_leaked(side: Side, later: Sequence[Side]) -> Indices:
+    """Return the rows of notes, not dropped so far, whose very samples a later data set holds.
 
-    Args:
-      dataset: the part that the data set plays.
+    The test data never depend on the training data, so that only the training side changes.
     """
-    reasons = load_reasons(plan.datasets[dataset])
-    for row in _stored_rows(plan, LEAKED_NOTES, dataset):
-        reasons[row] = LEAKED
-    if plan.gate and plan.experiment.keeps_best_epoch:
-        for row in _stored_rows(plan, _GATED_NOTES, dataset):
-            reasons[row] = HELD_OUT
-    return reasons
+    scored = {digest for other in later for digest in other.notes["audio_digest"].to_pylist()}
+    own = zip(side.notes["audio_digest"].to_pylist(), side.reasons, strict=True)
+    return np.flatnonzero([reason is None and digest in scored for digest, reason in own])
 
 
-def gated_training_rows(plan: RunPlan) -> Indices:
-    """The rows of the training data whose notes the run keeps for the gate; may be empty."""
-    return np.array(_stored_rows(plan, _GATED_NOTES, "train") if plan.gate else [], np.int64)
-
-
-def _check_distinct(sides: dict[str, Validation]) -> None:
+def _check_distinct(validations: Mapping[str, Validation]) -> None:
     named: dict[str, str] = {}
-    for name, side in sides.items():
+    for name, side in validations.items():
         other = named.setdefault(side.manifest_digest, name)
         if other != name:
             raise ConfigError(
@@ -181,12 +211,101 @@ def _check_distinct(sides: dict[str, Validation]) -> None:
             )
 
 
-def _stored_rows(plan: RunPlan, name: str, dataset: str) -> list[int]:
-    uri = storage.join(plan.uri, name)
-    notes = [note for note in load_kept_out(uri).to_pylist() if note["dataset"] == dataset]
-    num_seen = plan.datasets[dataset].num_seen
-    if any(not 0 <= note["row"] < num_seen for note in notes):
-        raise DatasetError(
-            f"{uri} names rows that {dataset} does not have; run the same training again"
-        )
-    return [note["row"] for note in notes]
+def _drop_leaked(sides: Mapping[str, Side]) -> int:
+    """Drop the notes of each data set that leak into a later one; return how many."""
+    names, num = list(sides), 0
+    for place, name in enumerate(names):
+        rows = find_leaked(sides[name], [sides[other] for other in names[place + 1 :]])
+        _drop(sides[name], rows, LEAKED)
+        num += len(rows)
+    return num
+
+
+def _drop(side: Side, rows: Indices, reason: str) -> None:
+    """Give notes a reason, and count them as dropped in the verdicts of their data set."""
+    if not len(rows):
+        return
+    side.reasons[rows] = reason
+    given = side.validation
+    kept = Counter(given.families)
+    kept.subtract(side.notes["instrument_family_str"].take(pa.array(rows)).to_pylist())
+    side.validation = replace(
+        given,
+        num_kept=given.num_kept - len(rows),
+        dropped=given.dropped | {reason: len(rows)},
+        families={family: kept[family] for family in FAMILIES if kept[family]},
+    )
+
+
+def _assign_parts(
+    sides: Mapping[str, Side], experiment: Experiment, held_out: Mapping[str, Indices]
+) -> Iterator[pa.Table]:
+    """Yield the rows of notes.parquet."""
+    side, seed = sides["train"], experiment.seed
+    labels, usable = side.labels, side.usable
+    if experiment.protocol == "grouped":
+        groups, folds = side.groups, np.zeros(len(labels), np.int64)
+        # Notes that validation dropped have a fold too: they are scored as all others are, and a
+        # note shares its fold with its copies.
+        labelled = labels != NO_LABEL
+        folds[labelled] = 1 + assign_folds(labels[labelled], groups[labelled], seed=seed)
+        for fold in range(1, NUM_FOLDS + 1):
+            rows = usable[folds[usable] != fold]
+            train, valid = split_groups(
+                labels[rows], groups[rows], fraction=experiment.validation_fraction, seed=seed
+            )
+            parts = {
+                "train": rows[train],
+                "valid": rows[valid],
+                "test": np.flatnonzero(folds == fold),
+            }
+            yield _table(side, "train", parts, experiment, fold=fold)
+        return
+    if "valid" in sides:
+        check_classes(labels[usable])
+        yield _table(side, "train", {"train": usable}, experiment)
+        yield _table(sides["valid"], "valid", {"valid": sides["valid"].usable}, experiment)
+    else:
+        positions = split(labels[usable], experiment.validation_fraction, seed)
+        train, valid = (usable[part] for part in positions)
+        rows = held_out.get("train", np.empty(0, np.int64))
+        train, valid = swap_with_validation(labels, train, valid, gated=rows, seed=seed)
+        side.reasons[rows] = HELD_OUT
+        yield _table(side, "train", {"train": train, "valid": valid}, experiment)
+    test = sides["test"]
+    yield _table(test, "test", {"test": np.flatnonzero(test.labels != NO_LABEL)}, experiment)
+
+
+def _table(
+    side: Side,
+    dataset: str,
+    rows: Mapping[str, Indices],
+    experiment: Experiment,
+    *,
+    fold: int | None = None,
+) -> pa.Table:
+    """Return what the notes of one data set do in one training.
+
+    Args:
+      rows: of each part; all other notes are dropped, or held out.
+    """
+    num, reasons = len(side.labels), side.reasons.copy()
+    parts: NDArray[np.object_] = np.full(num, "dropped", object)
+    parts[reasons == HELD_OUT] = "holdout"
+    for part, own in rows.items():
+        parts[own] = part
+    if experiment.train_fraction < 1 and "train" in rows:
+        train = rows["train"]
+        sampled = subsample(side.labels[train], experiment.train_fraction, experiment.seed)
+        left = np.delete(train, sampled)
+        parts[left], reasons[left] = "dropped", _NOT_SAMPLED
+    columns = {
+        "dataset": np.full(num, dataset, object),
+        "row": np.arange(num),
+        **{name: side.notes[name] for name in ("note_str", "instrument_str", "audio_digest")},
+        "label": pa.array(side.labels, mask=side.labels == NO_LABEL),
+        "part": parts,
+        "fold": pa.array([fold] * num, pa.int64()),
+        "reason": pa.array(reasons.tolist(), pa.string()),
+    }
+    return pa.table(columns, schema=RUN_NOTES_SCHEMA)

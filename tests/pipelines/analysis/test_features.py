@@ -2,21 +2,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.analysis.features import FEATURES, NUM_BANDS, band_levels, metadata
+from pipelines.analysis.features import FEATURES, NUM_BANDS, band_levels, read_metadata
 from tests.pipelines.datasets import row
 
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_metadata_never_tells_the_instrument(feature: str) -> None:
     first, second = row(3), row(3, instrument=99, instrument_str="another", note_str="<b>")
-    values = metadata(pa.Table.from_pylist([first, second]), feature)
+    values = read_metadata(pa.Table.from_pylist([first, second]), feature)
     assert (values[0] == values[1]).all()
 
 
 def test_metadata_of_all_is_every_feature_side_by_side() -> None:
     notes = pa.Table.from_pylist([row(3, qualities=[1, 0] * 5), row(4, velocity=25)])
-    parts = [metadata(notes, name) for name in ("pitch", "velocity", "source", "qualities")]
-    assert (metadata(notes, "metadata") == np.concatenate(parts, axis=1)).all()
+    parts = [read_metadata(notes, name) for name in ("pitch", "velocity", "source", "qualities")]
+    assert (read_metadata(notes, "metadata") == np.concatenate(parts, axis=1)).all()
 
 
 def test_band_levels_do_not_depend_on_loudness() -> None:

@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             experiment=Experiment(models=(MODEL,), epochs=1, seed=seed),
             root=root,
             backend=backend.NAME,
-            gating="freeze" if seed == 0 else "off",
+            holdout_mode="freeze" if seed == 0 else "off",
         )
         _finish(plan, is_first=seed == 0)
     return folder

@@ -34,8 +34,7 @@ TABLES: Final = (
     "notes/*/quarantine/spans.parquet",
     "notes/*/validation/*/verdicts.parquet",
     "runs/RUN/preliminary/predictions.parquet",
-    "runs/RUN/preliminary/trained.parquet",
-    "runs/RUN/leaked.parquet",
+    "runs/RUN/notes.parquet",
     "registry/gate/*/notes.parquet",
     "registry/gate/*/predictions/*.parquet",
 )

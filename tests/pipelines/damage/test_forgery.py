@@ -23,7 +23,6 @@ from pipelines.registry.runs import load_run, store_run
 from pipelines.train.holdout_scores import score_holdout
 from pipelines.train.model.architectures import decode_model
 from pipelines.train.run import evaluate_model
-from pipelines.train.selection.notes import scorable_notes, training_rows
 from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import load_reasons, load_validation, validate
 from tests.pipelines.damage.stored_root import MODEL, find, runs, said, write_record
@@ -54,7 +53,7 @@ def plan_of(root: Path) -> RunPlan:
         experiment=record.experiment,
         root=str(root),
         backend=record.backend,
-        gating="respect",
+        holdout_mode="respect",
     )
 
 
@@ -156,12 +155,12 @@ def test_a_summary_with_other_counts_is_noticed_and_judged_again(root: Path) -> 
 @pytest.mark.parametrize("side", ["train", "test"])
 def test_swapped_labels_are_refused_where_they_are_read(root: Path, side: str) -> None:
     shard = next(manifest_of(root, side).parent.glob("data/part-*.parquet"))
-    table, plan = pq.read_table(shard), plan_of(root)
+    table = pq.read_table(shard)
+    plan_of(root)
     names = ("instrument_family", "instrument_family_str")
     rewrite(shard, **{name: np.roll(table[name].to_numpy(), 7) for name in names})
-    read = training_rows if side == "train" else scorable_notes
     with pytest.raises(PipelineError, match="holds other notes than were committed; convert again"):
-        read(plan)
+        plan_of(root)
     with pytest.raises(PipelineError, match="holds other notes than were committed"):
         validate(str(manifest_of(root, side)), force=True)
     assert shard.name in wrong(root)
@@ -283,11 +282,12 @@ def test_an_entry_that_claims_more_than_its_predictions_is_noticed(root: Path) -
 
 
 def test_leaked_notes_that_were_taken_off_their_list_do_not_train(root: Path) -> None:
-    path = find(root, "runs/RUN/leaked.parquet")
+    path = find(root, "runs/RUN/notes.parquet")
     before = pq.read_table(path)
-    assert before.num_rows
-    pq.write_table(before.slice(0, 0), path)
-    assert "does not hold the notes that run.json counts as leaked" in wrong(root)
+    leaked = np.array(before["reason"].to_pylist(), object) == "leaked"
+    assert leaked.any()
+    pq.write_table(before.filter(pa.array(~leaked)), path)
+    assert "notes.parquet does not hold the notes of this run" in wrong(root)
     plan_of(root)
     assert pq.read_table(path).equals(before)
 

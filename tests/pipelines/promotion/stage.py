@@ -14,14 +14,13 @@ from pipelines import storage
 from pipelines.convert.shards import encode
 from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY
 from pipelines.experiment import Experiment
-from pipelines.layout import TRAINED
 from pipelines.notes import CLASSES
 from pipelines.promotion.promote import promote
 from pipelines.promotion.stored import Promotion
 from pipelines.registry.holdout import Holdout, freeze_holdout
 from pipelines.registry.runs import ModelRecord, RunRecord, store_run
 from pipelines.train.fitting.fit import predictions_table
-from pipelines.train.selection.run_notes import TRAINED_SCHEMA
+from pipelines.train.selection.run_notes import RUN_NOTES_SCHEMA, store_run_notes
 from pipelines.train.selection.split import class_labels
 from pipelines.validate.verdicts import Validation, validate
 from tests.pipelines.registry.training import TRAINING
@@ -79,7 +78,7 @@ class Stage:
             ),
             uri,
         )
-        storage.put(storage.join(uri, MODEL, TRAINED), encode(_met(trains, validates)))
+        store_run_notes(uri, _notes(trains, validates))
         place = storage.join(self.gate.uri, "predictions", f"{sha}.parquet")
         storage.put(place, encode(_answers(self.gate, wrong, sha)))
         return uri
@@ -100,17 +99,21 @@ def make_stage(root: str, folder: Path) -> Stage:
     return Stage(root, gate, validate(manifest), folder / "cache")
 
 
-def _met(trains: Sequence[int], validates: Sequence[int]) -> pa.Table:
+def _notes(trains: Sequence[int], validates: Sequence[int]) -> pa.Table:
     rows = [*trains, *validates]
     return pa.table(
         {
             "dataset": ["train"] * len(rows),
             "row": rows,
-            "part": ["train"] * len(trains) + ["validation"] * len(validates),
+            "note_str": [""] * len(rows),
             "instrument_str": [f"{NOTES[row][1]}_acoustic_{NOTES[row][0]:03d}" for row in rows],
             "audio_digest": [xxhash.xxh3_128_hexdigest(tone(*NOTES[row]).data) for row in rows],
+            "label": pa.nulls(len(rows), pa.int64()),
+            "part": ["train"] * len(trains) + ["valid"] * len(validates),
+            "fold": pa.nulls(len(rows), pa.int64()),
+            "reason": pa.nulls(len(rows), pa.string()),
         },
-        schema=TRAINED_SCHEMA,
+        schema=RUN_NOTES_SCHEMA,
     )
 
 

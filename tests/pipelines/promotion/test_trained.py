@@ -18,11 +18,10 @@ from pipelines.train.holdout_scores import score_holdout
 from pipelines.train.model import backend
 from pipelines.train.model.architectures import decode_model
 from pipelines.train.run import evaluate_model, finish_run, train_model
-from pipelines.train.selection.notes import training_rows
 from pipelines.train.selection.run_notes import load_trained_notes
 from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
-from tests.pipelines.train.tiny import commit_notes
+from tests.pipelines.train.tiny import commit_notes, training_rows
 
 NAME = "preliminary"
 TRAIN = [(number, family) for number in range(32) for family in ("bass", "organ", "vocal")]
@@ -45,7 +44,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> list[RunPlan]:
             experiment=Experiment(models=(NAME,), epochs=1 + seed, batch_size=8, seed=seed),
             root=str(root),
             backend=backend.NAME,
-            gating="freeze",
+            holdout_mode="freeze",
         )
         train_model(plan, NAME, cache_dir=root / "cache")
         evaluate_model(plan, NAME, cache_dir=root / "cache")

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 
@@ -59,9 +58,3 @@ def test_render_shows_names_in_times_as_text(source: str) -> None:
     assert "<b>tiny" not in source
     assert "<i>a device" not in source
     assert "<b>tiny</b>" in Page(source).text
-
-
-def test_render_says_where_times_are_missing(tmp_path: Path) -> None:
-    text = Page(render(load_report_data(write_run(tmp_path)), no_audio)).text
-    assert "What a longer note costs Not measured: this run was not made by the main job" in text
-    assert "undecided Training time is in proportion" in text

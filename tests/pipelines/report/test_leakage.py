@@ -2,12 +2,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipelines.layout import TRAINED
 from pipelines.report.leakage import Leakage, describe, find_leakage
 from pipelines.report.results import load_results
-from pipelines.train.selection.run_notes import TRAINED_SCHEMA
+from pipelines.train.selection.run_notes import RUN_NOTES_SCHEMA, store_run_notes
 from tests.pipelines.report.run_folder import write_run
 
 
@@ -27,13 +25,17 @@ def test_find_leakage_counts_again_which_audio_is_shared(tmp_path: Path) -> None
         {
             "dataset": ["train"] * 4,
             "row": range(4),
-            "part": ["train", "train", "train", "validation"],
+            "note_str": [""] * 4,
             "instrument_str": ["a", "a", "b", "c"],
             "audio_digest": digests,
+            "label": [0] * 4,
+            "part": ["train", "train", "train", "valid"],
+            "fold": [None] * 4,
+            "reason": [None] * 4,
         },
-        schema=TRAINED_SCHEMA,
+        schema=RUN_NOTES_SCHEMA,
     )
-    pq.write_table(trained, tmp_path / "tiny" / TRAINED)
+    store_run_notes(str(tmp_path), trained)
     found = find_leakage(load_results(uri))
     assert (found.num_shared_audio, found.num_train_instruments) == (2, 2)
 

@@ -24,46 +24,46 @@ def summary(run_uri: str, *, report: str = "/data/report.html") -> str:
     return summary_markdown(run_uri, DECISIONS, report=report)
 
 
-def test_summary_has_a_row_a_model(tmp_path: Path) -> None:
-    lines = summary(write_run(tmp_path)).splitlines()
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return summary(write_run(tmp_path_factory.mktemp("run")))
+
+
+def test_summary_has_a_row_for_each_model(text: str) -> None:
+    lines = text.splitlines()
     rows = {line.split(" | ")[0].removeprefix("| "): line.split(" | ") for line in lines}
     assert rows["preliminary"][2:] == ["57", rows["preliminary"][3], "60", "0.4104", "9,098 |"]
     assert rows["tiny"][5] == "none"
 
 
-def test_summary_says_why_each_stage_did_what_it_did(tmp_path: Path) -> None:
-    text = summary(write_run(tmp_path))
+def test_summary_says_why_each_stage_did_what_it_did(text: str) -> None:
     assert "| convert | a.tfrecord | resumed | converting 3 of 7 ranges |" in text
     assert "| train | tiny | reused | same data \\| experiment |" in text
 
 
-def test_summary_says_what_was_dropped_and_compared(tmp_path: Path) -> None:
-    text = summary(write_run(tmp_path))
+def test_summary_says_what_was_dropped_and_compared(text: str) -> None:
     assert "|  | train | test |" in text
     assert "| dropped: synth_lead | 10 | 0 |" in text
     assert "| records quarantined | 1 | 1 |" in text
     assert "different notes" in text
 
 
-def test_summary_has_a_place_for_the_verdict_on_promotion(tmp_path: Path) -> None:
-    run_uri = write_run(tmp_path)
-    assert "## Promotion\n\nNo gate is set up: nothing was promoted.\n" in summary(run_uri)
-    text = summary_markdown(run_uri, [], report="r", gate="Refused: 0.1 below the champion.")
-    assert "## Promotion\n\nRefused: 0.1 below the champion.\n" in text
+def test_summary_has_a_place_for_the_verdict_on_promotion(tmp_path: Path, text: str) -> None:
+    assert "## Promotion\n\nNo gate is set up: nothing was promoted.\n" in text
+    # Its report is on the web, and a link then.
+    url = "http://127.0.0.1:4201/a1b2/report.html"
+    run_uri = write_run(tmp_path, models={"tiny": 4.0})
+    other = summary_markdown(run_uri, [], report=url, gate="Refused: 0.1 below the champion.")
+    assert "## Promotion\n\nRefused: 0.1 below the champion.\n" in other
+    assert f"[report.html]({url})" in other
+    assert "`/data/report.html`" in text
 
 
-def test_summary_holds_a_picture_a_model(tmp_path: Path) -> None:
-    pictures = re.findall(r"data:image/png;base64,([\w+/=]+)", summary(write_run(tmp_path)))
+def test_summary_holds_a_picture_of_each_model(text: str) -> None:
+    pictures = re.findall(r"data:image/png;base64,([\w+/=]+)", text)
     sizes = [Image.open(io.BytesIO(base64.b64decode(data))).size for data in pictures]
     assert len(sizes) == 2
     assert all(width > 400 for width, _ in sizes)
-
-
-def test_summary_links_to_a_report_of_the_web_only(tmp_path: Path) -> None:
-    run_uri = write_run(tmp_path)
-    url = "http://127.0.0.1:4201/a1b2/report.html"
-    assert f"[report.html]({url})" in summary(run_uri, report=url)
-    assert "`s3://bucket/report.html`" in summary(run_uri, report="s3://bucket/report.html")
 
 
 def test_summary_refuses_names_that_are_markup(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_forget_model_has_it_trained_and_scored_anew(done: RunPlan, tmp_path: Pa
     assert run(done, tmp_path) == [("train", "reused"), ("evaluate", "reused")]
     discard_model(done, NAME)
     assert [path.name for path in Path(done.uri).rglob("*") if path.is_file()] == [
-        "leaked.parquet",
+        "notes.parquet",
         "labels.json",
     ]
     assert run(done, tmp_path) == [("train", "ran"), ("evaluate", "ran")]

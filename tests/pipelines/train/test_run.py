@@ -17,14 +17,14 @@ from pipelines.evaluate.scores import summarise
 from pipelines.notes import CLASSES
 from pipelines.registry.inventory import find_run
 from pipelines.registry.runs import RunRecord, git_state, load_run
-from pipelines.train.artifacts import stored_model, stored_training
+from pipelines.train.artifacts import stored_model, stored_record
 from pipelines.train.fitting.checkpoints import digest_arrays, read_weights
 from pipelines.train.fitting.fit import predict
 from pipelines.train.model import backend
 from pipelines.train.model.architectures import decode_model
 from pipelines.train.run import Metrics, evaluate_model, finish_run, train_model
 from pipelines.train.samples.batches import Notes
-from pipelines.train.selection.notes import audio_to_score
+from pipelines.train.selection.notes import scored_samples
 from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
 from tests.pipelines.train.conftest import EXPERIMENT
@@ -34,7 +34,6 @@ FILES = (
     "model.keras",
     "labels.json",
     "history.json",
-    "trained.parquet",
     "training.json",
     "predictions.parquet",
     "metrics.json",
@@ -104,7 +103,7 @@ def test_run_is_evaluated_alike_for_any_backend(done: RunPlan, other: str) -> No
 
 def test_run_stores_the_model_that_gave_the_predictions(done: RunPlan, cache: Path) -> None:
     table = pq.read_table(folder(done) / "predictions.parquet")
-    notes = Notes(audio_to_score(done, cache), table["row"].to_numpy(), table["label"].to_numpy())
+    notes = Notes(scored_samples(done, cache), table["row"].to_numpy(), table["label"].to_numpy())
     again = predict(decode_model((folder(done) / "model.keras").read_bytes()), notes, batch_size=4)
     np.testing.assert_allclose(again, np.stack(table["probabilities"].to_pylist()), rtol=1e-5)
 
@@ -183,11 +182,11 @@ def test_evaluate_model_scores_again_for_another_version(done: RunPlan, cache: P
 def test_stored_model_is_none_where_anything_is_damaged(done: RunPlan, damaged: str) -> None:
     path = folder(done) / damaged
     data = path.read_bytes()
-    assert stored_model(done, NAME) == (folder(done) / "model.keras").read_bytes()
+    assert stored_model(done.trainings(NAME)[0]) == (folder(done) / "model.keras").read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    assert stored_model(done, NAME) is None
+    assert stored_model(done.trainings(NAME)[0]) is None
     path.unlink()
-    assert stored_model(done, NAME) is None
+    assert stored_model(done.trainings(NAME)[0]) is None
     path.write_bytes(data)
 
 
@@ -222,11 +221,9 @@ def test_train_model_resumes_where_it_was_stopped(
     stored = folder(plan) / "checkpoints" / "epoch-00001.npz"
     assert stored.exists()
     train_model(plan, NAME, cache_dir=cache)
-    assert (
-        f"resuming preliminary of run {plan.run_id} behind epoch 1, since {stored}" in caplog.text
-    )
+    assert f"resuming preliminary of run {plan.run_id} after epoch 1, since {stored}" in caplog.text
     assert not stored.parent.exists()
-    resumed, whole = stored_training(plan, NAME), stored_training(done, NAME)
+    resumed, whole = (stored_record(run.trainings(NAME)[0]) for run in (plan, done))
     assert resumed is not None
     assert whole is not None
     assert (resumed.resumed_after, whole.resumed_after) == (1, 0)
@@ -236,9 +233,11 @@ def test_train_model_resumes_where_it_was_stopped(
 def test_stored_training_refuses_another_format(done: RunPlan) -> None:
     path = folder(done) / "training.json"
     text = path.read_text()
-    path.write_text(text.replace('"format_version": 2', '"format_version": 99'))
-    with pytest.raises(DatasetError, match=r"expected format_version 2 in .*training.json, found"):
-        stored_model(done, NAME)
+    path.write_text(text.replace('"format_version": 3', '"format_version": 99'))
+    with pytest.raises(
+        DatasetError, match=r"expected format_version 2 or 3 in .*training.json, found"
+    ):
+        stored_model(done.trainings(NAME)[0])
     path.write_text(text)
 
 
@@ -247,7 +246,7 @@ def test_train_model_mends_a_damaged_model(done: RunPlan, cache: Path) -> None:
     heard: list[int] = []
     train_model(done, NAME, cache_dir=cache, on_epoch=lambda _, epoch, *rest: heard.append(epoch))
     assert heard == [1, 2]
-    assert stored_model(done, NAME) is not None
+    assert stored_model(done.trainings(NAME)[0]) is not None
     evaluate_model(done, NAME, cache_dir=cache)
 
 

@@ -16,8 +16,23 @@ from pipelines.convert.shards import ShardSummary, encode, notes_digest, samples
 from pipelines.convert.sources import Source
 from pipelines.convert.tfrecord import Position
 from pipelines.notes import FAMILIES, NUM_SAMPLES, QUALITIES, SAMPLE_RATE_HZ
+from pipelines.train.selection.notes import training_notes
+from pipelines.train.selection.run_notes import load_run_notes
+from pipelines.train.selection.run_plan import RunPlan, Training
 
 NUM_BYTES = 1000
+
+
+def training_rows(plan: RunPlan, fold: int | None = None) -> tuple[NDArray[np.int64], ...]:
+    """Return the rows that train and that validate."""
+    training = Training(plan, plan.experiment.models[0], fold)
+    return tuple(notes["row"].to_numpy() for notes in training_notes(training))
+
+
+def training_reasons(plan: RunPlan, dataset: str = "train") -> list[str | None]:
+    """Return why each note of a data set is dropped."""
+    notes = load_run_notes(plan.uri).to_pylist()
+    return [note["reason"] for note in notes if note["dataset"] == dataset]
 
 
 def commit_notes(root: Path, name: str, named: Sequence[tuple[int, str]]) -> str:

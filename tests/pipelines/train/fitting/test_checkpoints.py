@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from pipelines.train.fitting.checkpoints import (
-    Best,
     Checkpoint,
     decode_checkpoint,
     digest_arrays,
@@ -20,7 +19,7 @@ CHECKPOINT = Checkpoint(
     epoch=2,
     history={"epoch": [1, 2], "loss": [0.1 + 0.2, 1 / 3]},
     variables=VARIABLES,
-    best=Best(1, 0.7, VARIABLES[:1]),
+    best=VARIABLES[:1],
 )
 DATA = encode_checkpoint(CHECKPOINT, owner="a")
 
@@ -28,9 +27,8 @@ DATA = encode_checkpoint(CHECKPOINT, owner="a")
 def test_decode_checkpoint_gives_back_every_bit() -> None:
     again = decode_checkpoint(DATA, owner="a")
     assert (again.epoch, again.history) == (2, CHECKPOINT.history)
-    assert (again.best.epoch, again.best.val_loss) == (1, 0.7)
     assert digest_arrays(again.variables) == digest_arrays(VARIABLES)
-    assert digest_arrays(again.best.weights) == digest_arrays(VARIABLES[:1])
+    assert digest_arrays(again.best) == digest_arrays(VARIABLES[:1])
 
 
 def test_decode_checkpoint_keeps_the_order_of_many_variables() -> None:
@@ -43,26 +41,19 @@ def test_decode_checkpoint_refuses_a_flip_anywhere() -> None:
     for place in range(0, len(DATA), 7):
         damaged = bytearray(DATA)
         damaged[place] ^= 4
-        with pytest.raises(
-            ValueError, match=r"digest does not hold|it is no checkpoint|it has for"
-        ):
+        with pytest.raises(ValueError, match="digest does not hold"):
             decode_checkpoint(bytes(damaged), owner="a")
 
 
-@pytest.mark.parametrize("length", [0, 10, 57, 58, 500, -1])
+@pytest.mark.parametrize("length", [0, 10, 16, 500, -1])
 def test_decode_checkpoint_refuses_a_short_one(length: int) -> None:
-    with pytest.raises(ValueError, match=r"digest does not hold|it is no checkpoint"):
+    with pytest.raises(ValueError, match="digest does not hold"):
         decode_checkpoint(DATA[:length], owner="a")
 
 
 def test_decode_checkpoint_refuses_another_training() -> None:
     with pytest.raises(ValueError, match="it is of a, not of b"):
         decode_checkpoint(DATA, owner="b")
-
-
-def test_decode_checkpoint_refuses_another_format() -> None:
-    with pytest.raises(ValueError, match="it has format 2, where this version reads 1"):
-        decode_checkpoint(DATA.replace(b"checkpoint 1 ", b"checkpoint 2 ", 1), owner="a")
 
 
 def test_digest_of_tells_types_shapes_and_values_apart() -> None:

@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 
 from pipelines import storage
-from pipelines.train.fitting.checkpoints import Best, Checkpoint, Checkpoints
+from pipelines.experiment import Experiment
+from pipelines.train.fitting.checkpoints import Checkpoint, Checkpoints
+from pipelines.train.fitting.fit import init_model
+from pipelines.train.model.backend import keras
 
+MODEL, OTHER = (
+    init_model("preliminary", Experiment(), num_samples=50),
+    init_model("optimised", Experiment(), num_samples=50),
+)
 VALUES = (np.arange(3, dtype=np.float32),)
-FIRST = Checkpoint(1, {"epoch": [1]}, VALUES, Best(1, 0.5, VALUES))
+FIRST = Checkpoint(1, {"epoch": [1]}, VALUES, VALUES)
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -21,12 +28,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def stored(uri: str, *, epochs: int) -> Checkpoints:
     checkpoints = Checkpoints(uri, "preliminary of run r")
     for epoch in range(1, epochs + 1):
-        checkpoints.store(replace(FIRST, epoch=epoch), shapes="s")
+        checkpoints.store(replace(FIRST, epoch=epoch), MODEL)
     return checkpoints
 
 
-def newest_epoch(checkpoints: Checkpoints, shapes: str = "s") -> int | None:
-    found = checkpoints.newest(shapes=shapes)
+def newest_epoch(checkpoints: Checkpoints, model: keras.Model = MODEL) -> int | None:
+    found = checkpoints.newest(model)
     return found.epoch if found else None
 
 
@@ -39,7 +46,7 @@ def test_checkpoints_keep_the_two_newest(place: str, caplog: pytest.LogCaptureFi
     checkpoints = stored(place, epochs=11)
     assert sorted(storage.sizes(place)) == ["epoch-00010.npz", "epoch-00011.npz"]
     assert newest_epoch(checkpoints) == 11
-    assert f"resuming preliminary of run r behind epoch 11, since {place}" in caplog.text
+    assert f"resuming preliminary of run r after epoch 11, since {place}" in caplog.text
 
 
 def test_checkpoints_fall_back_from_a_damaged_one(
@@ -59,8 +66,8 @@ def test_checkpoints_of_another_training_are_refused(
 ) -> None:
     stored(place, epochs=1)
     assert newest_epoch(Checkpoints(place, "optimised of run r")) is None
-    assert newest_epoch(Checkpoints(place, "preliminary of run r"), "other shapes") is None
-    assert "it is of preliminary of run r, s, not of optimised of run r, s" in caplog.text
+    assert newest_epoch(Checkpoints(place, "preliminary of run r"), OTHER) is None
+    assert "it is of preliminary of run r, 20 variables" in caplog.text
 
 
 def test_checkpoints_are_cleared_with_their_folder(place: str) -> None:

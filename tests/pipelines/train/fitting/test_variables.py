@@ -5,7 +5,6 @@ import pytest
 from pipelines.experiment import Experiment
 from pipelines.train.fitting.checkpoints import (
     assign_variables,
-    describe_variables,
     digest_arrays,
     read_variables,
     read_weights,
@@ -27,6 +26,5 @@ def test_assign_restores_seed_generator_and_optimiser_as_well() -> None:
 
 def test_assign_refuses_values_of_another_model() -> None:
     small, large = (init_model(name, Experiment()) for name in ("preliminary", "optimised"))
-    assert describe_variables(small) != describe_variables(large)
     with pytest.raises(ValueError, match="The shape of the target variable"):
         assign_variables(small, read_variables(large))

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,13 +9,12 @@ from pipelines.dataset import open_dataset
 from pipelines.experiment import Experiment
 from pipelines.registry.holdout import Holdout, current_holdout
 from pipelines.train.selection.holdout import HoldoutMode, swap_with_validation
-from pipelines.train.selection.notes import training_rows
-from pipelines.train.selection.run_notes import load_trained_notes, store_trained_notes
-from pipelines.train.selection.run_plan import RunPlan, plan_run, training_reasons
+from pipelines.train.selection.run_notes import load_trained_notes
+from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.train.selection.split import Indices
 from pipelines.validate.verdicts import Validation, validate
 from tests.pipelines.datasets import row, store
-from tests.pipelines.train.tiny import commit_notes
+from tests.pipelines.train.tiny import commit_notes, training_reasons, training_rows
 
 # Each note of these is of an instrument of its own.
 TRAIN = [(number, family) for number in range(20) for family in ("bass", "organ", "vocal")]
@@ -52,7 +50,7 @@ def planned(
         experiment=Experiment(models=("preliminary",), protocol=protocol, seed=seed),
         root=str(root),
         backend="tensorflow",
-        gating=gating,
+        holdout_mode=gating,
     )
 
 
@@ -92,7 +90,7 @@ def test_later_reference_run_trains_on_as_many_notes_and_none_of_the_gate(
     gated = planned(sides, tmp_path, "freeze", seed=seed)
     assert num_gated(free, gate, training_rows(free)[0]) > 0
     assert gated.run_id != free.run_id
-    assert gated.gate == gate.digest
+    assert gated.holdout == gate.digest
     train, validation = training_rows(gated)
     assert num_gated(gated, gate, train) == 0
     assert sorted([*train, *validation]) == sorted(np.concatenate(training_rows(free)))
@@ -101,8 +99,8 @@ def test_later_reference_run_trains_on_as_many_notes_and_none_of_the_gate(
         as_first = families[training_rows(first)[0]]
         assert (families[train] == family).sum() == (as_first == family).sum()
     assert gated.train == free.train
-    stored = pq.read_table(f"{gated.uri}/gate.parquet")["row"].to_pylist()
-    assert stored == gate.notes["row"].to_pylist()
+    rows = gate.notes["row"].to_pylist()
+    assert [row for row, reason in enumerate(training_reasons(gated)) if reason == "gate"] == rows
 
 
 def test_run_on_later_data_trains_on_no_note_of_the_gate(
@@ -165,7 +163,7 @@ def test_official_makes_no_gate_where_no_instrument_can_be_held_out(
     few = validate(commit_notes(tmp_path, "few", [(0, "bass"), (1, "organ"), (2, "vocal")]))
     plan = planned(sides | {"train": few}, tmp_path, "freeze", protocol="official")
     assert current_holdout(str(tmp_path)) is None
-    assert plan.gate is None
+    assert plan.holdout is None
     assert "there is no gate, and nothing will be promoted by itself" in caplog.text
 
 
@@ -182,7 +180,7 @@ def test_grouped_knows_no_gate(sides: dict[str, Validation], tmp_path: Path) -> 
     seed=st.integers(0, 9),
     data=st.data(),
 )
-def test_change_places_keeps_all_notes_and_no_gated_one_trains(
+def test_swap_with_validation_keeps_all_notes_and_no_gated_one_trains(
     labels: list[int], share: float, seed: int, data: st.DataObject
 ) -> None:
     of = np.array(labels, np.int64)
@@ -206,9 +204,8 @@ def test_change_places_keeps_all_notes_and_no_gated_one_trains(
 def test_trained_notes_are_told_apart_by_part(sides: dict[str, Validation], tmp_path: Path) -> None:
     plan = planned(sides, tmp_path, "off", protocol="official")
     train, validation = training_rows(plan)
-    store_trained_notes(plan, "preliminary", train, validation)
     found = load_trained_notes(plan.model_uri("preliminary"))
     assert found["dataset"].to_pylist() == ["train"] * len(train) + ["valid"] * len(validation)
-    assert found["part"].to_pylist() == ["train"] * len(train) + ["validation"] * len(validation)
+    assert found["part"].to_pylist() == ["train"] * len(train) + ["valid"] * len(validation)
     assert found["row"].to_pylist() == [*train, *validation]
     assert found["instrument_str"][-1].as_py() == "bass_acoustic_103"

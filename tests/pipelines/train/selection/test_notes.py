@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.train.selection.notes import scorable_notes, training_rows
+from pipelines.train.selection.notes import scorable_notes
 from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import validate
 from tests.pipelines.datasets import Row, row, store
 from tests.pipelines.train.conftest import EXPERIMENT
+from tests.pipelines.train.tiny import training_rows
 
 NUM_TRAIN = 40
 

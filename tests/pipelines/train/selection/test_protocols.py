@@ -16,10 +16,10 @@ from pipelines.train.fitting.checkpoints import read_weights
 from pipelines.train.model import backend
 from pipelines.train.model.architectures import decode_model
 from pipelines.train.run import evaluate_model, finish_run, train_model
-from pipelines.train.selection.notes import fold_rows, scorable_notes, training_rows
-from pipelines.train.selection.run_plan import RunPlan, plan_run, training_name, training_reasons
+from pipelines.train.selection.run_notes import load_run_notes, select_notes
+from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import Validation, validate
-from tests.pipelines.train.tiny import commit_notes
+from tests.pipelines.train.tiny import commit_notes, training_reasons, training_rows
 
 NAME = "preliminary"
 EXPERIMENT = Experiment(models=(NAME,), epochs=3, batch_size=4)
@@ -100,7 +100,8 @@ def test_grouped_scores_each_labelled_note_once_by_a_model_without_its_instrumen
     assert not any(table["instrument_seen"].to_pylist())
     names = open_dataset(grouped.train.manifest_uri).read(["instrument_str"])["instrument_str"]
     for fold in (1, 2, 3):
-        parts = [*training_rows(grouped, fold), fold_rows(grouped, fold)]
+        scored = select_notes(load_run_notes(grouped.uri), part="test", fold=fold)
+        parts = [*training_rows(grouped, fold), scored["row"].to_numpy()]
         instruments = [set(np.array(names.to_pylist())[rows]) for rows in parts]
         assert not instruments[0] & instruments[1]
         assert not (instruments[0] | instruments[1]) & instruments[2]
@@ -111,8 +112,8 @@ def test_grouped_keeps_a_model_a_fold_and_pools_their_answers(grouped: RunPlan) 
     assert len(record.models[NAME].trainings) == 3
     assert record.datasets["test"] == record.datasets["train"]
     models = [
-        decode_model((Path(grouped.uri) / training_name(NAME, fold) / "model.keras").read_bytes())
-        for fold in grouped.folds
+        decode_model(Path(training.uri("model.keras")).read_bytes())
+        for training in grouped.trainings(NAME)
     ]
     first, second = (read_weights(model)[0] for model in models[:2])
     assert not np.array_equal(first, second)
@@ -166,11 +167,9 @@ def test_plan_run_refuses_data_sets_that_the_protocol_does_not_take(
 
 def test_grouped_refuses_a_family_of_one_instrument(tmp_path: Path) -> None:
     notes = [(0, "vocal"), *((number, "bass") for number in range(1, 9))]
-    plan = planned(
-        {"train": validate(commit_notes(tmp_path, "train", notes))}, tmp_path, protocol="grouped"
-    )
+    side = validate(commit_notes(tmp_path, "train", notes))
     with pytest.raises(DatasetError, match="vocal are of one instrument"):
-        scorable_notes(plan)
+        planned({"train": side}, tmp_path, protocol="grouped")
 
 
 def test_train_fraction_thins_the_notes_that_train_and_no_others(
