@@ -115,7 +115,7 @@ def validate(
     max_dropped: Dropped = MAX_DROPPED,
     as_json: Json = False,
 ) -> None:
-    """Judge each note of a data set: kept, or left out with a reason.
+    """Judge each note of a data set: kept, or dropped with a reason.
 
     Shards stay as they are; the verdicts are stored beside them.
     """

@@ -19,7 +19,8 @@ OTHER_PROGRAMS: Final = ("prefect ", "docker ", "python -m ", "uv ", "java ", "m
 
 def command_options() -> Mapping[str, set[str]]:
     """The options of each command of `nsynth`."""
-    commands: Mapping[str, Any] = vars(typer.main.get_command(app))["commands"]
+    group: Any = typer.main.get_command(app)
+    commands = {name: group.get_command(None, name) for name in group.list_commands(None)}
     return {
         name: {option for of in command.params for option in (*of.opts, *of.secondary_opts)}
         | {"--help"}
