@@ -7,7 +7,7 @@ from typing import Final
 
 from pipelines import storage
 from pipelines.convert import beam
-from pipelines.convert.commit import MAX_QUARANTINED, commit
+from pipelines.convert.commit import commit
 from pipelines.convert.estimate import check_space
 from pipelines.convert.manifest import Manifest, load_manifest
 from pipelines.convert.plan import (
@@ -25,6 +25,7 @@ from pipelines.decisions import decided
 from pipelines.engines.checks import check
 from pipelines.engines.engine import LOCAL, Engine
 from pipelines.errors import ConfigError, ShardError
+from pipelines.parameters import MAX_QUARANTINED
 from pipelines.progress import OnProgress, ignore
 from pipelines.text import listed
 

@@ -15,6 +15,7 @@ from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError, FormatError, PipelineError
 from pipelines.layout import SUMMARY, VALIDATION_FOLDER, VERDICTS
 from pipelines.notes import FAMILIES, named_split
+from pipelines.parameters import MAX_DROPPED
 from pipelines.parquet import read_table, table_digest
 from pipelines.records import Count, Name, Place, digest, read_record, sealed
 from pipelines.text import listed
@@ -34,8 +35,6 @@ FORMAT_VERSION: Final = 2
 _READABLE: Final = (1, FORMAT_VERSION)
 _AGAIN: Final = "validate the data set again"
 
-# The largest share of a data set's notes that may be defective, by default.
-MAX_DROPPED: Final = 0.05
 
 VERDICT_SCHEMA: Final = pa.schema(
     [
