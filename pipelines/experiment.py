@@ -1,19 +1,19 @@
-"""What may be varied in training; command lines and forms read it, so it never imports Keras."""
+"""Experiments: one choice of everything that training leaves open. Never imports Keras."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 from pipelines.errors import ConfigError
-
-MODEL_NAMES: Final = ("preliminary", "optimised")
-"""The architectures, in `pipelines.train.model.architectures`, from small to large."""
-
-DENSE_ACTIVATIONS: Final = ("leaky_relu", "relu", "linear")
-
-PROTOCOLS: Final = ("reference", "official", "grouped")
-"""Which notes train, choose and score; `docs/evaluation.md` says what the scores of each mean."""
+from pipelines.parameters import (
+    DenseActivation,
+    ModelName,
+    Protocol,
+    RetrainRequest,
+    TrainingRequest,
+)
+from pipelines.text import listed
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class Experiment:
     Attributes:
       models: which architectures to train.
       epochs: passes over the training notes.
-      batch_size: notes a step; what is asked for is what runs, or the run fails.
-      validation_fraction: part of the kept notes that chooses and never trains, in (0, 1).
+      batch_size: notes per step; a run either uses this number or fails.
+      validation_fraction: part of the kept notes that validates and never trains, in (0, 1).
       learning_rate: step size of Adam.
       dropout: part of the activations dropped before the dense layers, in [0, 1).
       negative_slope: of the LeakyReLU in the optimised model's convolutions, in [0, 1].
       dense_activation: of the optimised model's Dense 24; the convolutions' own by default.
       seed: of initial weights, split, order and dropout.
-      protocol: one of `PROTOCOLS`.
+      protocol: one of `Protocol`.
       train_fraction: part of the notes to train on that does train, in (0, 1]; for learning curves.
     """
 
-    models: tuple[str, ...] = MODEL_NAMES
+    models: tuple[str, ...] = tuple(map(str, ModelName))
     epochs: int = 10
     batch_size: int = 32
     validation_fraction: float = 0.33
@@ -63,9 +63,9 @@ class Experiment:
         _check("learning_rate", rate, 0 < rate < math.inf, "above 0")
         _check("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
         _check("negative_slope", self.negative_slope, 0 <= self.negative_slope <= 1, "from 0 to 1")
-        if self.dense_activation not in DENSE_ACTIVATIONS:
+        if self.dense_activation not in list(DenseActivation):
             raise ConfigError(
-                f"dense_activation must be one of {', '.join(DENSE_ACTIVATIONS)}, "
+                f"dense_activation must be one of {', '.join(DenseActivation)}, "
                 f"got {self.dense_activation!r}"
             )
         _check_protocol(self.protocol)
@@ -73,25 +73,42 @@ class Experiment:
 
     @property
     def keeps_best_epoch(self) -> bool:
-        """Whether the epoch of lowest validation loss is stored and scored, not the last one."""
+        """Return whether the epoch of lowest validation loss is kept, not the last one."""
         return self.protocol != "reference"
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON knows them."""
+        """Return the fields as JSON holds them."""
         return asdict(self) | {"models": list(self.models)}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Experiment":
-        """The experiment of `to_dict`."""
+        """Return the experiment that `to_dict` gave."""
         return cls(**fields)
 
 
+def experiments_of(request: TrainingRequest) -> list[Experiment]:
+    """Return the experiment of each seed of a request.
+
+    Raises:
+      ConfigError: a seed is given twice, or see `Experiment` and `check_datasets`.
+    """
+    if isinstance(request, RetrainRequest):
+        check_datasets(
+            request.protocol, valid=request.valid is not None, test=request.test is not None
+        )
+    if len(set(request.seeds)) < len(request.seeds):
+        got = listed(map(str, request.seeds))
+        raise ConfigError(f"each --seed is a run of its own; got {got}, one of them twice")
+    fields = request.model_dump(mode="json", include=set(TrainingRequest.model_fields) - {"seeds"})
+    return [Experiment(**fields, seed=seed) for seed in request.seeds]
+
+
 def check_datasets(protocol: str, *, valid: bool, test: bool) -> None:
-    """Refuses a choice of data sets that a protocol has no use for, before any work is done.
+    """Check that a protocol has the data sets that it needs and no others.
 
     Args:
-      valid: whether a data set to choose the epoch with is given.
-      test: whether one to score is given.
+      valid: whether a data set that chooses the epoch is given.
+      test: whether a data set that scores the models is given.
 
     Raises:
       ConfigError: one is missing or superfluous, or there is no such protocol.
@@ -114,14 +131,14 @@ def check_datasets(protocol: str, *, valid: bool, test: bool) -> None:
 
 
 def _check_protocol(protocol: str) -> None:
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
+    if protocol not in list(Protocol):
+        raise ConfigError(f"protocol must be one of {', '.join(Protocol)}, got {protocol!r}")
 
 
 def _check_models(models: tuple[str, ...]) -> None:
     for name in models:
-        if name not in MODEL_NAMES:
-            raise ConfigError(f"models must be among {', '.join(MODEL_NAMES)}, got {name!r}")
+        if name not in list(ModelName):
+            raise ConfigError(f"models must be among {', '.join(ModelName)}, got {name!r}")
     if not models or len(set(models)) < len(models):
         raise ConfigError(f"models must name at least one model and none twice, got {list(models)}")
 

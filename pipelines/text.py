@@ -90,3 +90,8 @@ class _VisibleRecord(logging.LogRecord):
         if name == "exc_text" and isinstance(value, str):
             value = visible_lines(value)
         super().__setattr__(name, value)
+
+
+def counted(num: int, noun: str) -> str:
+    """Return a number and its noun, which is plural unless the number is one."""
+    return f"{num:,} {noun}{'' if num == 1 else 's'}"

@@ -1,161 +1,219 @@
-"""The options that commands share, each with the words that explain it."""
+"""The options of the commands: built from the requests, read from a file, or declared here."""
 
-from collections.abc import Mapping, Sequence
+import difflib
+import inspect
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from functools import wraps
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
+from annotated_types import Ge, Le
+from pydantic import ValidationError
 
 from pipelines.errors import ConfigError
-from pipelines.experiment import MODEL_NAMES, Experiment, check_datasets
-from pipelines.text import listed
+from pipelines.experiment import experiments_of
+from pipelines.parameters import (
+    FormNote,
+    Option,
+    PromotionRequest,
+    Request,
+    RootRequest,
+    TrainingRequest,
+    ValidationRequest,
+)
+
+RequestT = TypeVar("RequestT", bound=Request)
+
+_ROOT_VARIABLE: Final = "NSYNTH_ROOT"
+_METAVARS: Final = {int: "N", float: "X", str: "TEXT"}
 
 
-class Runner(StrEnum):
-    """Engines that convert."""
+def with_options(
+    request: type[RequestT],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each field of its request, and `--config` for a file of them.
 
-    local = "local"
-    portable = "portable"
-    prism = "prism"
-    flink = "flink"
-    dataflow = "dataflow"
+    The command takes the request first, then what it declares itself, `as_json` last.
+    """
 
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def parsed(*, config: object = None, **arguments: Any) -> None:
+            del config  # read before the other options, see `_read_config`
+            fields = {name: _frozen(arguments.pop(name)) for name in request.model_fields}
+            command(read_request(request, fields), **arguments)
 
-class Model(StrEnum):
-    """The two architectures."""
+        own = list(inspect.signature(command).parameters.values())[1:]
+        options = [_parameter(request, name) for name in request.model_fields]
+        *own, as_json = own
+        parameters = [*options, *own, _keyword("config", Config, None), as_json]
+        vars(parsed)["__signature__"] = inspect.Signature(
+            sorted(parameters, key=lambda one: one.default is not inspect.Parameter.empty)
+        )
+        parsed.__annotations__ = {one.name: one.annotation for one in parameters}
+        return parsed
 
-    preliminary = "preliminary"
-    optimised = "optimised"
-
-
-class Protocol(StrEnum):
-    """Which notes train, choose and score."""
-
-    reference = "reference"
-    official = "official"
-    grouped = "grouped"
-
-
-class Stage(StrEnum):
-    """The stages of the main job that keep what they made."""
-
-    convert = "convert"
-    validate = "validate"
-    train = "train"
-    evaluate = "evaluate"
-    analyse = "analyse"
-    report = "report"
+    return decorate
 
 
-Root = Annotated[
-    str, typer.Option(help="Folder or URI (s3://bucket/prefix) for data sets, runs and reports.")
-]
-RunnerOption = Annotated[
-    Runner, typer.Option(help="Engine of the conversion; portable is any Beam job server.")
-]
-JobEndpoint = Annotated[
-    str | None, typer.Option(help="HOST:PORT of a Beam job server that runs already.")
-]
-BeamOptions = Annotated[
-    list[str],
-    typer.Option("--beam-option", metavar="KEY=VALUE", help="Option of Beam; may be repeated."),
-]
-EngineSettings = Annotated[
+def read_request(request: type[RequestT], fields: Mapping[str, Any]) -> RequestT:
+    """Return a request of what a command line gives.
+
+    Raises:
+      BadParameter: a value is out of bounds, or values do not go together.
+    """
+    if issubclass(request, TrainingRequest):
+        try:
+            # It says more of a wrong value than the type of one field can.
+            experiments_of(request.model_construct(None, **fields))
+        except ConfigError as err:
+            raise typer.BadParameter(str(err)) from err
+    try:
+        return request(**fields)
+    except ValidationError as err:
+        first = err.errors()[0]
+        name = str(first["loc"][0])
+        name = _spelling(request, name).name or f"--{name.replace('_', '-')}"
+        # Without the value, which may hold a secret.
+        raise typer.BadParameter(f"{name}: {first['msg']}") from err
+
+
+def option(request: type[Request], name: str) -> Any:
+    """Return the option of one field, as Typer has it in an annotation."""
+    field = request.model_fields[name]
+    hint = get_type_hints(request, include_extras=True)[name]
+    plain, is_list, _ = _plain(hint)
+    spelling = _spelling(request, name)
+    more: dict[str, Any] = {}
+    for extra in field.metadata:
+        more |= {"min": extra.ge} if isinstance(extra, Ge) else {}
+        more |= {"max": extra.le} if isinstance(extra, Le) else {}
+    if plain is not bool:
+        is_path = any(isinstance(extra, FormNote) for extra in _metadata(hint))
+        more["metavar"] = spelling.metavar or _metavar(plain, is_path)
+    if name == "root":
+        more["envvar"] = _ROOT_VARIABLE
+    if spelling.default:
+        more["show_default"] = spelling.default
+    text = f"{field.description}{' May be repeated.' if is_list else ''}"
+    return typer.Option(*filter(None, [spelling.name]), help=text, **more)
+
+
+def _parameter(request: type[Request], name: str) -> inspect.Parameter:
+    field = request.model_fields[name]
+    plain, is_list, is_optional = _plain(get_type_hints(request, include_extras=True)[name])
+    kind: Any = list[plain] if is_list else plain | None if is_optional else plain  # type: ignore[valid-type]
+    default: Any = inspect.Parameter.empty if field.is_required() else field.default
+    return _keyword(
+        name, Annotated[kind, option(request, name)], list(default) if is_list else default
+    )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _keyword(name: str, annotation: Any, default: object) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def _spelling(request: type[Request], name: str) -> Option:
+    extras = request.model_fields[name].metadata
+    return next((extra for extra in extras if isinstance(extra, Option)), Option())
+
+
+def _plain(hint: Any) -> tuple[type, bool, bool]:
+    """Return the type without constraints, and whether it is of a list, and whether optional."""
+    if get_origin(hint) is Annotated:
+        return _plain(get_args(hint)[0])
+    parts = get_args(hint)
+    if get_origin(hint) is tuple:
+        return _plain(parts[0])[0], True, False
+    if NoneType in parts:
+        return _plain(next(part for part in parts if part is not NoneType))[0], False, True
+    return hint, False, False
+
+
+def _metadata(hint: Any) -> Iterator[Any]:
+    for part in get_args(hint):
+        yield part
+        yield from _metadata(part)
+
+
+def _metavar(plain: type, is_path: bool) -> str:
+    if issubclass(plain, StrEnum):
+        return f"[{'|'.join(plain)}]"
+    return "PATH" if is_path else _METAVARS[plain]
+
+
+def _read_config(context: typer.Context, path: str | None) -> None:
+    """Take defaults from a file, which options of the command line replace.
+
+    Raises:
+      BadParameter: the file cannot be read, or has a key that is not an option.
+    """
+    if path is None:
+        return
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        reason = err.strerror if isinstance(err, OSError) else err
+        raise typer.BadParameter(f"cannot read {path}: {reason}") from err
+    others = ("config", "as_json", "help")
+    options = [one for one in context.command.params if one.name not in others]
+    names = {
+        spelling: one
+        for one in options
+        for spelling in (str(one.name), *(text.lstrip("-").replace("-", "_") for text in one.opts))
+    }
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        one = names.get(key.replace("-", "_"))
+        if one is None:
+            near = difflib.get_close_matches(key.replace("-", "_"), names, n=1, cutoff=0)
+            raise typer.BadParameter(
+                f"{path} has {key!r}, which is not an option of {context.info_name}; "
+                f"the nearest is {near[0]!r}"
+            )
+        is_list = getattr(one, "multiple", False) and not isinstance(value, list)
+        found[str(one.name)] = [value] if is_list else value
+    context.default_map = {**(context.default_map or {}), **found}
+
+
+Config = Annotated[
     str | None,
-    typer.Option(help="File of the engine's settings.", show_default="infra/engines/<runner>.toml"),
-]
-Quarantined = Annotated[
-    float,
-    typer.Option(min=0, max=1, help="Share of damaged records above which a conversion fails."),
-]
-Dropped = Annotated[
-    float,
     typer.Option(
-        min=0, max=1, help="Share of defective notes above which it fails, synth_lead apart."
+        callback=_read_config,
+        is_eager=True,
+        metavar="FILE",
+        help="TOML file of these options, such as epochs = 20; the command line wins.",
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Convert again what is there.")]
-ForceStages = Annotated[
-    list[Stage],
-    typer.Option("--force", help="Stage to do again although nothing changed; may be repeated."),
+Root = Annotated[str, option(RootRequest, "root")]
+Margin = Annotated[float, option(PromotionRequest, "margin")]
+Dropped = Annotated[float, option(ValidationRequest, "max_dropped")]
+JobEndpoint = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Address of a running Beam job server."),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Convert again what is stored already.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
 ]
-Models = Annotated[
-    list[Model], typer.Option("--model", help="Architecture to train; may be given twice.")
-]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training notes.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Notes a training step.")]
-Fraction = Annotated[
-    float, typer.Option(help="Share of the training notes kept for validation, by family.")
-]
-TrainFraction = Annotated[
-    float, typer.Option(help="Share of what is left to train on that does train.")
-]
-Seeds = Annotated[
-    list[int],
-    typer.Option("--seed", min=0, help="Seed of weights, split and order; repeated: a run each."),
-]
-ProtocolOption = Annotated[
-    Protocol,
-    typer.Option(
-        help="reference: split by note, score the last epoch on test; official: --valid chooses "
-        "the epoch; grouped: score each training note by a model that never met its instrument."
-    ),
-]
-
-Promote = Annotated[
-    bool,
-    typer.Option(help="Set each model against the champion of its name; not with several seeds."),
-]
-Margin = Annotated[
-    float,
-    typer.Option(min=0, max=0.99, help="How much less accurate than the champion it may be."),
-]
-
-ALL_MODELS: Final = [Model(name) for name in MODEL_NAMES]
 
 
-def beam_options_of(given: Sequence[str], **named: str | None) -> list[str]:
-    """Beam options as KEY=VALUE, where an option of the command's own wins over one of `given`.
+def add_beam_options(given: Sequence[str], **named: str | None) -> list[str]:
+    """Return Beam options as KEY=VALUE, in which a command's own option replaces one of `given`.
 
     Args:
-      named: by Beam's names; None where the command was not given one.
+      named: values by Beam's names; None where the command was not given one.
     """
-    told = {name: value for name, value in named.items() if value}
-    others = [pair for pair in given if pair.lstrip("-").partition("=")[0] not in told]
-    return [*others, *(f"{name}={value}" for name, value in told.items())]
-
-
-def experiments_of(
-    models: list[Model],
-    *,
-    seeds: list[int],
-    protocol: Protocol,
-    sources: Mapping[str, str | None],
-    **others: Any,
-) -> list[Experiment]:
-    """The experiment of each seed; what one of them refuses is wrong usage.
-
-    Args:
-      sources: what is given for `valid` and `test`.
-      others: more fields of `Experiment`.
-    """
-    given = {name: source is not None for name, source in sources.items()}
-    try:
-        check_datasets(protocol.value, **given)
-        if len(set(seeds)) < len(seeds):
-            got = listed(map(str, seeds))
-            raise ConfigError(f"each --seed is a run of its own; got {got}, one of them twice")
-        return [
-            Experiment(
-                models=tuple(model.value for model in models),
-                seed=seed,
-                protocol=protocol.value,
-                **others,
-            )
-            for seed in seeds
-        ]
-    except ConfigError as err:
-        raise typer.BadParameter(str(err)) from err
+    own = {name: value for name, value in named.items() if value}
+    others = [pair for pair in given if pair.lstrip("-").partition("=")[0] not in own]
+    return [*others, *(f"{name}={value}" for name, value in own.items())]

@@ -1,6 +1,7 @@
-"""What a command prints: tables and a last line for people, one JSON object for scripts."""
+"""Output of the commands: tables and a last line for people, one JSON object for scripts."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -12,10 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.evaluate.spread import Spread
+from pipelines.parameters import MIB
 from pipelines.terminal import cell
 from pipelines.text import visible
 
 _BATCH_ROWS: Final = 1000
+_FILE_WIDTH: Final = 10_000
+# Longer words, such as URIs, may be broken in a narrow terminal.
+_WORD_LENGTH: Final = 24
 
 
 def print_result(
@@ -33,7 +38,8 @@ def print_result(
     if as_json:
         typer.echo(json.dumps(result))
         return
-    console = Console(highlight=False)
+    # In a file a table is as wide as its content.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
     for table in tables:
         console.print(table)
     for line in (*lines, *filter(None, [last_line])):
@@ -41,32 +47,50 @@ def print_result(
 
 
 def pairs_table(title: str, rows: Iterable[tuple[str, Any]]) -> Table:
-    """Names and values, a pair a line."""
+    """Return a table of names and values, one pair per line."""
     table = Table(title=_title(title), show_header=False, title_justify="left", box=box.SIMPLE)
-    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(cell(name), _shown(value))
+        table.add_row(cell(name), cell(_text(value)))
     return table
 
 
 def rows_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A row a thing; numbers stand to the right."""
+    """Return a table with one line per row; columns of numbers are aligned to the right."""
     rows = list(rows)
     table = Table(title=_title(title), title_justify="left", box=box.SIMPLE)
     for position, heading in enumerate(headings):
-        is_number = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
-        table.add_column(cell(heading), justify="right" if is_number else "left", overflow="fold")
+        values = [row[position] for row in rows]
+        is_number = bool(rows) and all(isinstance(value, int | float) for value in values)
+        is_word = all(len(text) <= _WORD_LENGTH and " " not in text for text in map(_text, values))
+        table.add_column(
+            cell(heading),
+            justify="right" if is_number else "left",
+            overflow="fold",
+            no_wrap=is_word,
+        )
     for row in rows:
-        table.add_row(*(_shown(value) for value in row))
+        table.add_row(*(cell(_text(value)) for value in row))
     return table
+
+
+def mebibytes(num_bytes: int) -> str:
+    """Return a size with its unit, in three digits."""
+    size = num_bytes / MIB
+    return f"{size:,.0f} MiB" if size >= 100 else f"{size:.1f} MiB"
+
+
+def minute(time: str) -> str:
+    """Return a stored time to the minute."""
+    return time.replace("T", " ")[:16]
 
 
 def stream_rows(headings: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
     """Print rows as they come, in columns, however many there are; a table would hold them all.
 
     Returns:
-      How many there were.
+      Their number.
     """
     rows, num, widths = iter(rows), 0, list[int]()
     while batch := [[_plain(row[key]) for key in headings] for row in islice(rows, _BATCH_ROWS)]:
@@ -102,7 +126,7 @@ def _plain(value: Any) -> str:
 
 
 def drops_table(datasets: Mapping[str, Mapping[str, Any]]) -> Table:
-    """What became of the notes of each data set."""
+    """Return the number of notes of each data set, by verdict."""
     return rows_table(
         "Notes",
         ("data set", "seen", "kept", "quarantined", "dropped"),
@@ -118,7 +142,7 @@ def drops_table(datasets: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def models_table(run_id: str, models: Mapping[str, Mapping[str, Any]]) -> Table:
-    """How each model of a run scored."""
+    """Return the scores of each model of a run."""
     return rows_table(
         f"Run {run_id}",
         ("model", "accuracy", "notes scored", "parameters"),
@@ -133,14 +157,14 @@ def _title(title: str) -> Text:
     return cell(title, style="table.title")
 
 
-def _shown(value: Any) -> Text:
+def _text(value: Any) -> str:
     if isinstance(value, float):
-        return cell(f"{value:.4f}")
-    return cell(f"{value:,}" if isinstance(value, int) else str(value))
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def seeds_table(seeds: Sequence[int], accuracies: Mapping[str, Spread]) -> Table:
-    """The accuracy of each model by seed, with mean and standard deviation."""
+    """Return the accuracy of each model by seed, with mean and standard deviation."""
     return rows_table(
         "Accuracy by seed",
         ("model", *(f"seed {seed}" for seed in seeds), "mean", "s.d."),

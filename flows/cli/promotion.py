@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from flows.cli.options import Json, Margin, Model, Root
-from flows.cli.output import print_result, rows_table
+from flows.cli.options import Json, Margin, Root
+from flows.cli.output import minute, print_result, rows_table
 from flows.cli.scores import RunArgument
 from pipelines import storage
-from pipelines.promotion.stored import Promotion
+from pipelines.parameters import ModelName
 from pipelines.registry.champions import Entry, roll_back
 from pipelines.registry.inventory import find_run
 from pipelines.registry.runs import load_run
+
+if TYPE_CHECKING:
+    from pipelines.promotion.stored import Promotion
 
 Reason = Annotated[str, typer.Option(help="Why; it is stored with the champion.")]
 
@@ -24,8 +27,13 @@ def promote(
     run: RunArgument,
     reason: Reason,
     models: Annotated[
-        list[Model],
-        typer.Option("--model", help="Model of the run; may be repeated.", show_default="all"),
+        list[ModelName],
+        typer.Option(
+            "--model",
+            metavar=f"[{'|'.join(ModelName)}]",
+            help="Model of the run. May be repeated.",
+            show_default="all",
+        ),
     ] = [],  # noqa: B006 - never changed
     root: Root = "data",
     margin: Margin = 0.0,
@@ -34,7 +42,7 @@ def promote(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Set the models of a run against the champions of their names, by hand.
+    """Compare the models of a run with the champions of their names, by hand.
 
     The gate decides as it does at night, and each look at it is counted. With --override the model
     is promoted in any case. The exit code is 1 where a model is not promoted.
@@ -65,7 +73,12 @@ def promote(
 
 def rollback(
     *,
-    model: Annotated[Model, typer.Argument(help="The name whose champion gives way.")],
+    model: Annotated[
+        ModelName,
+        typer.Argument(
+            metavar=f"[{'|'.join(ModelName)}]", help="The name whose champion gives way."
+        ),
+    ],
     to: Annotated[
         int | None,
         typer.Option(min=1, help="The entry to go back to.", show_default="the one before"),
@@ -83,15 +96,15 @@ def rollback(
     print_result({"champion": entry_fields(entry)}, as_json=as_json, tables=tables)
 
 
-def promotion_fields(promotion: Promotion) -> dict[str, Any]:
-    """What scripts read of a decision."""
+def promotion_fields(promotion: "Promotion") -> dict[str, Any]:
+    """Return the part of a decision that is JSON output."""
     fields = asdict(promotion)
     shown = ("outcome", "why", "by", "entry", "gate", "champion", "quality_drop")
     return {key: fields[key] for key in shown} | {"health": list(promotion.health)}
 
 
 def promotions_table(promotions: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row a model."""
+    """Return one row per model."""
     return rows_table(
         "Promotion",
         ("model", "verdict", "look at the gate", "why"),
@@ -103,16 +116,16 @@ def promotions_table(promotions: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def entry_fields(entry: Entry) -> dict[str, Any]:
-    """What scripts read of a champion."""
+    """Return the part of a champion that is JSON output."""
     fields = asdict(entry)
     del fields["figures"]
     return fields
 
 
 def champions_table(entries: Iterable[Entry]) -> Table:
-    """A row a champion."""
+    """Return one row per champion."""
     return rows_table(
         "Champions",
         ("model", "entry", "run", "by", "when", "why"),
-        [(e.model, e.number, e.run_id, e.by, e.when, e.why) for e in entries],
+        [(e.model, e.number, e.run_id, e.by, minute(e.when), e.why) for e in entries],
     )

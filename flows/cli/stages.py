@@ -6,57 +6,47 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.options import (
-    BeamOptions,
     Dropped,
-    EngineSettings,
     Force,
     JobEndpoint,
     Json,
-    Quarantined,
-    Root,
-    Runner,
-    RunnerOption,
-    beam_options_of,
+    add_beam_options,
+    with_options,
 )
 from flows.cli.output import drops_table, pairs_table, print_result
-from flows.parameters import MIB
 from infra.engines.settings import load_engine
 from pipelines import storage
-from pipelines.convert.commit.commit import MAX_QUARANTINED
 from pipelines.convert.shards.estimate import estimate
-from pipelines.convert.shards.plan import RANGE_BYTES, Parameters, Plan, plan
+from pipelines.convert.shards.plan import Parameters, Plan, plan
+from pipelines.parameters import MAX_DROPPED, MIB, SOURCE, ConversionRequest
 from pipelines.terminal import bars
-from pipelines.validate.verdicts import MAX_DROPPED, Validation
+from pipelines.validate.verdicts import Validation
 
 
+@with_options(ConversionRequest)
 def convert(
+    request: ConversionRequest,
     *,
     source: Annotated[
         list[str],
-        typer.Argument(
-            help="NSynth's TFRecord files (also .gz, .tar), or a folder, .tar or .tar.gz of its "
-            "examples.json and wav files: paths or URIs; * is allowed."
-        ),
+        typer.Argument(metavar="SOURCE", help=f"The data: {SOURCE}"),
     ],
-    root: Root = "data",
-    runner: RunnerOption = Runner.local,
     job_endpoint: JobEndpoint = None,
-    beam_options: BeamOptions = [],  # noqa: B006 - never changed
-    engine_settings: EngineSettings = None,
     template: Annotated[
         str | None,
-        typer.Option(help="gs:// location of a Dataflow template to write instead of running."),
+        typer.Option(
+            metavar="URI", help="gs:// location of a Dataflow template to write instead of running."
+        ),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Ranges converted at a time.", show_default="all CPUs, or the engine's own"
+            min=1,
+            metavar="N",
+            help="Ranges converted at a time.",
+            show_default="all CPUs, or the engine's own",
         ),
     ] = None,
-    range_mib: Annotated[
-        int, typer.Option(min=1, help="Mebibytes of source that one shard covers.")
-    ] = RANGE_BYTES // MIB,
-    max_quarantined: Quarantined = MAX_QUARANTINED,
     force: Force = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only print the plan: ranges, bytes, size, time.")
@@ -68,12 +58,12 @@ def convert(
     Running it again converts only what is missing. Damaged records are set aside and listed; they
     never stop the job, unless there are more of them than --max-quarantined allows.
     """
-    parameters = Parameters(range_bytes=range_mib * MIB)
+    root, parameters = request.root, Parameters(range_bytes=request.range_mib * MIB)
     engine = load_engine(
-        runner.value,
-        file=engine_settings,
-        options=beam_options_of(
-            beam_options, job_endpoint=job_endpoint, template_location=template
+        request.runner,
+        file=request.engine_settings,
+        options=add_beam_options(
+            request.beam_options, job_endpoint=job_endpoint, template_location=template
         ),
     )
     if dry_run:
@@ -98,7 +88,7 @@ def convert(
             parameters=parameters,
             engine=engine,
             num_workers=workers,
-            max_quarantined=max_quarantined,
+            max_quarantined=request.max_quarantined,
             force=force,
             on_progress=on_progress,
         )
@@ -125,7 +115,7 @@ def validate(
     max_dropped: Dropped = MAX_DROPPED,
     as_json: Json = False,
 ) -> None:
-    """Judge each note of a data set: kept, or left out with a reason.
+    """Judge each note of a data set: kept, or dropped with a reason.
 
     Shards stay as they are; the verdicts are stored beside them.
     """

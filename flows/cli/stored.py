@@ -1,15 +1,15 @@
 """What is stored under a root, as commands: listed, verified, looked into, cleaned."""
 
+from functools import partial
 from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
 from flows.cli.options import Json
-from flows.cli.output import print_result, rows_table, stream_json, stream_rows
+from flows.cli.output import mebibytes, minute, print_result, rows_table, stream_json, stream_rows
 from flows.cli.promotion import champions_table, entry_fields
-from flows.parameters import MIB
-from pipelines import storage
+from pipelines import layout, storage
 from pipelines.convert.commit.quarantine import stream_quarantined
 from pipelines.convert.commit.quarantine import verify as verify_dataset
 from pipelines.errors import DatasetError, PipelineError
@@ -27,8 +27,7 @@ from pipelines.registry.inventory import (
     runs_under,
 )
 from pipelines.terminal import bars
-from pipelines.text import listed
-from pipelines.verification import verify_registry, verify_run, verify_verdicts
+from pipelines.text import counted, listed
 
 Place = Annotated[
     str, typer.Argument(help="A manifest.json, a data set's or run's folder, or a root for all.")
@@ -50,7 +49,7 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
     tables = [
         rows_table(
             "Data sets",
-            ("data set", "sources", "notes", "quarantined", "shards", "MiB"),
+            ("data set", "sources", "notes", "quarantined", "shards", "size"),
             [
                 (
                     storage.name(found.uri),
@@ -58,7 +57,7 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
                     found.manifest.num_notes,
                     found.manifest.num_quarantined,
                     found.num_shards,
-                    round(found.stored_bytes / MIB, 1),
+                    mebibytes(found.stored_bytes),
                 )
                 for found in datasets
                 if found.manifest
@@ -68,7 +67,7 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
             "Runs",
             ("run", "models", "created"),
             [
-                (found.record.run_id, ", ".join(found.record.models), found.record.created)
+                (found.record.run_id, ", ".join(found.record.models), minute(found.record.created))
                 for found in runs
                 if found.record
             ],
@@ -113,12 +112,14 @@ def _run_fields(found: StoredRun) -> dict[str, Any]:
 
 
 def verify(place: Place, *, as_json: Json = False) -> None:
-    """Read what is stored again, whole, and prove that every byte of the sources is accounted for.
+    """Read everything that is stored again and account for every byte of the sources.
 
-    Of data sets each shard's page checksums, rows and digests are checked, the sums are done and
-    the notes are judged again. Of a root, runs and registry are read too. What is wrong is listed,
-    and the exit code is then 1.
+    For a data set this checks the page checksums, rows and digests of each shard and the sums, and
+    judges the notes again. For a root it reads runs and registry too. It lists what is wrong, and
+    the exit code is then 1.
     """
+    from pipelines import verification  # noqa: PLC0415 - SciPy costs a second
+
     storage.check_exists(place)
     manifests, runs = manifests_under(place), runs_under(place)
     if not manifests and not runs:
@@ -131,7 +132,7 @@ def verify(place: Place, *, as_json: Json = False) -> None:
         except PipelineError as err:
             problems.append(str(err))
             continue
-        problems += [*found.problems, *verify_verdicts(uri)]
+        problems += [*found.problems, *verification.verify_verdicts(uri)]
         rows += [
             {
                 "manifest": uri,
@@ -144,9 +145,9 @@ def verify(place: Place, *, as_json: Json = False) -> None:
         ]
     with bars() as on_progress:
         for num, uri in enumerate(runs, start=1):
-            problems += verify_run(uri)
+            problems += verification.verify_run(uri)
             on_progress(Progress("verify", num, len(runs), "runs"))
-    num_records, wrong = verify_registry(place) if is_root(place) else (0, [])
+    num_records, wrong = verification.verify_registry(place) if is_root(place) else (0, [])
     problems = list(dict.fromkeys([*problems, *wrong]))
     tables = [
         rows_table(
@@ -157,9 +158,12 @@ def verify(place: Place, *, as_json: Json = False) -> None:
     ]
     if problems:
         tables.append(rows_table("Wrong", ("what",), [(problem,) for problem in problems]))
-    counted = ((len(manifests), "data set"), (len(runs), "run"), (num_records, "registry record"))
-    read = ", ".join(f"{num} {name}{'s' * (num != 1)}" for num, name in counted)
-    last_line = f"{read} verified, {len(problems)} problem{'s' * (len(problems) != 1)}"
+    read = (
+        counted(len(manifests), "data set"),
+        counted(len(runs), "run"),
+        counted(num_records, "registry record"),
+    )
+    last_line = f"{', '.join(read)} verified, {counted(len(problems), 'problem')}"
     result = {
         "sources": rows,
         "num_datasets": len(manifests),
@@ -217,18 +221,20 @@ def clean(
     if not dry_run:
         found = remove_abandoned(found)
     num_bytes = sum(item.stored_bytes for item in found)
+    relative = partial(layout.relative, root)
     tables = [
         rows_table(
             "Abandoned",
-            ("object", "MiB", "why"),
+            ("object", "size", "why"),
             [
-                *((item.uri, round(item.stored_bytes / MIB, 1), item.why) for item in found),
-                *((uri, 0.0, "a killed writer left it") for uri in leftovers),
+                *((relative(item.uri), mebibytes(item.stored_bytes), item.why) for item in found),
+                *((relative(uri), mebibytes(0), "a killed writer left it") for uri in leftovers),
             ],
         )
     ]
     verb = "would be removed" if dry_run else "removed"
-    last_line = f"{len(found) + len(leftovers)} objects, {num_bytes / MIB:.1f} MiB {verb}"
+    num_objects = counted(len(found) + len(leftovers), "object")
+    last_line = f"{num_objects}, {mebibytes(num_bytes)} {verb}"
     result = {
         "objects": [*(item.uri for item in found), *leftovers],
         "stored_bytes": num_bytes,

@@ -7,78 +7,50 @@ import typer
 from rich.table import Table
 
 from flows.cli.interrupt import INTERRUPTS
-from flows.cli.options import (
-    ALL_MODELS,
-    BatchSize,
-    BeamOptions,
-    Dropped,
-    EngineSettings,
-    Epochs,
-    ForceStages,
-    Fraction,
-    JobEndpoint,
-    Json,
-    Margin,
-    Models,
-    Promote,
-    Protocol,
-    ProtocolOption,
-    Quarantined,
-    Root,
-    Runner,
-    RunnerOption,
-    Seeds,
-    TrainFraction,
-    beam_options_of,
-    experiments_of,
-)
+from flows.cli.options import JobEndpoint, Json, Root, add_beam_options, with_options
 from flows.cli.output import drops_table, models_table, print_result, seeds_table
 from flows.cli.promotion import promotion_fields, promotions_table
 from flows.server import PrefectServer
 from infra.engines.settings import load_engine
 from pipelines import storage
-from pipelines.convert.commit.commit import MAX_QUARANTINED
 from pipelines.convert.shards.plan import Parameters, plan
+from pipelines.errors import ConfigError
 from pipelines.evaluate.spread import spread
 from pipelines.evaluate.stored import load_metrics
+from pipelines.experiment import check_datasets, experiments_of
+from pipelines.parameters import RetrainRequest, TrainRequest
 from pipelines.promotion.stored import load_promotions
 from pipelines.registry.runs import load_run
 from pipelines.terminal import bars
-from pipelines.validate.verdicts import MAX_DROPPED
 
 
+@with_options(TrainRequest)
 def train(
+    request: TrainRequest,
     *,
     manifest: Annotated[str, typer.Argument(help="The manifest.json of the training notes.")],
-    test: Annotated[str | None, typer.Option(help="That of the notes to score.")] = None,
-    valid: Annotated[
-        str | None, typer.Option(help="That of the notes that choose the epoch; protocol official.")
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="The manifest.json of the notes that score the models."),
     ] = None,
-    root: Root = "data",
-    protocol: ProtocolOption = Protocol.reference,
-    models: Models = ALL_MODELS,
-    epochs: Epochs = 10,
-    batch_size: BatchSize = 32,
-    validation_fraction: Fraction = 0.33,
-    train_fraction: TrainFraction = 1.0,
-    seeds: Seeds = [0],  # noqa: B006 - never changed
-    max_dropped: Dropped = MAX_DROPPED,
+    valid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The manifest.json of the notes that choose the epoch; protocol official only.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train the models on one data set and score them on another, or out of fold.
 
     A model that this run has trained before is not trained again.
     """
-    experiments = experiments_of(
-        models,
-        seeds=seeds,
-        protocol=protocol,
-        sources={"valid": valid, "test": test},
-        epochs=epochs,
-        batch_size=batch_size,
-        validation_fraction=validation_fraction,
-        train_fraction=train_fraction,
-    )
+    try:
+        check_datasets(request.protocol, valid=valid is not None, test=test is not None)
+    except ConfigError as err:
+        raise typer.BadParameter(str(err)) from err
+    root, experiments = request.root, experiments_of(request)
     from pipelines.train.run import train_and_evaluate  # noqa: PLC0415 - Keras costs seconds
 
     storage.check_writable(root)
@@ -90,7 +62,7 @@ def train(
                 manifests,
                 experiment=experiment,
                 root=root,
-                max_dropped=max_dropped,
+                max_dropped=request.max_dropped,
                 # Of several seeds each has the split that it has alone, in a root without a gate.
                 holdout_mode="respect" if len(experiments) == 1 else "off",
                 on_progress=on_progress,
@@ -123,55 +95,21 @@ def index(*, root: Root = "data", as_json: Json = False) -> None:
     print_result({"index": uri}, as_json=as_json, tables=[], last_line=uri)
 
 
+@with_options(RetrainRequest)
 def retrain(
-    *,
-    train: Annotated[str, typer.Option(help="File or folder whose notes train the models.")],
-    test: Annotated[
-        str | None, typer.Option(help="File or folder whose notes score them; not with grouped.")
-    ] = None,
-    valid: Annotated[
-        str | None, typer.Option(help="File or folder whose notes choose the epoch; official only.")
-    ] = None,
-    root: Root = "data",
-    protocol: ProtocolOption = Protocol.reference,
-    models: Models = ALL_MODELS,
-    epochs: Epochs = 10,
-    batch_size: BatchSize = 32,
-    validation_fraction: Fraction = 0.33,
-    train_fraction: TrainFraction = 1.0,
-    seeds: Seeds = [0],  # noqa: B006 - never changed
-    runner: RunnerOption = Runner.local,
-    job_endpoint: JobEndpoint = None,
-    beam_options: BeamOptions = [],  # noqa: B006 - never changed
-    engine_settings: EngineSettings = None,
-    max_quarantined: Quarantined = MAX_QUARANTINED,
-    max_dropped: Dropped = MAX_DROPPED,
-    promote: Promote = True,
-    margin: Margin = 0.0,
-    force: ForceStages = [],  # noqa: B006 - never changed
-    as_json: Json = False,
+    request: RetrainRequest, *, job_endpoint: JobEndpoint = None, as_json: Json = False
 ) -> None:
     """Do the main job: convert, validate, train, evaluate, promote, report.
 
     It is a Prefect flow, the same as the deployment's. Without a Prefect server (PREFECT_API_URL) a
     temporary one is used. Running it again does only what is missing. The last line is the report.
     """
-    experiments_of(
-        models,
-        seeds=seeds,
-        protocol=protocol,
-        sources={"valid": valid, "test": test},
-        epochs=epochs,
-        batch_size=batch_size,
-        validation_fraction=validation_fraction,
-        train_fraction=train_fraction,
-    )
-    told = beam_options_of(beam_options, job_endpoint=job_endpoint)
-    load_engine(runner.value, file=engine_settings, options=told)
-    storage.check_writable(root)
-    for source in filter(None, (train, valid, test)):
+    options = add_beam_options(request.beam_options, job_endpoint=job_endpoint)
+    load_engine(request.runner, file=request.engine_settings, options=options)
+    storage.check_writable(request.root)
+    for source in request.sources().values():
         # A wrong path is found here at once, not by a task after the server's start.
-        plan([source], root=root, parameters=Parameters())
+        plan([source], root=request.root, parameters=Parameters())
     server = PrefectServer()
     INTERRUPTS.endings.append(server.stop)
     server.start()
@@ -180,27 +118,7 @@ def retrain(
 
     server.wait(on_loss=INTERRUPTS.fail)
     with server.recording():
-        done = run(
-            train=train,
-            test=test,
-            valid=valid,
-            root=root,
-            protocol=protocol.value,
-            models=[model.value for model in models],
-            epochs=epochs,
-            batch_size=batch_size,
-            validation_fraction=validation_fraction,
-            train_fraction=train_fraction,
-            seeds=seeds,
-            runner=runner.value,
-            beam_options=told,
-            engine_settings=engine_settings,
-            max_quarantined=max_quarantined,
-            max_dropped=max_dropped,
-            promote=promote,
-            margin=margin,
-            force=[stage.value for stage in force],
-        )
+        done = run(**dict(request) | {"beam_options": options})
     results = [_run_summary(of.run_uri) | {"report": of.report_uri} for of in done]
     _print_runs(results, done[-1].report_uri, as_json=as_json)
 

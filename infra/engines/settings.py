@@ -19,7 +19,7 @@ def load_engine(name: str, *, file: str | None = None, options: Iterable[str] = 
     """An engine as its settings describe it.
 
     Args:
-      name: one of `pipelines.engines.engine.RUNNERS`.
+      name: one of `pipelines.parameters.Runner`.
       file: settings to read instead of the file of that name in this folder.
       options: `KEY=VALUE` of Beam's options; they win over the file.
 

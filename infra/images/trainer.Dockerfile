@@ -7,7 +7,7 @@ CMD ["prefect", "worker", "start", "--pool", "nsynth", "--work-queue", "gpu"]
 
 FROM cpu AS gpu
 
-# CUDA comes with TensorFlow's wheels; the driver is that of the host.
+# CUDA comes with TensorFlow's wheels; the driver comes from the host.
 USER root
 RUN pip install "tensorflow[and-cuda]==$(python -c 'from importlib.metadata import version; print(version("tensorflow"))')"
 USER nsynth

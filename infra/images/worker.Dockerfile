@@ -7,7 +7,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 
 WORKDIR /app
 
-# The packages change seldom and take minutes; so they are a layer of their own.
+# The packages change rarely and take minutes to install, so they are a layer of their own.
 COPY requirements-dev.txt ./
 RUN pip install --no-deps --require-hashes -r requirements-dev.txt
 
@@ -18,7 +18,7 @@ COPY pipelines pipelines
 COPY infra infra
 RUN pip install --no-deps --no-build-isolation -e .
 
-# A volume that is mounted there takes its owner.
+# A volume mounted there gets this folder's owner.
 RUN useradd --create-home nsynth && install --directory --owner nsynth /cache
 USER nsynth
 

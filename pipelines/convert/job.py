@@ -10,10 +10,10 @@ from typing import Final
 
 from pipelines import storage
 from pipelines.convert import beam
-from pipelines.convert.commit.commit import MAX_QUARANTINED, commit
-from pipelines.convert.commit.manifest import Manifest, load_manifest
-from pipelines.convert.shards.estimate import check_space
-from pipelines.convert.shards.plan import (
+from pipelines.convert.commit.commit.commit import commit
+from pipelines.convert.commit.commit.manifest import Manifest, load_manifest
+from pipelines.convert.shards.shard.estimate import check_space
+from pipelines.convert.shards.shard.plan import (
     SHARDS_FOLDER,
     ByteRange,
     Parameters,
@@ -21,12 +21,13 @@ from pipelines.convert.shards.plan import (
     plan,
     shard_uri,
 )
-from pipelines.convert.shards.sequential_sources import remaining_range
-from pipelines.convert.shards.shard import check_shard
+from pipelines.convert.shards.shard.sequential_sources import remaining_range
+from pipelines.convert.shards.shard.shard import check_shard
 from pipelines.decisions import decided
 from pipelines.engines.checks import check
 from pipelines.engines.engine import LOCAL, Engine
 from pipelines.errors import ConfigError, ShardError
+from pipelines.parameters import MAX_QUARANTINED
 from pipelines.progress import OnProgress, Progress, ignore
 from pipelines.text import listed
 

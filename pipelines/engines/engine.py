@@ -8,9 +8,7 @@ from typing import Any, Final
 
 from pipelines.credentials import is_secret_option
 from pipelines.errors import ConfigError
-
-RUNNERS: Final = ("local", "portable", "prism", "flink", "dataflow")
-"""`portable` is any server of Beam's job API; the others are what their names say."""
+from pipelines.parameters import Runner
 
 _OWN_PROCESS: Final = "LOOPBACK"
 _EMBEDDED_FLINK: Final = ("[local]", "[auto]")
@@ -24,7 +22,7 @@ class Engine:
       ConfigError: there is no such engine, or an option holds a secret.
 
     Attributes:
-      name: one of `RUNNERS`.
+      name: one of `Runner`.
       options: Beam's pipeline options, by Beam's own names.
       shares_disk: whether its workers see the files of this machine, under the same paths.
     """
@@ -34,8 +32,8 @@ class Engine:
     shares_disk: bool = False
 
     def __post_init__(self) -> None:
-        if self.name not in RUNNERS:
-            raise ConfigError(f"there is no runner {self.name!r}; choose {_either(RUNNERS)}")
+        if self.name not in list(Runner):
+            raise ConfigError(f"there is no runner {self.name!r}; choose {_either(list(Runner))}")
         _refuse_secrets(self.options)
 
     def text(self, option: str) -> str:

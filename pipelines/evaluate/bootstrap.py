@@ -3,7 +3,7 @@
 A resample draws as many instruments as there are, with replacement, and then, each time that an
 instrument is drawn, as many of its notes as it has, with replacement. An instrument that is drawn
 c times thus gives c independent draws of its n notes, which together are one draw of c n notes:
-what matters of them is a multinomial count for each instrument, so no note is ever copied.
+only the multinomial count of each instrument matters, so no note is copied.
 
 Source: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8; for the
 quantiles, Hesterberg, "What Teachers Should Know About the Bootstrap", 2015, section 4.
@@ -34,7 +34,7 @@ class Resampled:
     Attributes:
       totals: int64 [num_resamples, num_kinds], of all drawn notes.
       shares: float64 [num_resamples, num_kinds], of the notes of an instrument, averaged over the
-        drawn instruments, each of which counts alike.
+        drawn instruments with equal weight.
     """
 
     totals: Ints
@@ -44,9 +44,9 @@ class Resampled:
 def draw_instruments(
     num_instruments: int, rng: np.random.Generator, *, num_resamples: int = NUM_RESAMPLES
 ) -> Ints:
-    """How often each instrument is drawn, int64 [num_resamples, num_instruments]."""
+    """Draw how often each instrument occurs, int64 [num_resamples, num_instruments]."""
     drawn = rng.integers(num_instruments, size=(num_resamples, num_instruments))
-    # Each resample counts in a stretch of its own; a multinomial draw takes several times as long.
+    # Each resample counts in a range of its own; a multinomial draw takes several times as long.
     drawn += num_instruments * np.arange(num_resamples)[:, np.newaxis]
     counts = np.bincount(drawn.ravel(), minlength=drawn.size)
     return counts.reshape(drawn.shape)
@@ -60,7 +60,7 @@ def resample_kinds(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = SEED,
 ) -> Resampled:
-    """Counts the kinds of note in resamples, for every figure that such counts determine.
+    """Count the kinds of note in resamples, for every figure that such counts determine.
 
     Args:
       instrument: int64 [num_notes], from 0 and without gaps.
@@ -72,13 +72,13 @@ def resample_kinds(
     drawn = draw_instruments(len(counts), rng, num_resamples=num_resamples)
     totals = np.zeros((num_resamples, num_kinds), np.int64)
     shares = np.zeros((num_resamples, num_kinds))
-    for times, of_one in zip(drawn.T, counts, strict=True):
-        found = np.flatnonzero(of_one)
-        num_notes = of_one.sum()
-        # [num_resamples, len(found)]
-        notes = rng.multinomial(times * num_notes, of_one[found] / num_notes)
-        totals[:, found] += notes
-        shares[:, found] += notes / num_notes
+    for times, kinds in zip(drawn.T, counts, strict=True):
+        present = np.flatnonzero(kinds)
+        num_notes = kinds.sum()
+        # [num_resamples, len(present)]
+        notes = rng.multinomial(times * num_notes, kinds[present] / num_notes)
+        totals[:, present] += notes
+        shares[:, present] += notes / num_notes
     return Resampled(totals, shares / len(counts))
 
 
@@ -108,8 +108,8 @@ def resample_means(
     deviations = values - (sums / num_notes[:, np.newaxis])[instrument]
     # [num_resamples, num_values]
     expected, variance = drawn @ sums, drawn @ _sum_by(instrument, deviations**2)
-    found = expected + np.sqrt(variance) * rng.standard_normal(expected.shape)
-    return np.asarray(found / (drawn @ num_notes)[:, np.newaxis])
+    resampled = expected + np.sqrt(variance) * rng.standard_normal(expected.shape)
+    return np.asarray(resampled / (drawn @ num_notes)[:, np.newaxis])
 
 
 def _sum_by(instrument: Ints, values: Floats) -> Floats:
@@ -118,10 +118,10 @@ def _sum_by(instrument: Ints, values: Floats) -> Floats:
 
 
 def interval(samples: Floats, num_instruments: int) -> Interval | None:
-    """The 95 % interval between two quantiles of resampled figures.
+    """Return the 95 % interval between two quantiles of resampled figures.
 
-    With few instruments the quantiles lie further out than 2.5 and 97.5 %, where Student's t puts
-    them: the bare ones would hold the truth too seldom.
+    With few instruments the quantiles are further out than 2.5 and 97.5 %, as Student's t has
+    them: the bare ones would contain the truth too seldom.
 
     Args:
       samples: float64 [num_resamples].
@@ -138,6 +138,6 @@ def interval(samples: Floats, num_instruments: int) -> Interval | None:
 
 
 def _tail(num_instruments: int) -> float:
-    """Part of the resamples below the interval; 0.025 with ever more instruments."""
+    """Return the share of resamples below the interval; it approaches 0.025 with instruments."""
     factor = np.sqrt(num_instruments / (num_instruments - 1))
     return float(special.ndtr(factor * special.stdtrit(num_instruments - 1, (1 - LEVEL) / 2)))

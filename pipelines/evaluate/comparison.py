@@ -21,13 +21,13 @@ from pipelines.registry.runs import RunRecord, load_run
 
 FORMAT_VERSION: Final = 1
 
+# Stored beside each result of McNemar's test: notes of one instrument are alike, so it is too sure.
 CAVEAT: Final = "treats notes as independent"
-"""Stands wherever McNemar's test does: notes of one instrument are alike, so it is too sure."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of both models.
+    """A figure of two models.
 
     Attributes:
       difference: second minus first.
@@ -42,7 +42,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class McNemar:
-    """The exact test of whether the two models are wrong equally often; see `CAVEAT`.
+    """Result of the exact test of whether two models are wrong equally often; see `CAVEAT`.
 
     Attributes:
       only_first: notes that the first model has right and the second wrong.
@@ -80,7 +80,7 @@ class Comparison:
     mcnemar: McNemar
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON knows it."""
+        """Return the comparison as JSON has it."""
         head = {"format_version": FORMAT_VERSION, **asdict(self.every)}
         families = {family: asdict(part) for family, part in self.families.items()}
         return head | {"families": families, "mcnemar": asdict(self.mcnemar)}
@@ -89,7 +89,7 @@ class Comparison:
 def compare(
     first: Predictions, second: Predictions, families: Sequence[str] = CLASSES
 ) -> Comparison:
-    """Compares two models on the notes that validation kept for both.
+    """Compare two models on the notes that validation kept for both.
 
     Raises:
       ConfigError: the two did not score the same notes, or none is kept.
@@ -98,7 +98,9 @@ def compare(
     return Comparison(
         every=_part(first, second),
         families={
-            families[label]: _family(*(of.take(first.label == label) for of in (first, second)))
+            families[label]: _family(
+                first.take(first.label == label), second.take(first.label == label)
+            )
             for label in np.unique(first.label)
         },
         mcnemar=mcnemar(first.correct, second.correct),
@@ -115,7 +117,7 @@ def compare_overall(first: Predictions, second: Predictions) -> Part:
 
 
 def pair_notes(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
-    """Both in the same order of notes, without those that are not kept for both.
+    """Return both in the same order of notes, without notes that are not kept for both.
 
     Notes are matched by the digest of their samples and by their name, so that the two may come
     from different conversions of one source.
@@ -136,7 +138,10 @@ def pair_notes(first: Predictions, second: Predictions) -> tuple[Predictions, Pr
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
-    """The exact test, of whether each note is right by either model.
+    """Test whether two models are wrong equally often, from which notes each has right.
+
+    Args:
+      first: bool [num_notes]; `second` is of the same notes.
 
     Source: McNemar, "Note on the sampling error of the difference between correlated proportions
     or percentages", 1947.
@@ -148,8 +153,9 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     return McNemar(only_first, only_second, float(p_value))
 
 
-def _ordered(of: Predictions) -> Predictions:
-    return of.take(np.lexsort((of.row, of.note_str.astype(str), of.audio_digest.astype(str))))
+def _ordered(notes: Predictions) -> Predictions:
+    names, digests = notes.note_str.astype(str), notes.audio_digest.astype(str)
+    return notes.take(np.lexsort((notes.row, names, digests)))
 
 
 def _are_same_notes(first: Predictions, second: Predictions) -> bool:
@@ -163,9 +169,9 @@ def _part(first: Predictions, second: Predictions) -> Part:
     instrument = first.instrument
     num_instruments = int(instrument.max()) + 1
     too_few = is_too_few(len(first), num_instruments)
-    before, after = (_values(of, instrument) for of in (first, second))
+    before, after = _values(first, instrument), _values(second, instrument)
     samples = {} if too_few else _resampled(first, second, instrument)
-    ends = {name: interval(of, num_instruments) for name, of in samples.items()}
+    ends = {name: interval(values, num_instruments) for name, values in samples.items()}
     figures = {
         name: Difference(before[name], after[name], after[name] - before[name], ends.get(name))
         for name in before
@@ -174,18 +180,18 @@ def _part(first: Predictions, second: Predictions) -> Part:
 
 
 def _family(first: Predictions, second: Predictions) -> Part:
-    """The notes of one family, which have no macro F1."""
+    """Compare on the notes of one family, which have no macro F1."""
     part = _part(first, second)
     figures = {} if part.too_few else dict(part.figures)
     figures.pop("macro_f1", None)
     return replace(part, figures=figures)
 
 
-def _values(of: Predictions, instrument: NDArray[np.int64]) -> dict[str, float]:
-    matrix = metrics.confusion_matrix(of.label, of.predicted, of.num_classes)
+def _values(notes: Predictions, instrument: NDArray[np.int64]) -> dict[str, float]:
+    matrix = metrics.confusion_matrix(notes.label, notes.predicted, notes.num_classes)
     return {
         "accuracy": float(metrics.accuracy(matrix)),
-        "instrument_accuracy": instrument_accuracy(instrument, of.correct),
+        "instrument_accuracy": instrument_accuracy(instrument, notes.correct),
         "macro_f1": float(metrics.macro_f1(matrix)),
     }
 
@@ -193,7 +199,7 @@ def _values(of: Predictions, instrument: NDArray[np.int64]) -> dict[str, float]:
 def _resampled(
     first: Predictions, second: Predictions, instrument: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
-    """Differences in resamples that draw a note with both its predictions."""
+    """Return differences in resamples that draw a note with both its predictions."""
     num = first.num_classes
     pairs = np.stack(
         [
@@ -207,9 +213,9 @@ def _resampled(
     # Exact as floats, whose products are many times faster than those of integers.
     totals = resampled.totals.astype(np.float64)
     found = []
-    for of in kinds:
-        matrices = (totals @ np.eye(num * num)[of]).reshape(-1, num, num)
-        right = of % (num + 1) == 0
+    for cells in kinds:
+        matrices = (totals @ np.eye(num * num)[cells]).reshape(-1, num, num)
+        right = cells % (num + 1) == 0
         found.append(
             {
                 "accuracy": metrics.accuracy(matrices),
@@ -222,10 +228,10 @@ def _resampled(
 
 @dataclass(frozen=True)
 class RunPair:
-    """A later run set against the first.
+    """A later run compared with the first.
 
     Attributes:
-      first: its run_id, as is `second`.
+      first: a run_id, as is `second`.
       comparisons: second minus first, by model; empty where there is nothing to subtract.
       note: why nothing was subtracted; empty where it was.
       is_readable: whether what the second run stored can be read.
@@ -239,7 +245,7 @@ class RunPair:
 
 
 def evaluate_run(run_uri: str) -> dict[str, dict[str, Any]]:
-    """Computes the metrics of each model of a run anew; gives the content of metrics.json by model.
+    """Compute the metrics of each model of a run again; returns metrics.json by model.
 
     Raises:
       ConfigError: something that the run should have stored is missing.
@@ -259,7 +265,7 @@ def evaluate_run(run_uri: str) -> dict[str, dict[str, Any]]:
 
 
 def compare_runs(first_uri: str, second_uri: str) -> dict[str, Comparison]:
-    """Compares the models of one name in two runs; named by it.
+    """Compare the models of one name in two runs, by that name.
 
     Raises:
       ConfigError: no model has one name in both, or they were not scored on the same notes.
@@ -296,14 +302,14 @@ def _pair(first: str, first_uri: str, uri: str) -> RunPair:
         run_id = load_run(uri).run_id
         return RunPair(first, run_id, compare_runs(first_uri, uri), "")
     except ConfigError as err:
-        # Runs that cannot be subtracted still stand beside each other.
+        # Runs that cannot be subtracted are still shown side by side.
         return RunPair(first, run_id, {}, str(err))
     except PipelineError as err:
         return RunPair(first, run_id, {}, str(err), is_readable=False)
 
 
 def compare_models(run_uri: str) -> dict[str, Comparison]:
-    """Compares the smallest model of a run with each other one; named by the two.
+    """Compare the smallest model of a run with each other one, by both names.
 
     Raises:
       ConfigError: the run has one model only.

@@ -14,26 +14,26 @@ Floats = NDArray[np.float64]
 def confusion_matrix(
     labels: ArrayLike, predicted: ArrayLike, num_classes: int = len(CLASSES)
 ) -> NDArray[np.int64]:
-    """Counts of notes, int64 [num_classes, num_classes]: rows true, columns predicted."""
+    """Count notes, int64 [num_classes, num_classes]: rows true, columns predicted."""
     counts = np.bincount(cells(labels, predicted, num_classes), minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
 def cells(labels: ArrayLike, predicted: ArrayLike, num_classes: int) -> NDArray[np.int64]:
-    """Each note's place in the matrix, row by row."""
+    """Return the cell of each note in the flattened matrix, int64 [num_notes]."""
     return np.asarray(labels, np.int64) * num_classes + np.asarray(predicted, np.int64)
 
 
 def report_from_confusion(
     matrix: ArrayLike, families: Sequence[str] = CLASSES
 ) -> dict[str, list[float]]:
-    """Precision, recall, F1 and support of each class, and their averages over all classes.
+    """Return precision, recall, F1 and support of each class, and averages over all classes.
 
     Args:
       matrix: counts [num_classes, num_classes], rows true.
 
     Returns:
-      One row a class in label order, then `macro avg` and `weighted avg`, whose support is all.
+      One row for each class in label order, then `macro avg` and `weighted avg`, of all notes.
 
     Source: the table of scikit-learn's classification_report.
     """
@@ -53,20 +53,20 @@ def report_from_confusion(
 
 
 def accuracy(matrices: ArrayLike) -> Floats:
-    """Part of the notes that are right; [..., num_classes, num_classes] gives [...]."""
+    """Return the share of notes that are right; [..., num_classes, num_classes] gives [...]."""
     counts = np.asarray(matrices)
     return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
 
 
 def f1(matrices: ArrayLike) -> Floats:
-    """Harmonic mean of precision and recall of each class, [..., num_classes]."""
+    """Return the harmonic mean of precision and recall of each class, [..., num_classes]."""
     counts = np.asarray(matrices)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     return _ratio(2 * hits, counts.sum(axis=-2) + counts.sum(axis=-1))
 
 
 def macro_f1(matrices: ArrayLike) -> Floats:
-    """Mean of F1 over the classes that have notes, [...].
+    """Return the mean of F1 over the classes that have notes, [...].
 
     A class without notes counts in `report_from_confusion`, as scikit-learn does when it is named;
     here it would make every part of the notes that lacks a family look worse than it is.
@@ -76,7 +76,7 @@ def macro_f1(matrices: ArrayLike) -> Floats:
 
 
 def weighted_f1(matrices: ArrayLike) -> Floats:
-    """Mean of F1 over the notes, each of which counts by its true class, [...]."""
+    """Return the mean of F1 over the notes, by their true classes, [...]."""
     support = np.asarray(matrices).sum(axis=-1)
     return _ratio((f1(matrices) * support).sum(axis=-1), support.sum(axis=-1))
 
@@ -89,23 +89,28 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
 
 Ints = NDArray[np.int64]
 
+# Bins of the reliability table. Source: Guo et al., "On Calibration of Modern Neural Networks",
+# 2017; of equal mass: Nixon et al., "Measuring Calibration in Deep Learning", 2019.
 NUM_BINS: Final = 15
-"""Of the reliability table. Source: Guo et al., "On Calibration of Modern Neural Networks", 2017;
-of equal mass: Nixon et al., "Measuring Calibration in Deep Learning", 2019."""
 
+# A smaller probability of the true class counts as this, or one note could make the loss infinite;
+# scikit-learn's log_loss does the same for float32.
 LEAST_PROBABILITY: Final = float(np.finfo(np.float32).eps)
-"""A true class that got less counts as if it had this, or one note could make the loss infinite;
-as scikit-learn's log_loss does for float32."""
 
 
 def negative_log_likelihood(label: Ints, probabilities: Floats) -> Floats:
-    """Minus the natural logarithm of each note's probability of its true class, [num_notes]."""
+    """Return minus the natural logarithm of the true class's probability, float64 [num_notes].
+
+    Args:
+      label: int64 [num_notes].
+      probabilities: float64 [num_notes, num_classes].
+    """
     true = probabilities[np.arange(len(label)), label]
     return np.asarray(-np.log(true.clip(LEAST_PROBABILITY, 1)))
 
 
 def brier(label: Ints, probabilities: Floats) -> Floats:
-    """Squared distance of each note's probabilities from the truth, over all classes.
+    """Return the squared distance of each note's probabilities from the truth, over all classes.
 
     Returns:
       float64 [num_notes]; 0 is certain and right, 2 certain and wrong.
@@ -117,7 +122,7 @@ def brier(label: Ints, probabilities: Floats) -> Floats:
 
 
 def equal_mass_bins(confidence: Floats, num_bins: int = NUM_BINS) -> Ints:
-    """The bin of each note, from the least confident; bins hold equally many notes.
+    """Return the bin of each note, from the least confident; bins have equally many notes.
 
     Notes of the same confidence share a bin, so that the order of the notes decides nothing; where
     many do, there are fewer bins.
@@ -135,7 +140,12 @@ def equal_mass_bins(confidence: Floats, num_bins: int = NUM_BINS) -> Ints:
 
 
 def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_]) -> float:
-    """Mean distance, over the notes, of a bin's mean confidence from its accuracy."""
+    """Return the mean distance, over the notes, of a bin's mean confidence from its accuracy.
+
+    Args:
+      confidence: float64 [num_notes].
+      correct: bool [num_notes].
+    """
     bins = equal_mass_bins(confidence)
     gaps = np.bincount(bins, weights=confidence - correct)
     return float(np.abs(gaps).sum() / len(confidence))

@@ -1,4 +1,4 @@
-"""A model's answer for each scored note: the table that every figure follows from."""
+"""The table of a model's predictions for each scored note, from which every figure follows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from pipelines.notes import CLASSES
 from pipelines.parquet import check_columns, open_parquet, table_digest
 from pipelines.records import parse
 
+# Raised whenever predictions or metrics of the same model would change; retrains nothing.
 EVALUATION_VERSION: Final = 3
-"""Raised whenever predictions or metrics of the same model would change; retrains nothing."""
 
+# Key of the metadata of predictions.parquet that hold its version and the digest of its model.
 STAMP_KEY: Final = b"nsynth_flows"
-"""Where predictions.parquet says, in its metadata, its version and which model gave them."""
 
 # Columns that predictions copy from the data set.
 NOTE_COLUMNS: Final = (
@@ -32,6 +32,9 @@ NOTE_COLUMNS: Final = (
     "audio_digest",
 )
 
+# `instrument_seen`: whether the notes that trained the model have one of the same instrument.
+# `fold`: in the protocol `grouped`, the fold that the note is in, from 1; its model trained without
+# it. Null in other protocols.
 PREDICTIONS_SCHEMA: Final = pa.schema(
     [
         pa.field("row", pa.int64(), nullable=False),
@@ -55,9 +58,6 @@ PREDICTIONS_SCHEMA: Final = pa.schema(
         ),
     ]
 )
-"""`instrument_seen`: whether the notes that trained the model have one of the same instrument.
-`fold`: in the protocol `grouped`, the fold that the note is in, from 1; its model trained without
-it. Null elsewhere."""
 
 _AGAIN: Final = "run the same training again, which scores again and retrains nothing"
 
@@ -93,12 +93,12 @@ class Predictions:
         return len(self.row)
 
     def take(self, notes: NDArray[Any]) -> "Predictions":
-        """Some of the notes, by a mask or by their positions."""
-        return Predictions(**{of.name: getattr(self, of.name)[notes] for of in fields(self)})
+        """Return some of the notes, by a mask or by their positions."""
+        return Predictions(**{name: getattr(self, name)[notes] for name in _COLUMNS})
 
     @property
     def num_classes(self) -> int:
-        """Classes that the model tells apart."""
+        """The number of classes that the model distinguishes."""
         return int(self.probabilities.shape[1])
 
     @property
@@ -112,8 +112,11 @@ class Predictions:
         return np.unique(self.instrument_str.astype(str), return_inverse=True)[1].astype(np.int64)
 
 
+_COLUMNS: Final = tuple(column.name for column in fields(Predictions))
+
+
 def add_stamp(table: pa.Table, models: Sequence[str]) -> pa.Table:
-    """Return predictions with what says which they are: their version, models and digest.
+    """Return predictions with their version, models and digest in the metadata.
 
     Args:
       models: the SHA-256 of each model.keras that gave them.
@@ -132,7 +135,7 @@ def predictions_digest(table: pa.Table) -> str:
 
 
 def read_stamp(table: pa.Table) -> Mapping[str, Any]:
-    """Return what `add_stamp` added; nothing where there is none."""
+    """Return the metadata that `add_stamp` added; empty where there is none."""
     try:
         return parse((table.schema.metadata or {}).get(STAMP_KEY, b""))
     except ValueError:
@@ -155,21 +158,21 @@ def from_table(table: pa.Table, *, name: str = "the predictions") -> Predictions
     probabilities = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64).reshape(shape)
     texts = ("note_str", "instrument_str", "instrument_source_str", "audio_digest")
     numbers = ("row", "instrument_seen", "pitch", "velocity", "label", "predicted")
-    found = Predictions(
+    predictions = Predictions(
         **{name: np.array(table[name].to_pylist(), object) for name in texts},
         **{name: table[name].to_numpy() for name in numbers},
         kept=np.asarray(table["verdict"].is_null()),
         probabilities=probabilities,
     )
-    _check(found, name)
-    return found
+    _check(predictions, name)
+    return predictions
 
 
 def load_predictions(uri: str, *, digest: str | None = None) -> Predictions:
     """Read a stored predictions.parquet.
 
     Args:
-      digest: that the record of its run has; None where it has none.
+      digest: in the record of its run; None where it has none.
 
     Raises:
       ConfigError: there is none.
@@ -187,10 +190,11 @@ def read_predictions(uri: str, *, digest: str | None = None) -> pa.Table:
     except ShardError as err:
         raise ShardError(f"{err}; {_AGAIN}") from err
     stamp = read_stamp(table)
-    found = stamp.get("evaluation_version")
-    if found != EVALUATION_VERSION:
+    version = stamp.get("evaluation_version")
+    if version != EVALUATION_VERSION:
         raise DatasetError(
-            f"expected evaluation_version {EVALUATION_VERSION} in {uri}, found {found!r}; {_AGAIN}"
+            f"expected evaluation_version {EVALUATION_VERSION} in {uri}, found {version!r}; "
+            f"{_AGAIN}"
         )
     _check_table(table, uri)
     # Predictions of earlier versions have no digest of their own.
@@ -209,7 +213,7 @@ def _check_table(table: pa.Table, name: str) -> None:
     if place < 0:
         raise DatasetError(f"{name} has no column probabilities; {_AGAIN}")
     kind = table.schema.field(place).type
-    # How many classes there are is the run's to say.
+    # The number of classes is that of the run.
     if not (pa.types.is_fixed_size_list(kind) and kind.value_type == pa.float32()):
         raise DatasetError(f"{name} should have a list of probabilities in each row; {_AGAIN}")
     for field in PREDICTIONS_SCHEMA:
@@ -217,21 +221,23 @@ def _check_table(table: pa.Table, name: str) -> None:
             raise DatasetError(f"{name} has a row without {field.name}; {_AGAIN}")
 
 
-def _check(found: Predictions, name: str) -> None:
-    classes: Sequence[NDArray[np.int64]] = (found.label, found.predicted)
-    if any(((of < 0) | (of >= found.num_classes)).any() for of in classes):
+def _check(predictions: Predictions, name: str) -> None:
+    classes: Sequence[NDArray[np.int64]] = (predictions.label, predictions.predicted)
+    last = predictions.num_classes - 1
+    if any(((values < 0) | (values > last)).any() for values in classes):
         raise DatasetError(
-            f"expected labels and predicted classes from 0 to {found.num_classes - 1} "
+            f"expected labels and predicted classes from 0 to {last} "
             f"in {name}, found others; {_AGAIN}"
         )
-    if not np.isfinite(found.probabilities).all():
+    if not np.isfinite(predictions.probabilities).all():
         raise DatasetError(f"{name} holds probabilities that are not finite; {_AGAIN}")
-    if len(np.unique(found.row)) < len(found):
+    if len(np.unique(predictions.row)) < len(predictions):
         raise DatasetError(f"{name} holds a note twice; {_AGAIN}")
     # A tie has several likeliest classes.
-    given = found.probabilities[np.arange(len(found)), found.predicted]
-    if num := int((given < found.probabilities.max(axis=1)).sum()):
+    probabilities = predictions.probabilities
+    given = probabilities[np.arange(len(predictions)), predictions.predicted]
+    if num := int((given < probabilities.max(axis=1)).sum()):
         raise DatasetError(
-            f"{name} names a class that is not the likeliest for {num} of {len(found)} notes; "
-            f"{_AGAIN}"
+            f"{name} names a class that is not the likeliest for {num} of "
+            f"{len(predictions)} notes; {_AGAIN}"
         )

@@ -1,4 +1,4 @@
-"""How far a figure differs between runs that differ in their seed alone."""
+"""The spread of a figure over runs that differ in their seed alone."""
 
 import statistics
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ class Spread:
     """A figure of several runs.
 
     Attributes:
-      sd: the sample standard deviation; None of one run.
+      sd: the sample standard deviation; None for one run.
     """
 
     values: Sequence[float]
@@ -19,6 +19,6 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean and standard deviation of at least one value."""
+    """Compute mean and standard deviation of at least one value."""
     sd = statistics.stdev(values) if len(values) > 1 else None
     return Spread(tuple(values), statistics.fmean(values), sd)

@@ -6,24 +6,29 @@ They name every choice, so that they hold when a default changes.
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.commit.commit import MAX_QUARANTINED
 from pipelines.convert.commit.manifest import Manifest, load_manifest
 from pipelines.convert.shards.plan import RANGE_BYTES
 from pipelines.errors import PipelineError
-from pipelines.experiment import MODEL_NAMES, Experiment
+from pipelines.experiment import Experiment
+from pipelines.parameters import MAX_DROPPED, MAX_QUARANTINED, ModelName
 from pipelines.promotion.stored import load_promotions
 from pipelines.promotion.verdict import damage_shares
-from pipelines.report.formats import plain
 from pipelines.report.results import RunResults
 from pipelines.train.selection.run_notes import holds_out_notes
-from pipelines.validate.verdicts import MAX_DROPPED, Validation
+from pipelines.validate.verdicts import Validation
 
-# What an experiment may vary and the command line does not.
-_NOT_OFFERED: Final = ("learning_rate", "dropout", "negative_slope", "dense_activation")
+# Named where they are not the default.
+_RARELY_CHOSEN: Final = (
+    "train_fraction",
+    "learning_rate",
+    "dropout",
+    "negative_slope",
+    "dense_activation",
+)
 
 
 @dataclass(frozen=True)
@@ -98,13 +103,14 @@ def _is_repeatable(manifest: Manifest, dataset: Validation) -> bool:
 
 def _choices(experiment: Experiment, root: str) -> list[str]:
     words = ["--root", root, "--protocol", experiment.protocol]
-    if experiment.models != MODEL_NAMES:
+    if experiment.models != tuple(ModelName):
         words += [word for model in experiment.models for word in ("--model", model)]
     words += ["--epochs", str(experiment.epochs), "--batch-size", str(experiment.batch_size)]
     if experiment.protocol != "official":
         words += ["--validation-fraction", str(experiment.validation_fraction)]
-    if experiment.train_fraction != 1:
-        words += ["--train-fraction", str(experiment.train_fraction)]
+    for name in _RARELY_CHOSEN:
+        if (value := getattr(experiment, name)) != getattr(Experiment, name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
     return [*words, "--seed", str(experiment.seed)]
 
 
@@ -136,11 +142,6 @@ def _notes(run: RunResults) -> list[str]:
     if record.git:
         changed = " with changes that were not committed" if record.git.dirty else ""
         notes.append(f"The code was at commit {record.git.commit}{changed}.")
-    defaults = {field.name: field.default for field in fields(Experiment)}
-    values = {name: getattr(record.experiment, name) for name in _NOT_OFFERED}
-    varied = [f"{name} {plain(value)}" for name, value in values.items() if value != defaults[name]]
-    if varied:
-        notes.append(f"The command line does not offer {' and '.join(varied)}; the code does.")
     if _has_holdout(run):
         notes.append("A gate kept notes out of training, so the same gate has to be in the root.")
     return notes

@@ -30,6 +30,7 @@ from pipelines.evaluate.stored import store_metrics
 from pipelines.experiment import Experiment, check_datasets
 from pipelines.layout import HISTORY, METRICS, MODEL, PREDICTIONS, RECORD
 from pipelines.notes import CLASSES
+from pipelines.parameters import MAX_DROPPED
 from pipelines.progress import OnProgress, Progress, ignore
 from pipelines.records import now, to_json
 from pipelines.registry.runs import (
@@ -58,7 +59,7 @@ from pipelines.train.samples.batches import Notes
 from pipelines.train.selection.holdout import HoldoutMode
 from pipelines.train.selection.notes import load_training_samples, scorable_notes, scored_samples
 from pipelines.train.selection.run_plan import TRAINING_VERSION, RunPlan, Training, plan_run
-from pipelines.validate.verdicts import MAX_DROPPED, check_dropped, validate
+from pipelines.validate.verdicts import check_dropped, validate
 
 log = logging.getLogger(__name__)
 

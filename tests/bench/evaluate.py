@@ -10,12 +10,15 @@ JSON object: seconds, and by design of study the share of studies whose interval
 
 import argparse
 import json
+import tempfile
 import timeit
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from time import process_time
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -23,8 +26,11 @@ from pipelines.evaluate import metrics
 from pipelines.evaluate.comparison import compare
 from pipelines.evaluate.predictions import Predictions, from_table
 from pipelines.evaluate.scores import score, summarise
+from pipelines.evaluate.stored import store_metrics
+from pipelines.report.build import build_report
 from pipelines.report.published import PUBLISHED
-from tests.pipelines.evaluate.tables import certain, drawn, table_of
+from tests.pipelines.evaluate.tables import certain, drawn, drawn_table, table_of
+from tests.pipelines.report.run_folder import write_run
 
 # A class that a published row has no note in is not impossible for an instrument.
 _RARE = 1e-3
@@ -119,7 +125,7 @@ def coverage(design: Design, *, num_studies: int, seed: int) -> dict[str, float]
     return {name: round(float(np.mean(found)), 3) for name, found in hits.items()}
 
 
-def seconds_an_evaluation() -> dict[str, float]:
+def seconds_per_evaluation() -> dict[str, float]:
     """Of as many notes and instruments as the official test split has; the fastest of five."""
     notes = drawn(4_096, num_instruments=53)
     other = drawn(4_096, num_instruments=53, model_seed=1)
@@ -140,12 +146,32 @@ def full_split() -> dict[str, float]:
     }
 
 
+def full_report() -> dict[str, float]:
+    """Return seconds of processor time for the report of a run of two models on such notes.
+
+    Its data sets are gone, so it has no sounds: those cost the same for any number of notes.
+    """
+    with tempfile.TemporaryDirectory(prefix="nsynth-bench-") as folder:
+        run = write_run(Path(folder), models=dict.fromkeys(PUBLISHED, 1.0))
+        for seed, name in enumerate(PUBLISHED):
+            table = drawn_table(289_205, num_instruments=953, model_seed=seed, strength=seed + 1)
+            pq.write_table(table, Path(folder, name, "predictions.parquet"))
+            figures = summarise(from_table(table))
+            store_metrics(f"{folder}/{name}", figures, model=name, num_parameters=9_098)
+        seconds = timeit.timeit(lambda: build_report(run), timer=process_time, number=1)
+    return {"report_cpu_seconds_289205": round(seconds, 1)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--report-only", action="store_true", help="time one report only")
     parser.add_argument("--studies", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    seconds = {**seconds_an_evaluation(), **full_split()}
+    if arguments.report_only:
+        print(json.dumps(full_report()))
+        return
+    seconds = {**seconds_per_evaluation(), **full_split(), **full_report()}
     print(seconds, flush=True)
     result = {}
     for design in DESIGNS:

@@ -27,9 +27,10 @@ import psutil
 import flows  # noqa: F401 - as the command does: it settles how memory is kept
 from infra.sample.splits import write_splits
 from pipelines import storage
+from pipelines.convert.commit.manifest import Shard
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.storage.filesystem import resolve
-from pipelines.train.samples.cache import READERS, Block, layout
+from pipelines.train.samples.cache import READERS
 from tests.bench.memory import tree_bytes
 from tests.engines.s3_server import BUCKET, client, s3_server
 
@@ -73,16 +74,16 @@ def job(sources: Sequence[str], root: str, cache: str) -> tuple[str, dict[str, f
 def ours(dataset: Dataset) -> None:
     """Reads the samples of all shards as a build of the cache does, and keeps none."""
 
-    def read(block: Block) -> int:
-        return sum(len(samples) for samples in dataset.shard_audio(block.shard, checksums=False))
+    def read(shard: Shard) -> int:
+        return sum(len(samples) for samples in dataset.shard_audio(shard, checksums=False))
 
     with ThreadPoolExecutor(READERS) as pool:
-        assert sum(pool.map(read, layout(dataset.manifest))) == dataset.manifest.num_notes
+        assert sum(pool.map(read, dataset.manifest.shards)) == dataset.manifest.num_notes
 
 
 def plain(dataset: Dataset, num_at_once: int) -> None:
     """Fetches the same objects, and looks at nothing."""
-    uris = [dataset.shard_uri(block.shard) for block in layout(dataset.manifest)]
+    uris = [dataset.shard_uri(shard) for shard in dataset.manifest.shards]
     fs, _ = resolve(uris[0])
     with ThreadPoolExecutor(num_at_once) as pool:
         assert all(pool.map(lambda uri: len(fs.cat_file(uri)), uris))
@@ -98,7 +99,7 @@ def reading(manifest: str, turns: int) -> dict[str, Any]:
     """Megabytes of shards a second, by turns; the best of each way."""
     dataset = open_dataset(manifest)
     sizes = storage.sizes(storage.parent(manifest))
-    megabytes = sum(sizes[block.shard.name] for block in layout(dataset.manifest)) / 1e6
+    megabytes = sum(sizes[shard.name] for shard in dataset.manifest.shards) / 1e6
     ways: dict[str, Callable[[], None]] = {
         "ours": lambda: ours(dataset),
         "cat_file": lambda: plain(dataset, READERS),
@@ -110,7 +111,7 @@ def reading(manifest: str, turns: int) -> dict[str, Any]:
             best[name] = min(best[name], seconds(way))
     rates = {name: round(megabytes / of, 1) for name, of in best.items()}
     return {
-        "shards": len(layout(dataset.manifest)),
+        "shards": len(dataset.manifest.shards),
         "shards_mb": round(megabytes, 1),
         "mb_per_second": rates,
         "ratio": round(rates["ours"] / rates["cat_file"], 2),

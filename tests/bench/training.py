@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.dataset import Dataset, open_dataset
-from pipelines.experiment import MODEL_NAMES, Experiment
+from pipelines.experiment import Experiment
 from pipelines.notes import NUM_SAMPLES
+from pipelines.parameters import ModelName
 from pipelines.train.fitting.fit import init_model
 from pipelines.train.model.backend import device, keras
 from pipelines.train.samples.batches import PLACES, VARIABLE, Batches, Notes, place_samples
@@ -85,7 +86,7 @@ def measure(manifest: str, folder: Path, *, limit: int, repeats: int) -> dict[st
     return {
         **{
             name: compare(name, notes, experiment, audio=audio, repeats=repeats)
-            for name in MODEL_NAMES
+            for name in ModelName
         },
         "device": device(),
         "num_notes": len(rows),

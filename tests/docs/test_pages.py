@@ -35,7 +35,8 @@ def page(request: pytest.FixtureRequest) -> Path:
 
 def command_options() -> Mapping[str, set[str]]:
     """Return the options of each command of `nsynth`."""
-    commands: Mapping[str, Any] = vars(typer.main.get_command(app))["commands"]
+    group: Any = typer.main.get_command(app)
+    commands = {name: group.get_command(None, name) for name in group.list_commands(None)}
     return {
         name: {"--help"}.union(
             *((*option.opts, *option.secondary_opts) for option in command.params)

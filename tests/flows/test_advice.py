@@ -10,7 +10,7 @@ import typer
 from flows.cli.main import app
 from tests.flows.command import CHECKOUT
 
-OPTION: Final = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+OPTION: Final = re.compile(r"(?<![\w-])(?<!var\()--[a-z][a-z0-9-]*")
 
 OTHER_OPTIONS: Final = {"--dereference", "--hard-dereference", "--sparse"}  # of tar
 
@@ -19,7 +19,8 @@ OTHER_PROGRAMS: Final = ("prefect ", "docker ", "python -m ", "uv ", "java ", "m
 
 def command_options() -> Mapping[str, set[str]]:
     """The options of each command of `nsynth`."""
-    commands: Mapping[str, Any] = vars(typer.main.get_command(app))["commands"]
+    group: Any = typer.main.get_command(app)
+    commands = {name: group.get_command(None, name) for name in group.list_commands(None)}
     return {
         name: {option for of in command.params for option in (*of.opts, *of.secondary_opts)}
         | {"--help"}

@@ -13,9 +13,10 @@ from pipelines.convert.job import convert
 from pipelines.dataset import open_dataset
 from pipelines.errors import ConfigError
 from pipelines.notes import CLASSES, FAMILIES
+from pipelines.parameters import MAX_DROPPED
 from pipelines.train.selection.holdout import read_side
 from pipelines.train.selection.run_plan import find_leaked
-from pipelines.validate.verdicts import MAX_DROPPED, Validation, validate
+from pipelines.validate.verdicts import Validation, validate
 
 SMALL = {"train": 44, "valid": 40, "test": 40}
 

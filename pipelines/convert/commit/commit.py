@@ -34,10 +34,8 @@ from pipelines.convert.shards.shard import (
     read_summary,
 )
 from pipelines.errors import DatasetError, PipelineError, ShardError
+from pipelines.parameters import MAX_QUARANTINED
 from pipelines.text import listed
-
-MAX_QUARANTINED: Final = 0.01
-"""The share of a data set's records that may be damaged, unless told otherwise."""
 
 _READERS: Final = 16
 _BLOCK_BYTES: Final = 8 * 2**20

@@ -21,7 +21,12 @@ from pipelines.convert.commit.manifest import (
     account,
     load_manifest,
 )
-from pipelines.convert.shards.shard import QUARANTINE_SCHEMA, ShardSummary, check_shard, rows_digest
+from pipelines.convert.shards.shard import (
+    QUARANTINE_SCHEMA,
+    ShardSummary,
+    check_shard,
+    rows_digest,
+)
 from pipelines.errors import ConfigError, PipelineError, ShardError
 from pipelines.parquet import check_columns, open_parquet, read_table
 from pipelines.progress import OnProgress, Progress, ignore

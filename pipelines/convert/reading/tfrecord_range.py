@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
-from scipy import signal
 
 from pipelines.convert.formats.byte_stream import Window
 from pipelines.convert.formats.example import Example, check_peak, decode
@@ -22,17 +21,20 @@ from pipelines.notes import NUM_SAMPLES, NUM_SOURCE_SAMPLES
 
 
 def resample(audio: NDArray[np.float32], *, num_samples: int) -> NDArray[np.float32]:
-    """Resamples each note in the frequency domain.
+    """Resample each note in the frequency domain.
 
     Args:
       audio: float32 [num_notes, num_source_samples], in [-1, 1].
-      num_samples: samples a note keeps.
+      num_samples: samples to keep per note.
 
     Returns:
       float32 [num_notes, num_samples]; may overshoot [-1, 1] where the input clips.
 
     Source: scipy.signal.resample, the reference report's method.
     """
+    # Its import takes longer than many a command.
+    from scipy import signal  # noqa: PLC0415 - as above
+
     return np.asarray(signal.resample(audio, num_samples, axis=1), np.float32)
 
 

@@ -10,9 +10,10 @@ from pipelines.convert.reading.jsonwav import Part, split_parts
 from pipelines.convert.reading.sources import GZIP, TFRECORD, Source, find_sources
 from pipelines.errors import ConfigError
 from pipelines.notes import DATASET_VERSION, NUM_SAMPLES
+from pipelines.parameters import MIB, RANGE_MIB
 from pipelines.records import digest
 
-RANGE_BYTES: Final = 128 * 2**20
+RANGE_BYTES: Final = RANGE_MIB * MIB
 
 SHARDS_FOLDER: Final = "data"
 """The folder of the shards in that of a data set, with nothing else in it; version 1 had none."""

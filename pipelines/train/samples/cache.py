@@ -1,27 +1,28 @@
-"""The samples of a data set as one run of bytes, a block a shard, each with the shard's own digest.
+"""All samples of a data set in one local file, so that any order reads equally fast.
 
-A manifest gives the digest of each shard's samples, which are the block's bytes: so a file is
-checked, mended and completed by its content alone, whoever wrote it and wherever it was broken off.
+The file is built once from the shards and found again by the digest of the data set's manifest.
+Each time it is opened, all of it is checked against the digests in the manifest, which takes a
+processor less time than a disk needs to read it. A file that is damaged is built again. A link in
+its place is not followed: others may write to the folder.
 """
 
 import errno
-import fcntl
 import json
 import logging
 import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 from weakref import finalize
 
 import numpy as np
 import xxhash
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from pipelines import storage
@@ -32,36 +33,24 @@ from pipelines.notes import NUM_SAMPLES
 
 NOTE_BYTES: Final = NUM_SAMPLES * 4
 
+SUFFIX: Final = ".f32"
+
+# Shards read at once: from object storage they overlap, and decoding lets other threads run. Each
+# holds a batch, 2 MB of samples, about three times, and of a remote shard the whole file.
 READERS: Final = 8
-"""Shards read at once: from object storage they overlap, and decoding lets other threads run. Each
-holds a batch, 2 MB of samples, about three times, and of a remote shard the whole file."""
 
 _CHUNK_BYTES: Final = 2**20
 _READ_NOTES: Final = 64
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-
-@dataclass(frozen=True)
-class Block:
-    """Where the samples of a shard stand in the file; float32, little-endian, a note after another.
-
-    Attributes:
-      begin: first byte.
-    """
-
-    shard: Shard
-    begin: int
-
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of the block."""
-        return self.shard.num_notes * NOTE_BYTES
+log = logging.getLogger(__name__)
 
 
 class SampleFile:
-    """The samples of a data set in an open file, read note by note where they are asked for.
+    """The samples of a data set in an open file, read note by note when they are needed.
 
     It is not a memory map: where another process cuts the file short, the system ends a process
-    that has it mapped (SIGBUS), while a read can say so.
+    that has it mapped (SIGBUS), while a read can raise an error.
 
     Args:
       file: holds the samples, float32, little-endian, from its first byte on; may be closed then.
@@ -88,7 +77,7 @@ class SampleFile:
 
         Raises:
           IndexError: there is no such row.
-          OSError: the file does not hold them any more.
+          OSError: the file no longer holds them.
         """
         self._check(rows)
         samples = np.empty((len(rows), NUM_SAMPLES), "<f4")
@@ -104,8 +93,8 @@ class SampleFile:
             self._read(samples[row : row + _READ_NOTES], row)
         return samples if dtype is None else samples.astype(dtype, copy=False)
 
-    def announce(self, rows: NDArray[np.int64]) -> None:
-        """Have the system read some notes from disk, and do not wait for them.
+    def prefetch(self, rows: NDArray[np.int64]) -> None:
+        """Let the system read some notes from disk, without waiting for them.
 
         Raises:
           IndexError: there is no such row.
@@ -133,155 +122,6 @@ class SampleFile:
             data, at = data[num:], at + num
 
 
-def layout(manifest: Manifest) -> list[Block]:
-    """The blocks of a data set, without gaps and in its order; a shard without notes has none."""
-    blocks, begin = list[Block](), 0
-    for shard in manifest.shards:
-        if shard.num_notes:
-            blocks.append(Block(shard, begin))
-            begin += blocks[-1].num_bytes
-    return blocks
-
-
-def damaged(descriptor: int, blocks: Sequence[Block]) -> list[Block]:
-    """The blocks of an open file that are not what the manifest says, absent ones among them."""
-    # One after the other: a digest is ten times as fast as a disk, and disks read best in order.
-    return [block for block in blocks if _digest(descriptor, block) != block.shard.samples_digest]
-
-
-def fill(descriptor: int, blocks: Sequence[Block], dataset: Dataset) -> None:
-    """Writes blocks into an open file from their shards, several at once.
-
-    Raises:
-      ShardError: a shard is missing, damaged, or not what the manifest says.
-      OSError: reading or writing failed; what is written stays.
-    """
-    pool = ThreadPoolExecutor(READERS)
-    try:
-        for _ in pool.map(lambda block: _copy(dataset, block, descriptor), blocks):
-            pass
-    finally:
-        # After a failure those that wait are not begun.
-        pool.shutdown(cancel_futures=True)
-
-
-def _copy(dataset: Dataset, block: Block, descriptor: int) -> None:
-    """Writes one block; the digest of its samples stands in for every other checksum."""
-    try:
-        _copy_once(dataset, block, descriptor, checksums=False)
-    except ShardError:
-        # A transfer may be at fault, which checksums have repeated, or a page, which they name.
-        _copy_once(dataset, block, descriptor, checksums=True)
-
-
-def _copy_once(dataset: Dataset, block: Block, descriptor: int, *, checksums: bool) -> None:
-    """Writes one block, a batch at a time."""
-    digest, at, end = xxhash.xxh3_128(), block.begin, block.begin + block.num_bytes
-    for samples in dataset.shard_audio(block.shard, checksums=checksums):
-        data = np.ascontiguousarray(samples, dtype="<f4").data.cast("B")
-        if at + len(data) > end:
-            break
-        digest.update(data)
-        _write(descriptor, data, at)
-        at += len(data)
-    if at != end or digest.hexdigest() != block.shard.samples_digest:
-        raise ShardError(
-            f"the samples of {dataset.shard_uri(block.shard)} do not have the digest that "
-            "the manifest lists; convert again with --force"
-        )
-
-
-def _write(descriptor: int, data: memoryview, at: int) -> None:
-    while data:
-        num = os.pwrite(descriptor, data, at)
-        data, at = data[num:], at + num
-
-
-def _digest(descriptor: int, block: Block) -> str:
-    digest, at, end = xxhash.xxh3_128(), block.begin, block.begin + block.num_bytes
-    while at < end and (chunk := os.pread(descriptor, min(_CHUNK_BYTES, end - at), at)):
-        digest.update(chunk)
-        at += len(chunk)
-    return digest.hexdigest()
-
-
-_MODES: Final = {os.O_RDONLY: "rb", os.O_RDWR: "r+b"}
-
-log = logging.getLogger(__name__)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[int]:
-    """The descriptor of the file of this name, made where there is none, for this process alone.
-
-    Who holds it may rename or remove the file: who waits then looks for the name again.
-    """
-    while True:
-        with open_own(path, os.O_RDWR | os.O_CREAT) as file:
-            _wait(file.fileno(), path)
-            if _is_named(file.fileno(), path):
-                yield file.fileno()
-                return
-
-
-def open_own(path: Path, flags: int) -> BinaryIO:
-    """Open a file, unless its name leads to another one: then the name is removed first.
-
-    That is a symbolic link, a pipe and the like; and, to be written, a file that has more names.
-
-    Args:
-      flags: os.O_RDONLY, or os.O_RDWR with or without os.O_CREAT.
-
-    Raises:
-      FileNotFoundError: there is no such file, or none of our own, and it is not to be made.
-    """
-    while True:
-        try:
-            # Without O_NONBLOCK a pipe is waited for.
-            descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-        except OSError as err:
-            if err.errno not in (errno.ELOOP, errno.ENXIO):
-                raise
-        else:
-            found = os.fstat(descriptor)
-            if stat.S_ISDIR(found.st_mode):
-                os.close(descriptor)
-                raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
-            is_shared = found.st_nlink > 1 and flags & os.O_RDWR
-            if stat.S_ISREG(found.st_mode) and not is_shared:
-                return _opened(path, descriptor, _MODES[flags & os.O_RDWR])
-            os.close(descriptor)
-        log.warning("removing %s, which is a link or no file; a file takes its place", path)
-        path.unlink(missing_ok=True)
-
-
-def _opened(path: Path, descriptor: int, mode: str) -> BinaryIO:
-    """Return a file object of an open descriptor that knows its name."""
-    return cast(BinaryIO, open(path, mode, opener=lambda *_: descriptor))
-
-
-def _wait(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        log.info("waiting for another process, which writes %s", path)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-
-def _is_named(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
-
-
-SUFFIX: Final = ".f32"
-PART_SUFFIX: Final = ".part"
-"""Of a file that is not complete yet; its next build goes on from there."""
-
-_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 def cached_audio(dataset: Dataset, cache_dir: Path) -> SampleFile:
     """Return the samples of all notes of a data set, in its order, from the local cache.
 
@@ -292,114 +132,41 @@ def cached_audio(dataset: Dataset, cache_dir: Path) -> SampleFile:
       ConfigError: the disk is full, or the folder cannot be written.
       DatasetError: the data set is empty, or is not what its manifest says.
     """
-    blocks = layout(dataset.manifest)
-    num_notes = sum(block.shard.num_notes for block in blocks)
+    num_notes = sum(shard.num_notes for shard in dataset.manifest.shards)
     if num_notes == 0:
         raise DatasetError(f"{dataset.manifest_uri} holds no notes; expected one at least")
     path = cache_dir / cache_name(dataset)
-    with _explained(path, num_bytes(blocks)):
-        if (found := _found(path, dataset, blocks)) is not None:
-            return found
-        _build(path, dataset, blocks)
-        with open_own(path, os.O_RDONLY) as file:
-            return SampleFile(file, num_notes)
+    with explain_disk_errors(path, num_notes * NOTE_BYTES):
+        if (stored := _open(path, dataset)) is not None:
+            return stored
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(path):
+            # Another process may have built it meanwhile.
+            if (stored := _open(path, dataset)) is not None:
+                return stored
+            return _build(path, dataset)
 
 
 def cache_name(dataset: Dataset) -> str:
-    """The name of a data set's cache.
+    """Return the name of a data set's cache.
 
-    The platform that converted decides on the last bits of samples, which the digest of the
-    manifest leaves out.
+    The platform that converted decides the last bits of samples, which the digest of the manifest
+    leaves out.
     """
     manifest = dataset.manifest
     return f"{manifest.manifest_digest}.{manifest.samples_digest[:8]}{SUFFIX}"
 
 
-def num_bytes(blocks: list[Block]) -> int:
-    """Size of the whole file."""
-    return blocks[-1].begin + blocks[-1].num_bytes
-
-
-def _found(path: Path, dataset: Dataset, blocks: list[Block]) -> SampleFile | None:
-    """Return the cache that is there, checked and mended; None where there is none of our own."""
-    try:
-        with open_own(path, os.O_RDONLY) as file:
-            _check(file.fileno(), path, dataset, blocks)
-            return SampleFile(file, num_bytes(blocks) // NOTE_BYTES)
-    except FileNotFoundError:
-        return None
-
-
-def _check(descriptor: int, path: Path, dataset: Dataset, blocks: list[Block]) -> None:
-    """Makes sure that a cache is what the manifest says, mending it in place."""
-    begun = time.perf_counter()
-    wrong = damaged(descriptor, blocks)
-    if wrong:
-        log.warning(
-            "%d of %d shards are damaged in the audio cache %s; reading them again",
-            *(len(wrong), len(blocks), path),
-        )
-        # Whoever reads it meanwhile sees either damage or what belongs there.
-        with open_own(path, os.O_RDWR) as file:
-            _complete(file.fileno(), dataset, blocks, wrong)
-    log.info(
-        "reusing the audio cache %s: %d notes, checked in %.1f s",
-        *(path, dataset.manifest.num_notes, time.perf_counter() - begun),
-    )
-
-
-def _build(path: Path, dataset: Dataset, blocks: list[Block]) -> None:
-    """Builds a cache, or goes on where a killed process stopped; of several processes one does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + PART_SUFFIX)
-    with locked(part) as descriptor:
-        if path.is_file() and not path.is_symlink():
-            # Another process was faster. Its file had the name that this one has taken since.
-            part.unlink()
-            return
-        begun = time.perf_counter()
-        missing = damaged(descriptor, blocks) if os.fstat(descriptor).st_size else blocks
-        if len(missing) == len(blocks):
-            log.info("building the audio cache %s from %d shards", path, len(blocks))
-        else:
-            log.info(
-                "going on with the audio cache %s: %d of %d shards are there, %d are missing",
-                *(path, len(blocks) - len(missing), len(blocks), len(missing)),
-            )
-        _leave_note(path, dataset)
-        try:
-            _complete(descriptor, dataset, blocks, missing)
-        except OSError as err:
-            if err.errno in _DISK_FULL:
-                part.unlink()
-            raise
-        part.replace(path)
-        log.info(
-            "built the audio cache %s: %d notes in %.1f s",
-            *(path, dataset.manifest.num_notes, time.perf_counter() - begun),
-        )
-
-
-def _complete(descriptor: int, dataset: Dataset, blocks: list[Block], missing: list[Block]) -> None:
-    """Brings an open file to its size, and the missing blocks into it."""
-    stored, needed = os.fstat(descriptor), num_bytes(blocks)
-    statistics = os.fstatvfs(descriptor)
-    if needed - stored.st_blocks * 512 > statistics.f_bavail * statistics.f_frsize:
-        raise OSError(errno.ENOSPC, f"{needed:,} bytes do not fit")
-    os.ftruncate(descriptor, needed)
-    fill(descriptor, missing, dataset)
-    os.fsync(descriptor)
-
-
-def _leave_note(path: Path, dataset: Dataset) -> None:
-    """Says beside the cache what it is made from, for people and for `nsynth clean`."""
-    note = {"manifest_uri": dataset.manifest_uri, "num_notes": dataset.manifest.num_notes}
-    storage.put(str(path.with_suffix(".json")), (json.dumps(note, indent=1) + "\n").encode())
-
-
 @contextmanager
-def _explained(path: Path, needed: int) -> Iterator[None]:
-    """Turns what the user can mend into one sentence."""
+def explain_disk_errors(path: Path, needed: int) -> Iterator[None]:
+    """Turn what the user can mend into one sentence.
+
+    Args:
+      needed: size of the file in bytes.
+
+    Raises:
+      ConfigError: the disk is full, or the folder cannot be written.
+    """
     folder, elsewhere = path.parent, "name a folder on another disk with NSYNTH_CACHE"
     try:
         yield
@@ -415,3 +182,135 @@ def _explained(path: Path, needed: int) -> Iterator[None]:
             f"the audio cache needs {needed / 1e9:.3g} GB in {folder}, where {free / 1e9:.3g} GB "
             f"are free: {os.strerror(err.errno)}; free some, or {elsewhere}"
         ) from err
+
+
+def _open(path: Path, dataset: Dataset) -> SampleFile | None:
+    """Return the cache if it is there and intact, else None."""
+    try:
+        # O_NONBLOCK, since opening a pipe would wait.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as err:
+        if err.errno in (errno.ENOENT, errno.ELOOP):
+            return None
+        raise
+    with cast(BinaryIO, open(path, "rb", opener=lambda *_: descriptor)) as file:
+        begun, manifest = time.perf_counter(), dataset.manifest
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not all(
+            _digest(descriptor, shard, begin) == shard.samples_digest
+            for shard, begin in _layout(manifest)
+        ):
+            return None
+        log.info(
+            "reusing the audio cache %s: %d notes, checked in %.1f s",
+            *(path, manifest.num_notes, time.perf_counter() - begun),
+        )
+        return SampleFile(file, manifest.num_notes)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Let one process at a time build a cache; the lock of a killed process is free."""
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("waiting for another process, which writes %s", path)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _build(path: Path, dataset: Dataset) -> SampleFile:
+    """Build a cache beside its place, then give it its name."""
+    begun, manifest = time.perf_counter(), dataset.manifest
+    if os.path.lexists(path):
+        log.warning("the audio cache %s is damaged; it is built again", path)
+    log.info("building the audio cache %s from %d shards", path, len(manifest.shards))
+    # For people, and for `nsynth clean`.
+    note = {"manifest_uri": dataset.manifest_uri, "num_notes": manifest.num_notes}
+    storage.put(str(path.with_suffix(".json")), (json.dumps(note, indent=1) + "\n").encode())
+    part = path.with_name(f"{path.name}.part")
+    # A killed build left it, or it is a link.
+    part.unlink(missing_ok=True)
+    with part.open("x+b") as file:
+        try:
+            _fill(file.fileno(), dataset)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        log.info(
+            "built the audio cache %s: %d notes in %.1f s",
+            *(path, manifest.num_notes, time.perf_counter() - begun),
+        )
+        return SampleFile(file, manifest.num_notes)
+
+
+def _fill(descriptor: int, dataset: Dataset) -> None:
+    """Write all shards into an open file, several at once.
+
+    Raises:
+      ShardError: a shard is missing, damaged, or not what the manifest says.
+      OSError: reading or writing failed.
+    """
+    shards = list(_layout(dataset.manifest))
+    needed = sum(shard.num_notes for shard, _ in shards) * NOTE_BYTES
+    statistics = os.fstatvfs(descriptor)
+    if needed > statistics.f_bavail * statistics.f_frsize:
+        raise OSError(errno.ENOSPC, f"{needed:,} bytes do not fit")
+    os.ftruncate(descriptor, needed)
+    pool = ThreadPoolExecutor(READERS)
+    try:
+        for _ in pool.map(lambda item: _copy(dataset, item[0], item[1], descriptor), shards):
+            pass
+    finally:
+        # After a failure those that wait do not begin.
+        pool.shutdown(cancel_futures=True)
+    os.fsync(descriptor)
+
+
+def _layout(manifest: Manifest) -> Iterator[tuple[Shard, int]]:
+    """Yield each shard with the first byte of its samples in the file."""
+    begin = 0
+    for shard in manifest.shards:
+        if shard.num_notes:
+            yield shard, begin
+            begin += shard.num_notes * NOTE_BYTES
+
+
+def _copy(dataset: Dataset, shard: Shard, begin: int, descriptor: int) -> None:
+    """Write the samples of one shard; their digest replaces every other checksum."""
+    try:
+        _copy_once(dataset, shard, begin, descriptor, checksums=False)
+    except ShardError:
+        # A transfer may be at fault, which checksums have repeated, or a page, which they name.
+        _copy_once(dataset, shard, begin, descriptor, checksums=True)
+
+
+def _copy_once(
+    dataset: Dataset, shard: Shard, begin: int, descriptor: int, *, checksums: bool
+) -> None:
+    digest, at, end = xxhash.xxh3_128(), begin, begin + shard.num_notes * NOTE_BYTES
+    for samples in dataset.shard_audio(shard, checksums=checksums):
+        data = np.ascontiguousarray(samples, dtype="<f4").data.cast("B")
+        if at + len(data) > end:
+            break
+        digest.update(data)
+        while data:
+            num = os.pwrite(descriptor, data, at)
+            data, at = data[num:], at + num
+    if at != end or digest.hexdigest() != shard.samples_digest:
+        raise ShardError(
+            f"the samples of {dataset.shard_uri(shard)} do not have the digest that "
+            "the manifest lists; convert again with --force"
+        )
+
+
+def _digest(descriptor: int, shard: Shard, begin: int) -> str:
+    """Return the digest of a shard's samples in an open file; shorter where the file ends."""
+    digest, at, end = xxhash.xxh3_128(), begin, begin + shard.num_notes * NOTE_BYTES
+    while at < end and (chunk := os.pread(descriptor, min(_CHUNK_BYTES, end - at), at)):
+        digest.update(chunk)
+        at += len(chunk)
+    return digest.hexdigest()

@@ -4,11 +4,11 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from infra.engines.settings import load_engine
-from pipelines.engines.engine import RUNNERS
 from pipelines.errors import ConfigError
+from pipelines.parameters import Runner
 
 
-@pytest.mark.parametrize("name", RUNNERS)
+@pytest.mark.parametrize("name", Runner)
 def test_files_keep_the_places_of_this_machine_from_workers_elsewhere(name: str) -> None:
     assert load_engine(name).shares_disk is False
 

@@ -1,8 +1,9 @@
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, WorkerOptions
 
-from pipelines.engines.engine import RUNNERS, Engine, options_of
+from pipelines.engines.engine import Engine, options_of
 from pipelines.errors import ConfigError
+from pipelines.parameters import Runner
 
 
 def test_engine_refuses_a_name_that_is_not_known() -> None:
@@ -100,4 +101,4 @@ def test_workers_are_remote_unless_this_process_does_the_work(
 def test_cluster_is_known_by_its_address_alone() -> None:
     assert Engine("flink", {"flink_master": "host:8081"}).is_on_flink_cluster
     assert not Engine("flink", {"flink_master": "[local]"}).is_on_flink_cluster
-    assert not any(Engine(name).is_on_flink_cluster for name in RUNNERS)
+    assert not any(Engine(name).is_on_flink_cluster for name in Runner)

@@ -1,5 +1,6 @@
 """A page as tests read it."""
 
+from functools import cached_property
 from html.parser import HTMLParser
 
 VOID = {"meta", "br", "img"}
@@ -17,7 +18,7 @@ class Page(HTMLParser):
         self.feed(source)
         assert not self._open
 
-    @property
+    @cached_property
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
 

@@ -6,7 +6,8 @@ from infra.sample.splits import write_splits
 from pipelines.convert.commit.manifest import Manifest
 from pipelines.convert.job import convert
 from pipelines.report.build import build_report
-from tests.pipelines.report.page import Page
+from pipelines.report.example_notes import note_values, open_readers
+from pipelines.report.results import load_results
 from tests.pipelines.report.run_folder import write_run
 
 
@@ -39,16 +40,13 @@ def test_build_report_reads_the_data_set_and_changes_nothing_else(
     assert "waveform of a whole note" in report.read_text("utf-8")
 
 
-def test_build_report_shows_no_samples_of_another_data_set(
+def test_note_values_have_no_samples_of_another_data_set_or_of_none(
     tmp_path: Path, dataset: tuple[str, Manifest]
 ) -> None:
-    uri = write_run(tmp_path, num_notes=20, manifest_uri=dataset[0])
-    page = Page(Path(build_report(uri)).read_text("utf-8"))
-    assert "expected the data set c0ffee" in page.text
-    assert "waveform of a whole note" not in [value for _, value in page.attributes]
-
-
-def test_build_report_says_so_where_the_data_set_is_gone(tmp_path: Path) -> None:
-    uri = write_run(tmp_path / "run", manifest_uri=str(tmp_path / "gone" / "manifest.json"))
-    page = Page(Path(build_report(uri)).read_text("utf-8"))
-    assert "shows no waveforms: there is no file" in page.text
+    other = load_results(write_run(tmp_path / "other", num_notes=20, manifest_uri=dataset[0]))
+    found = note_values(other, *open_readers(other))
+    assert "expected the data set c0ffee" in found["waveforms"].missing
+    assert (found["waveforms"].audio, found["sounds"]) == ({}, {})
+    gone = load_results(write_run(tmp_path / "gone", manifest_uri=str(tmp_path / "manifest.json")))
+    missing = note_values(gone, *open_readers(gone))["waveforms"].missing
+    assert missing.startswith("there is no file")

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 
@@ -8,7 +7,7 @@ from pipelines.layout import COST_FILE
 from pipelines.report.build import render_html as render
 from pipelines.report.report_data import load_report_data
 from tests.pipelines.report.page import Page
-from tests.pipelines.report.run_folder import audio_of, write_run
+from tests.pipelines.report.run_folder import no_audio, write_run
 
 COST = {
     "format_version": COST_FORMAT,
@@ -25,7 +24,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("run")
     uri = write_run(folder)
     (folder / COST_FILE).write_text(json.dumps(COST))
-    return render(load_report_data(uri), audio_of)
+    return render(load_report_data(uri), no_audio)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +58,3 @@ def test_render_shows_names_in_times_as_text(source: str) -> None:
     assert "<b>tiny" not in source
     assert "<i>a device" not in source
     assert "<b>tiny</b>" in Page(source).text
-
-
-def test_render_says_where_times_are_missing(tmp_path: Path) -> None:
-    text = Page(render(load_report_data(write_run(tmp_path)), audio_of)).text
-    assert "What a longer note costs Not measured: this run was not made by the main job" in text
-    assert "undecided Training time is in proportion" in text

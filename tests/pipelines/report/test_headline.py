@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pipelines.experiment import PROTOCOLS as KNOWN
+from pipelines.parameters import Protocol
 from pipelines.report.headline import PROTOCOLS, describe, describe_instruments
 from pipelines.report.results import load_results
 from tests.pipelines.report.run_folder import write_run
@@ -29,4 +29,4 @@ def test_instruments_tell_seen_from_unseen(tmp_path: Path) -> None:
 
 
 def test_each_protocol_has_its_words() -> None:
-    assert tuple(PROTOCOLS) == KNOWN
+    assert list(PROTOCOLS) == list(Protocol)

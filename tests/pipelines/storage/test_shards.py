@@ -11,7 +11,7 @@ from pipelines import storage
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import ShardError
 from pipelines.notes import NUM_SAMPLES
-from pipelines.train.samples.cache import damaged, fill, layout
+from pipelines.train.samples.cache import cached_audio
 from tests.pipelines.datasets import row, store
 from tests.pipelines.storage.faults import Proxy
 
@@ -58,26 +58,20 @@ def test_read_notices_what_a_transfer_changed(dataset: Dataset, proxy: Proxy) ->
     assert asked(proxy) == ["GET"] * 3
 
 
-def test_fill_reads_again_what_a_transfer_changed(
+def test_a_cache_reads_again_what_a_transfer_changed(
     dataset: Dataset, proxy: Proxy, tmp_path: Path
 ) -> None:
-    blocks = layout(dataset.manifest)
     proxy.num_flips = 1
-    with (tmp_path / "file").open("w+b") as file:
-        fill(file.fileno(), blocks, dataset)
-        assert damaged(file.fileno(), blocks) == []
+    cached_audio(dataset, tmp_path)
     assert asked(proxy) == ["GET"] * 3
 
 
-def test_fill_names_the_page_that_is_damaged_in_the_store(
+def test_a_cache_names_the_page_that_is_damaged_in_the_store(
     dataset: Dataset, direct: s3fs.S3FileSystem, tmp_path: Path
 ) -> None:
     uri = dataset.shard_uri(dataset.manifest.shards[0])
     content = bytearray(direct.cat_file(uri))
     content[500_000] ^= 1
     direct.pipe_file(uri, bytes(content))
-    with (
-        (tmp_path / "file").open("w+b") as file,
-        pytest.raises(ShardError, match=r"parquet is damaged: .*checksum"),
-    ):
-        fill(file.fileno(), layout(dataset.manifest), dataset)
+    with pytest.raises(ShardError, match=r"parquet is damaged: .*checksum"):
+        cached_audio(dataset, tmp_path)

@@ -28,4 +28,5 @@ def test_train_and_evaluate_completes_a_run_and_tells_how_far_it_is(
     assert sorted(path.suffix for path in (tmp_path / "cache").iterdir()) == [
         *[".f32"] * 2,
         *[".json"] * 2,
+        *[".lock"] * 2,
     ]

@@ -35,7 +35,7 @@ def test_readme_says_what_the_manifest_knows(manifest: Manifest) -> None:
     for line in [
         "| notes | 5 |",
         "| shards | 3 |",
-        "| set aside | 1,234 |",
+        "| quarantined | 1,234 |",
         "| `payload_crc` | 1,234 |",
         f"| bytes of notes.tfrecord | {5 * 256_400:,} |",
         f"| `manifest_digest` | `{manifest.manifest_digest}` |",

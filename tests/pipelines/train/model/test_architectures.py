@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from pipelines.errors import ConfigError
-from pipelines.experiment import MODEL_NAMES, Experiment
+from pipelines.experiment import Experiment
 from pipelines.notes import NUM_SAMPLES
+from pipelines.parameters import ModelName
 from pipelines.train.model.architectures import (
     MODELS,
     build,
@@ -50,7 +51,7 @@ def test_build_refuses_an_unknown_name() -> None:
 
 
 def test_models_are_those_that_an_experiment_knows() -> None:
-    assert tuple(MODELS) == MODEL_NAMES
+    assert list(MODELS) == list(ModelName)
 
 
 def test_optimised_takes_its_rates_from_the_experiment() -> None:
@@ -61,7 +62,7 @@ def test_optimised_takes_its_rates_from_the_experiment() -> None:
     assert layers[6].activation.__name__ == "relu"
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", ModelName)
 def test_model_file_gives_back_the_same_model(name: str) -> None:
     model = build(name, Experiment(negative_slope=0.125))
     notes = np.random.default_rng(0).normal(size=(2, NUM_SAMPLES, 1)).astype(np.float32)

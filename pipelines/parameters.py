@@ -1,0 +1,314 @@
+"""The parameters of the main job, declared once for commands, forms, flows and tasks.
+
+A form offers what these types allow, and the server refuses any other value when a run is created;
+so everything that one value alone can tell is declared here, and what needs the data is left to the
+work. This module imports nothing heavy: a command line is built from it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Final, Self
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.credentials import SECRET_LOCATION, SECRET_OPTION
+
+MIB: Final = 2**20
+RANGE_MIB: Final = 128
+MAX_QUARANTINED: Final = 0.01
+MAX_DROPPED: Final = 0.05
+
+
+class Runner(StrEnum):
+    """Engines that convert; `portable` is any server of Beam's job API."""
+
+    local = "local"
+    portable = "portable"
+    prism = "prism"
+    flink = "flink"
+    dataflow = "dataflow"
+
+
+class ModelName(StrEnum):
+    """Architectures, from small to large; `pipelines.train.model.architectures` builds them."""
+
+    preliminary = "preliminary"
+    optimised = "optimised"
+
+
+class Protocol(StrEnum):
+    """Which notes train, choose and score; docs/evaluation.md says what the scores of each mean."""
+
+    reference = "reference"
+    official = "official"
+    grouped = "grouped"
+
+
+class DenseActivation(StrEnum):
+    """Activations of the optimised model's dense layer."""
+
+    leaky_relu = "leaky_relu"
+    relu = "relu"
+    linear = "linear"
+
+
+class Stage(StrEnum):
+    """The stages of the main job that store results and reuse them."""
+
+    convert = "convert"
+    validate = "validate"
+    train = "train"
+    evaluate = "evaluate"
+    analyse = "analyse"
+    report = "report"
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a command line spells a parameter, where its own name does not serve.
+
+    Attributes:
+      name: the option with its dashes.
+      metavar: stands for the value.
+      default: is shown in place of the default value.
+    """
+
+    name: str | None = None
+    metavar: str | None = None
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class FormNote:
+    """A sentence that only a form adds to the description."""
+
+    text: str
+
+
+# Parameters are stored and shown before the work can refuse them.
+_NO_CREDENTIALS: Final = {"not": {"pattern": SECRET_LOCATION}}
+# For the server alone: the work says more of what is wrong, and does not repeat a secret.
+_PAIR: Final = {"pattern": r"^-{0,2}[A-Za-z]\w*="}
+_NO_SECRET: Final = {"not": {"pattern": SECRET_OPTION}}
+UNIQUE: Final = Field(json_schema_extra={"uniqueItems": True})
+_ON_WORKER: Final = FormNote(
+    "A path is one of the worker's machine, relative to the checkout there."
+)
+
+Location = Annotated[str, MinLen(1), Field(json_schema_extra=_NO_CREDENTIALS), _ON_WORKER]
+BeamOption = Annotated[str, Field(json_schema_extra=_PAIR | _NO_SECRET)]
+Count = Annotated[int, Ge(1)]
+# NumPy's seeds end there.
+Seed = Annotated[int, Ge(0), Lt(2**32)]
+Share = Annotated[float, Ge(0), Le(1)]
+SOURCE: Final = (
+    "a TFRecord file (also .gz, .tar), or a folder, .tar or .tar.gz of examples.json and wav "
+    "files; a path or a URI, with * for several files."
+)
+
+
+class Request(BaseModel):
+    """Parameters as one value; flows and commands have a parameter for each field.
+
+    Pydantic puts the fields of the last base class first.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    @classmethod
+    def part_of(cls, request: "Request", **others: Any) -> Self:
+        """Return the parameters that another request has as well, and `others`."""
+        names = cls.model_fields.keys() & type(request).model_fields.keys() - others.keys()
+        return cls(**{name: getattr(request, name) for name in names}, **others)
+
+
+class RootRequest(Request):
+    """Where everything is stored."""
+
+    root: Annotated[
+        Location,
+        Field(description="Folder or URI (s3://bucket/prefix) for data sets, runs and reports."),
+    ] = "data"
+
+
+class ConversionRequest(RootRequest):
+    """How to convert."""
+
+    runner: Annotated[
+        Runner, Field(description="Engine of the conversion; portable is any Beam job server.")
+    ] = Runner.local
+    beam_options: Annotated[
+        tuple[BeamOption, ...],
+        UNIQUE,
+        Option("--beam-option", metavar="KEY=VALUE"),
+        Field(description="Pipeline option of Beam; it wins over the engine's settings."),
+    ] = ()
+    engine_settings: Annotated[
+        Location | None,
+        Option(default="infra/engines/<runner>.toml"),
+        Field(description="TOML file of the engine's settings."),
+    ] = None
+    range_mib: Annotated[
+        Count,
+        Field(
+            description="Mebibytes of source that one shard covers; another number makes another "
+            "data set."
+        ),
+    ] = RANGE_MIB
+    max_quarantined: Annotated[
+        Share, Field(description="Share of damaged records above which a conversion fails.")
+    ] = MAX_QUARANTINED
+
+
+class ValidationRequest(Request):
+    """When too few notes are left."""
+
+    max_dropped: Annotated[
+        Share,
+        Field(
+            description="Share of defective notes above which a validation fails; synth_lead does "
+            "not count."
+        ),
+    ] = MAX_DROPPED
+
+
+class ForceRequest(Request):
+    """What to do again."""
+
+    force: Annotated[
+        tuple[Stage, ...],
+        UNIQUE,
+        Option("--force"),
+        Field(description="Stage to do again although nothing changed."),
+    ] = ()
+
+
+class BuildRequest(ForceRequest, ValidationRequest, ConversionRequest):
+    """Parameters of one data set, from its source to the verdicts on its notes."""
+
+    source: Annotated[Location, Field(description=f"The data: {SOURCE}")]
+
+
+class TrainingRequest(Request):
+    """What may be varied in training; `pipelines.experiment.Experiment` says more."""
+
+    protocol: Annotated[
+        Protocol,
+        Field(
+            description="reference: split the training data by note, score the last epoch on the "
+            "test data; official: the validation data choose the epoch; grouped: score each "
+            "training note by a model that never met its instrument."
+        ),
+    ] = Protocol.reference
+    models: Annotated[
+        tuple[ModelName, ...],
+        MinLen(1),
+        UNIQUE,
+        Option("--model"),
+        Field(description="Architecture to train."),
+    ] = tuple(ModelName)
+    epochs: Annotated[Count, Field(description="Passes over the training notes.")] = 10
+    batch_size: Annotated[Count, Field(description="Notes per training step.")] = 32
+    validation_fraction: Annotated[
+        float,
+        Gt(0),
+        Lt(1),
+        Field(
+            description="Share of the training notes kept for validation, by family; not used by "
+            "the protocol official."
+        ),
+    ] = 0.33
+    train_fraction: Annotated[
+        float,
+        Gt(0),
+        Le(1),
+        Field(
+            description="Share of the remaining training notes that trains; for learning curves."
+        ),
+    ] = 1.0
+    learning_rate: Annotated[
+        float, Gt(0), Field(description="Step size of the optimiser, which is Adam.")
+    ] = 1e-3
+    dropout: Annotated[
+        float,
+        Ge(0),
+        Lt(1),
+        Field(
+            description="Share of activations dropped before the optimised model's dense layers."
+        ),
+    ] = 0.5
+    negative_slope: Annotated[
+        Share, Field(description="Slope of the optimised model's LeakyReLU below zero.")
+    ] = 0.2
+    dense_activation: Annotated[
+        DenseActivation, Field(description="Activation of the optimised model's dense layer.")
+    ] = DenseActivation.leaky_relu
+    seeds: Annotated[
+        tuple[Seed, ...],
+        MinLen(1),
+        UNIQUE,
+        Option("--seed"),
+        Field(description="Seed of weights, split and order; one run per seed."),
+    ] = (0,)
+
+
+class TrainRequest(ValidationRequest, TrainingRequest, RootRequest):
+    """Parameters of training on data sets that are converted already."""
+
+
+class PromotionRequest(Request):
+    """Whether models become champions."""
+
+    promote: Annotated[
+        bool,
+        Field(
+            description="Whether each model is compared with the champion of its name, on notes "
+            "that are held out for that; not with several seeds."
+        ),
+    ] = True
+    margin: Annotated[
+        float,
+        Ge(0),
+        Lt(1),
+        Field(description="How much less accurate than the champion a new model may be."),
+    ] = 0.0
+
+
+class SourcesRequest(Request):
+    """The data of the main job."""
+
+    train: Annotated[
+        Location,
+        Field(description=f"Training data, such as nsynth-valid.tfrecord: {SOURCE}"),
+    ]
+    test: Annotated[
+        Location | None,
+        Field(
+            description="Data that score the models, such as nsynth-test.tfrecord; named as for "
+            "train. The protocol grouped takes none."
+        ),
+    ] = None
+    valid: Annotated[
+        Location | None,
+        Field(
+            description="Validation data, which choose the epoch, of the protocol official only; "
+            "named as for train."
+        ),
+    ] = None
+
+    def sources(self) -> dict[str, str]:
+        """Return the sources that are given, by name."""
+        named = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {name: source for name, source in named.items() if source is not None}
+
+
+class RetrainRequest(
+    ForceRequest,
+    PromotionRequest,
+    ValidationRequest,
+    ConversionRequest,
+    TrainingRequest,
+    SourcesRequest,
+):
+    """Parameters of the main job."""
