@@ -10,8 +10,9 @@ from typing import Final
 
 from pipelines import storage
 from pipelines.convert import beam
-from pipelines.convert.commit.commit.commit import commit
+from pipelines.convert.commit.commit import commit
 from pipelines.convert.commit.commit.manifest import Manifest, load_manifest
+from pipelines.convert.shards.shard import check_shard
 from pipelines.convert.shards.shard.estimate import check_space
 from pipelines.convert.shards.shard.plan import (
     SHARDS_FOLDER,
@@ -22,7 +23,6 @@ from pipelines.convert.shards.shard.plan import (
     shard_uri,
 )
 from pipelines.convert.shards.shard.sequential_sources import remaining_range
-from pipelines.convert.shards.shard.shard import check_shard
 from pipelines.decisions import decided
 from pipelines.engines.checks import check
 from pipelines.engines.engine import LOCAL, Engine
