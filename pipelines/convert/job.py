@@ -11,10 +11,9 @@ from typing import Final
 from pipelines import storage
 from pipelines.convert import beam
 from pipelines.convert.commit.commit import commit
-from pipelines.convert.commit.commit.manifest import Manifest, load_manifest
-from pipelines.convert.shards.shard import check_shard
-from pipelines.convert.shards.shard.estimate import check_space
-from pipelines.convert.shards.shard.plan import (
+from pipelines.convert.commit.manifest import Manifest, load_manifest
+from pipelines.convert.shards.estimate import check_space
+from pipelines.convert.shards.plan import (
     SHARDS_FOLDER,
     ByteRange,
     Parameters,
@@ -22,7 +21,8 @@ from pipelines.convert.shards.shard.plan import (
     plan,
     shard_uri,
 )
-from pipelines.convert.shards.shard.sequential_sources import remaining_range
+from pipelines.convert.shards.sequential_sources import remaining_range
+from pipelines.convert.shards.shard import check_shard
 from pipelines.decisions import decided
 from pipelines.engines.checks import check
 from pipelines.engines.engine import LOCAL, Engine

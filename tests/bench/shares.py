@@ -21,7 +21,7 @@ from pipelines import storage
 from pipelines.convert.formats import tfrecord
 from pipelines.convert.job import convert
 from pipelines.convert.reading import tfrecord_range as ranges
-from pipelines.convert.shards.shard import shard as shards
+from pipelines.convert.shards import shard as shards
 
 PARTS = {
     "read": (storage, "read_range"),
