@@ -1,4 +1,4 @@
-"""The analysis of a run's features and of its notes' length as a task."""
+"""The analysis of features and note length as a task."""
 
 from prefect import task
 
@@ -10,7 +10,7 @@ from tasks.policy import POLICY
 
 @task(name="analyse", task_run_name="score the features of run {plan.run_id}", **POLICY)
 def analyse(plan: RunPlan, *, force: bool) -> str:
-    """Stores what predicts the family, and what a longer note costs; returns the former's URI."""
+    """Store which features predict the family and what a longer note costs; return the URI."""
     features.score_run_features(plan, force=force)
     cost.measure_cost(plan, force=force)
     return plan.model_uri(FEATURES_FILE)

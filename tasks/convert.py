@@ -10,7 +10,7 @@ from pipelines.convert.plan import Parameters
 from pipelines.parameters import MIB, ConversionRequest
 from pipelines.text import visible
 from tasks.policy import POLICY
-from tasks.progress import shown
+from tasks.progress import show_progress
 
 
 def _name() -> str:
@@ -20,7 +20,7 @@ def _name() -> str:
 @task(name="convert", task_run_name=_name, **POLICY)
 def convert_source(source: str, *, conversion: ConversionRequest, force: bool) -> str:
     """Convert the file or files that `source` names; return the URI of the manifest."""
-    with shown(f"convert {storage.name(source)}") as on_progress:
+    with show_progress(f"convert {storage.name(source)}") as on_progress:
         manifest_uri, _ = convert(
             [source],
             root=conversion.root,

@@ -1,4 +1,4 @@
-"""Processes that train end with the one that started them."""
+"""The end of training processes with the process that started them."""
 
 import multiprocessing
 import os
@@ -9,9 +9,9 @@ from multiprocessing.connection import wait
 
 @cache
 def end_with_parent() -> None:
-    """End this process when its parent has ended; does nothing in a process that has none.
+    """End this process when its parent has ended; do nothing in a process without a parent.
 
-    A pool's processes wait for work for ever when the one that gives it was killed.
+    The processes of a pool would wait for work permanently after the pool's owner was killed.
     """
     parent = multiprocessing.parent_process()
     if parent is not None:

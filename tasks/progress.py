@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def shown(name: str) -> Iterator[OnProgress]:
-    """Shows progress until the block ends.
+def show_progress(name: str) -> Iterator[OnProgress]:
+    """Show progress until the block ends.
 
     Args:
-      name: what is in progress; the artifact's key follows from it.
+      name: the work in progress; the artifact's key is made from it.
 
     Yields:
-      What to call with each progress, from any thread.
+      A function to call with each progress, from any thread.
     """
     artifact = _ProgressArtifact(artifact_key(name))
     with bars() as draw:
@@ -39,24 +39,24 @@ def shown(name: str) -> Iterator[OnProgress]:
 
 
 def artifact_key(name: str) -> str:
-    """A name as Prefect takes it for a key: lowercase letters, digits and dashes."""
+    """Return a name as a key for Prefect: lowercase letters, digits and dashes."""
     return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 class _ProgressArtifact:
-    """One artifact, made at the first progress and changed by each that follows."""
+    """One artifact, created at the first progress and updated by each later one."""
 
     def __init__(self, key: str) -> None:
         self._key = key
         self._id: UUID | None = None
-        self._shown = ""
-        # The work reports from threads of its own, which know of no task run.
+        self._last = ""
+        # The work reports from its own threads, which have no task run in their context.
         self._context = copy_context()
 
     def show(self, step: Progress) -> None:
         text = f"{step.stage}: {step.done:,} of {step.total:,} {step.detail}".strip()
         text = markdown(text)
-        if text == self._shown:
+        if text == self._last:
             return
         percent = 100 * step.done / max(step.total, 1)
         try:
@@ -68,7 +68,7 @@ class _ProgressArtifact:
             else:
                 update_progress_artifact(self._id, percent, description=text)
         except (httpx.HTTPError, OSError) as err:
-            # Showing progress is no reason to fail.
+            # A run does not fail because its progress cannot be shown.
             log.warning("progress is not shown: %s", err)
             return
-        self._shown = text
+        self._last = text

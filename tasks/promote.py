@@ -1,4 +1,4 @@
-"""Promotion as tasks: a model against its champion, and who has to hear of it."""
+"""Promotion as tasks, with the webhook that announces a drop in quality."""
 
 import os
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from pipelines.promotion.promote import promote
 from pipelines.promotion.stored import Promotion
 from tasks.policy import POLICY
 
+# The environment variable of the address. The Secret block is `nsynth-webhook`; the Prefect
+# variable `nsynth_webhook` can be read by everybody who sees the server.
 WEBHOOK: Final = "NSYNTH_WEBHOOK"
-"""The environment's name for the address; `nsynth-webhook` is the block's, which is a Secret, and
-`nsynth_webhook` the variable's, which everybody who sees the server can read."""
 
 
-@task(name="promote", task_run_name="set {model} against the champion on the gate", **POLICY)
+@task(name="promote", task_run_name="compare {model} with the champion", **POLICY)
 def promote_model(run_uri: str, model: str, *, root: str, margin: float) -> Promotion:
-    """Decides whether a model becomes the champion of its name."""
+    """Decide whether a model becomes the champion of its name."""
     return promote(run_uri, model, root=root, cache_dir=storage.cache_dir(root), margin=margin)
 
 
-@task(name="notify", task_run_name="tell the webhook, if one is set", **POLICY)
-def tell_watchers(promotions: Sequence[Promotion]) -> int:
-    """Posts each drop in quality or in data health that is news; says how many the server took."""
+@task(name="notify", task_run_name="post alarms to the webhook, if one is set", **POLICY)
+def post_alarms(promotions: Sequence[Promotion]) -> int:
+    """Post each new drop in quality or data quality; return how many posts were accepted."""
     news = [promotion for promotion in promotions if promotion.is_news and promotion.alarms]
     url = _webhook() if news else None
     if url is None:
@@ -50,12 +50,12 @@ def tell_watchers(promotions: Sequence[Promotion]) -> int:
 
 
 def _webhook() -> str | None:
-    """The address of the webhook: of the environment, a block or a variable; None by default."""
+    """Return the webhook's address from the environment, a block or a variable; None by default."""
     if address := os.environ.get(WEBHOOK):
         return address
     try:
         block = cast("Secret[str]", Secret.load("nsynth-webhook"))  # no event loop runs here
         return block.get()
     except ValueError:
-        found = Variable.get("nsynth_webhook")
-        return str(found) if found else None
+        variable = Variable.get("nsynth_webhook")
+        return str(variable) if variable else None

@@ -24,17 +24,17 @@ def _index_name() -> str:
 
 @task(name="report", task_run_name=_name, **POLICY)
 def report(run_uri: str, *, force: bool) -> str:
-    """Writes the run's report, unless it shows what the run stores; returns its URI."""
+    """Write the run's report, unless the stored one is current; return its URI."""
     return current_report(run_uri, force=force)
 
 
-@task(name="log-decisions", task_run_name="keep what was decided, and why", **POLICY)
+@task(name="log-decisions", task_run_name="log the decisions of this run", **POLICY)
 def log_run(run_uri: str, decisions: Sequence[Decision]) -> bool:
-    """Keeps with the run what this flow run decided, if it did something."""
+    """Append this flow run's decisions to the run's log, unless every stage was reused."""
     return append_decisions(run_uri, decisions)
 
 
 @task(name="index", task_run_name=_index_name, **POLICY)
 def refresh_index(root: str) -> str:
-    """Writes the page over all runs under the root; returns its URI."""
+    """Write the page over all runs under the root; return its URI."""
     return build_index(root)

@@ -1,4 +1,4 @@
-"""What a run came to, as the first thing to read on its page."""
+"""Summaries as artifacts, which are the first thing to read on the page of a run."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from tasks.policy import POLICY
 
 @task(name="summarise-run", task_run_name="summarise the run", **POLICY)
 def summarise_run(run_uri: str, decisions: Sequence[Decision], *, report: str, gate: str) -> None:
-    """Shows accuracy, promotion, what was done and why, and what became of the notes.
+    """Create the summary of a run: accuracy, promotion, decisions and number of notes.
 
     Args:
       gate: the verdict on promotion, in Markdown.
@@ -24,23 +24,23 @@ def summarise_run(run_uri: str, decisions: Sequence[Decision], *, report: str, g
     create_markdown_artifact(
         key="summary",
         markdown=summary_markdown(run_uri, decisions, report=report_link(report), gate=gate),
-        description="What the run came to, and why each stage did what it did.",
+        description="Results of the run, and why each stage ran or was reused.",
     )
 
 
 @task(name="summarise-dataset", task_run_name="summarise the data set", **POLICY)
 def summarise_dataset(validation: Validation, decisions: Sequence[Decision]) -> None:
-    """Shows what a data set holds, and what was done for it and why."""
+    """Create the summary of a data set: its content, and the decisions that built it."""
     create_markdown_artifact(
         key="data-set",
         markdown=dataset_markdown(validation, decisions),
-        description="What the data set holds, and why each stage did what it did.",
+        description="Content of the data set, and why each stage ran or was reused.",
     )
 
 
 def report_link(report_uri: str) -> str:
-    """The report as a browser finds it, where NSYNTH_REPORTS_URL says that reports are served."""
-    served = os.environ.get("NSYNTH_REPORTS_URL")
-    if not served or is_secret_location(served):
+    """Return the report's link if NSYNTH_REPORTS_URL names a report server, else its URI."""
+    server = os.environ.get("NSYNTH_REPORTS_URL")
+    if not server or is_secret_location(server):
         return report_uri
-    return f"{served}/{quote(report_uri.lstrip('/'))}"
+    return f"{server}/{quote(report_uri.lstrip('/'))}"

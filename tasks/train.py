@@ -1,4 +1,4 @@
-"""Training and evaluation as tasks, a model each: between them travel a plan and URIs."""
+"""Training and evaluation as tasks, one model each; they exchange a plan and URIs."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from pipelines.train.selection.run_plan import RunPlan, plan_run
 from pipelines.validate.verdicts import Validation
 from tasks.parent import end_with_parent
 from tasks.policy import POLICY
-from tasks.progress import shown
+from tasks.progress import show_progress
 
 
 @task(name="plan-training", task_run_name="find the run of these data and parameters", **POLICY)
@@ -29,7 +29,7 @@ def plan_training(
     root: str,
     holdout_mode: HoldoutMode,
 ) -> RunPlan:
-    """Names the run by what goes into it, and finds the training notes that the test data hold.
+    """Name the run by what goes into it, and find the training notes that the test data hold.
 
     Args:
       validations: of `train` and, as the protocol needs them, of `valid` and `test`.
@@ -50,32 +50,32 @@ def plan_training(
 def train_model(
     plan: RunPlan, model: str, *, root: str, force: bool, gpu: str | None = None
 ) -> Sequence[Decision]:
-    """Trains one model, unless the run has it already.
+    """Train one model, unless the run has it already.
 
     Args:
-      gpu: the only one that this process may use; it must not have used any yet.
+      gpu: the only GPU that this process may use; it must not have used any yet.
 
     Returns:
-      What was decided, for whom another process cannot hear.
+      The decisions made; a caller in another process does not share this one's collector.
     """
     end_with_parent()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if force and _is_first_attempt():
         discard_model(plan, model)
-    with decisions.heard() as heard, shown(f"train {model} {plan.run_id}") as on_progress:
+    with decisions.heard() as made, show_progress(f"train {model} {plan.run_id}") as on_progress:
         run.train_model(
             plan,
             model,
             cache_dir=storage.cache_dir(root),
             on_epoch=epochs_as_progress(on_progress),
         )
-    return heard
+    return made
 
 
 @task(name="evaluate", task_run_name="score {model} on the test notes", **POLICY)
 def evaluate(plan: RunPlan, model: str, *, root: str, force: bool) -> run.Metrics:
-    """Scores one trained model on the test notes."""
+    """Score one trained model on the test notes."""
     if force and _is_first_attempt():
         discard_scores(plan, model)
     return run.evaluate_model(plan, model, cache_dir=storage.cache_dir(root))
@@ -83,11 +83,11 @@ def evaluate(plan: RunPlan, model: str, *, root: str, force: bool) -> run.Metric
 
 @task(name="close-run", task_run_name="record run {plan.run_id} as complete", **POLICY)
 def finish(plan: RunPlan) -> str:
-    """Writes what says that the run is complete; returns the run's URI."""
+    """Write the record that completes the run; return the run's URI."""
     run.finish_run(plan)
     return plan.uri
 
 
 def _is_first_attempt() -> bool:
-    # A retry goes on with what the attempt before it stored.
+    # A retry continues from what the previous attempt stored.
     return bool(task_run.run_count <= 1)

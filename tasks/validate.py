@@ -1,4 +1,4 @@
-"""Validation as a task, with the table of drops as an artifact."""
+"""Validation as a task, with the table of dropped notes as an artifact."""
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
@@ -17,7 +17,7 @@ def _name() -> str:
 
 @task(name="validate", task_run_name=_name, **POLICY)
 def validate_dataset(manifest_uri: str, *, max_dropped: float, force: bool) -> Validation:
-    """Judges each note; fails when more notes are dropped than `max_dropped` allows."""
+    """Judge each note; fail if more notes are dropped than `max_dropped` allows."""
     validation = validate(manifest_uri, force=force)
     create_table_artifact(
         key=f"drops-{validation.manifest_digest[:12]}",
@@ -29,7 +29,7 @@ def validate_dataset(manifest_uri: str, *, max_dropped: float, force: bool) -> V
 
 
 def drop_rows(validation: Validation) -> list[dict[str, str | int]]:
-    """A row a reason, then the totals; together they say where each note went."""
+    """Return one row per reason, then the totals, which together account for each note."""
     rows = [
         *validation.dropped.items(),
         ("kept", validation.num_kept),
