@@ -21,25 +21,23 @@ from pipelines.experiment import Experiment, experiments_of
 from pipelines.parameters import BuildRequest, RetrainRequest
 from pipelines.promotion.stored import Promotion
 from pipelines.report.summaries import NOT_ASKED, SEVERAL_SEEDS, promotions_markdown
-from pipelines.text import counted, visible
+from pipelines.text import visible
 from pipelines.train.devices import assign_devices, usable_gpus
 from pipelines.train.selection.run_plan import RunPlan
 from pipelines.validate.verdicts import Validation
-from tasks.analyse import analyse
-from tasks.promote import post_alarms, promote_model
-from tasks.report import log_run, refresh_index, report
-from tasks.summary import summarise_run
-from tasks.train import evaluate, finish, plan_training, train_model
+from tasks.promote import promote_model, send_alarms
+from tasks.report import log_run, refresh_index, report, summarise_run
+from tasks.train import analyse, evaluate, finish, plan_training, train_model
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Retrained:
-    """The result of a retraining for one seed.
+    """What a retraining left behind, of one seed.
 
     Attributes:
-      alarms: sentences about a drop in quality or in data quality.
+      alarms: what a watcher has to know, a sentence each.
     """
 
     run_id: str
@@ -49,15 +47,15 @@ class Retrained:
 
 
 def _run_name() -> str:
-    fields = flow_run.parameters
-    test = f"test on {storage.name(fields['test'])}" if fields["test"] else "score out of fold"
+    given = flow_run.parameters
+    tested = f"test on {storage.name(given['test'])}" if given["test"] else "score out of fold"
     return visible(
-        f"retrain {' and '.join(fields['models'])} for {counted(fields['epochs'], 'epoch')} "
-        f"on {storage.name(fields['train'])}, {test}"
+        f"retrain {' and '.join(given['models'])} for {given['epochs']} epochs "
+        f"on {storage.name(given['train'])}, {tested}"
     )
 
 
-# Models train in processes of their own where devices allow: seed and GPU belong to a process.
+# Processes train side by side where devices allow: a seed and a GPU are a whole process's.
 @flow(
     name="retrain",
     flow_run_name=_run_name,
@@ -67,31 +65,31 @@ def _run_name() -> str:
 def retrain(request: RetrainRequest) -> list[Retrained]:
     """Train and test the models, and promote them; do only what is not stored yet."""
     experiments = experiments_of(request)
-    with decisions.heard() as built:
+    with decisions.heard() as heard:
         validations = {
             name: build_dataset(**dict(BuildRequest.part_of(request, source=source)))
             for name, source in request.sources().items()
         }
-    promotes = request.promote and len(experiments) == 1
+    is_judged = request.promote and len(experiments) == 1
     retrained = [
         _retrain(
             validations,
             experiment,
             root=request.root,
-            margin=request.margin if promotes else None,
-            no_promotion=SEVERAL_SEEDS if request.promote else NOT_ASKED,
+            margin=request.margin if is_judged else None,
+            unjudged=SEVERAL_SEEDS if request.promote else NOT_ASKED,
             force=request.force,
-            built=built,
+            heard=heard,
         )
         for experiment in experiments
     ]
-    # A state raises nothing: its own task shows what is wrong with that page or with another run,
-    # and the runs of this flow are done and reported.
-    index_state = refresh_index(request.root, return_state=True)
-    if not index_state.is_completed():
-        log.warning("the page over all runs is not refreshed: %s", index_state.message)
-    if alarms := [alarm for result in retrained for alarm in result.alarms]:
-        # The work is done, so the run has not failed; people see its name and message first.
+    # As a state, which raises nothing: what is wrong with that page or with another run is seen at
+    # its task, and the runs of this flow are done and reported.
+    listed = refresh_index(request.root, return_state=True)
+    if not listed.is_completed():
+        log.warning("the page over all runs is not refreshed: %s", listed.message)
+    if alarms := [alarm for of in retrained for alarm in of.alarms]:
+        # The work is done, so the run is no failure; its name and its message are seen first.
         message = "; ".join(alarms)
         return cast("list[Retrained]", Completed(data=retrained, name="Got worse", message=message))
     return retrained
@@ -103,16 +101,15 @@ def _retrain(
     *,
     root: str,
     margin: float | None,
-    no_promotion: str,
+    unjudged: str,
     force: Sequence[str],
-    built: Sequence[decisions.Decision],
+    heard: Sequence[decisions.Decision],
 ) -> Retrained:
-    """Train, evaluate and report the experiment of one seed on converted data sets.
+    """One run of the flow, of one seed, on data sets that are there.
 
     Args:
-      margin: for promotion; None to promote nothing.
-      no_promotion: the reason for promoting nothing.
-      built: decisions made while the data sets were built.
+      margin: of promotion; None where nothing is to be promoted.
+      unjudged: why nothing is, then.
     """
     models, promotions = experiment.models, list[Promotion]()
     with decisions.heard() as own:
@@ -135,11 +132,11 @@ def _retrain(
             promotions = [
                 promote_model(run_uri, model, root=root, margin=margin) for model in models
             ]
-            post_alarms(promotions)
-        log_run(run_uri, [*built, *own])
+            send_alarms(promotions)
+        log_run(run_uri, [*heard, *own])
         report_uri = report(run_uri, force="report" in force)
-    gate = promotions_markdown(promotions) if promotions else no_promotion
-    summarise_run(run_uri, [*built, *own], report=report_uri, gate=gate)
+    gate = promotions_markdown(promotions) if promotions else unjudged
+    summarise_run(run_uri, [*heard, *own], report=report_uri, gate=gate)
     alarms = tuple(alarm for promotion in promotions for alarm in promotion.alarms)
     return Retrained(plan.run_id, run_uri, report_uri, alarms)
 
@@ -147,13 +144,13 @@ def _retrain(
 def train_side_by_side(
     plan: RunPlan, *, root: str, force: bool, places: Sequence[str | None]
 ) -> list[decisions.Decision]:
-    """Train each model in a process of its own, on the GPU of its place if that has one.
+    """Trains each model in a process of its own, on the GPU of its place if that has one.
 
     Returns:
-      The decisions made, model by model.
+      What was decided, model by model.
     """
-    # The processes inherit blocked signals: Ctrl-C in a terminal reaches them too, but only this
-    # process should act on it.
+    # The processes inherit what is blocked: Ctrl-C in a terminal reaches them too, and it is for
+    # this one to say what it means.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         futures = [
@@ -165,7 +162,7 @@ def train_side_by_side(
     try:
         return [decision for future in futures for decision in future.result()]
     except (KeyboardInterrupt, TerminationSignal):
-        # Their pool would wait for both trainings to end; each resumes after its last stored epoch.
+        # Their pool would wait for both trainings to the end; each goes on after its last epoch.
         for process in multiprocessing.active_children():
             process.kill()
         raise

@@ -1,4 +1,4 @@
-"""Progress as an artifact of the task that runs, beside the bars of a terminal."""
+"""Progress as an artifact of the running task, beside the bars of a terminal."""
 
 import logging
 import re
@@ -23,7 +23,7 @@ def show_progress(name: str) -> Iterator[OnProgress]:
     """Show progress until the block ends.
 
     Args:
-      name: the work in progress; the artifact's key is made from it.
+      name: of the work; the artifact's key is derived from it.
 
     Yields:
       A function to call with each progress, from any thread.
@@ -39,7 +39,7 @@ def show_progress(name: str) -> Iterator[OnProgress]:
 
 
 def artifact_key(name: str) -> str:
-    """Return a name as a key for Prefect: lowercase letters, digits and dashes."""
+    """Return a name as a key of Prefect: lowercase letters, digits and dashes."""
     return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
@@ -49,14 +49,14 @@ class _ProgressArtifact:
     def __init__(self, key: str) -> None:
         self._key = key
         self._id: UUID | None = None
-        self._last = ""
-        # The work reports from its own threads, which have no task run in their context.
+        self._text = ""
+        # The work reports from threads of its own, which have no task run in their context.
         self._context = copy_context()
 
     def show(self, step: Progress) -> None:
         text = f"{step.stage}: {step.done:,} of {step.total:,} {step.detail}".strip()
         text = markdown(text)
-        if text == self._last:
+        if text == self._text:
             return
         percent = 100 * step.done / max(step.total, 1)
         try:
@@ -68,7 +68,7 @@ class _ProgressArtifact:
             else:
                 update_progress_artifact(self._id, percent, description=text)
         except (httpx.HTTPError, OSError) as err:
-            # A run does not fail because its progress cannot be shown.
+            # A task does not fail because its progress cannot be shown.
             log.warning("progress is not shown: %s", err)
             return
-        self._last = text
+        self._text = text

@@ -1,4 +1,4 @@
-"""Promotion as tasks, with the webhook that announces a drop in quality."""
+"""Promotion and its webhook as tasks."""
 
 import os
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from pipelines.promotion.promote import promote
 from pipelines.promotion.stored import Promotion
 from tasks.policy import POLICY
 
-# The environment variable of the address. The Secret block is `nsynth-webhook`; the Prefect
-# variable `nsynth_webhook` can be read by everybody who sees the server.
+# The address comes from this environment variable, else from the Secret block `nsynth-webhook`,
+# else from the variable `nsynth_webhook`, which everybody with access to the server can read.
 WEBHOOK: Final = "NSYNTH_WEBHOOK"
 
 
-@task(name="promote", task_run_name="compare {model} with the champion", **POLICY)
+@task(name="promote", task_run_name="compare {model} with the champion on held-out notes", **POLICY)
 def promote_model(run_uri: str, model: str, *, root: str, margin: float) -> Promotion:
     """Decide whether a model becomes the champion of its name."""
     return promote(run_uri, model, root=root, cache_dir=storage.cache_dir(root), margin=margin)
 
 
-@task(name="notify", task_run_name="post alarms to the webhook, if one is set", **POLICY)
-def post_alarms(promotions: Sequence[Promotion]) -> int:
-    """Post each new drop in quality or data quality; return how many posts were accepted."""
+@task(name="notify", task_run_name="send alarms to the webhook, if one is set", **POLICY)
+def send_alarms(promotions: Sequence[Promotion]) -> int:
+    """Post each new drop in quality or in data health; return how many the server accepted."""
     news = [promotion for promotion in promotions if promotion.is_news and promotion.alarms]
     url = _webhook() if news else None
     if url is None:
@@ -50,12 +50,12 @@ def post_alarms(promotions: Sequence[Promotion]) -> int:
 
 
 def _webhook() -> str | None:
-    """Return the webhook's address from the environment, a block or a variable; None by default."""
+    """Return the address from the environment, a block or a variable; None by default."""
     if address := os.environ.get(WEBHOOK):
         return address
     try:
         block = cast("Secret[str]", Secret.load("nsynth-webhook"))  # no event loop runs here
         return block.get()
     except ValueError:
-        variable = Variable.get("nsynth_webhook")
-        return str(variable) if variable else None
+        value = Variable.get("nsynth_webhook")
+        return str(value) if value else None
