@@ -31,7 +31,7 @@ from pipelines.convert.formats.tfrecord import (
 from pipelines.notes import NUM_SOURCE_SAMPLES
 
 Fate = Literal["verdict", "record", "span"]
-"""A row that validation drops, a sound record that becomes no row, or bytes that are none."""
+"""A row that validation drops, a valid record that becomes no row, or bytes that are none."""
 
 Twin = Literal["same family", "other family", "test note"]
 """An intact note that a defect repeats: of the same split, or of the test split and the family."""
@@ -65,18 +65,18 @@ class Defect:
     splits: tuple[str, ...] = ("train",)
 
     def plant(self, note: Features, twin: Features) -> bytes:
-        """The bytes to write for a spare note."""
+        """Return the bytes to write for a spare note."""
         record = frame(example(self.change(note, twin) if self.change else note))
         return self.damage(record) if self.damage else record
 
 
 def _given(**values: Values) -> ChangeFeatures:
-    """Other values for some features."""
+    """Replace some features."""
     return lambda note, _: note | values
 
 
 def _renamed(**values: int) -> ChangeFeatures:
-    """Another pitch or velocity, and a name that says the same."""
+    """Change pitch or velocity, and the name with them."""
 
     def change(note: Features, _: Features) -> Features:
         changed = note | {name: [value] for name, value in values.items()}
@@ -89,12 +89,12 @@ def _renamed(**values: int) -> ChangeFeatures:
 
 
 def _another_pitch(note: Features, _: Features) -> Features:
-    """A pitch that the name does not say."""
+    """Change the pitch to one that the name does not say."""
     return note | {"pitch": [cast(list[int], note["pitch"])[0] + 1]}
 
 
 def _another_family_name(note: Features, _: Features) -> Features:
-    """A family's name that is not the one of its number."""
+    """Change the family's name to another than that of its number."""
     other = b"bass" if note["instrument_family_str"] != [b"bass"] else b"vocal"
     return note | {"instrument_family_str": [other]}
 
@@ -126,7 +126,7 @@ def _audio(note: Features) -> NDArray[np.float32]:
 
 
 def _flipped(position: int) -> ChangeRecord:
-    """One byte with all its bits turned over."""
+    """Invert all bits of one byte."""
 
     def damage(record: bytes) -> bytes:
         damaged = bytearray(record)

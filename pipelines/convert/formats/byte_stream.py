@@ -44,7 +44,7 @@ class Window:
         self._blocks: deque[tuple[int, bytes]] = deque()
 
     def bytes_at(self, start: int, end: int, *, keep: int | None = None) -> bytes:
-        """Bytes [start, end), cut at the end of the file.
+        """Return bytes [start, end), cut at the end of the file.
 
         Args:
           keep: what lies before it is let go; `start` unless told.
@@ -59,7 +59,7 @@ class Window:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def reaches(self, end: int, *, keep: int) -> bool:
-        """Whether the file has so many bytes; one of unknown size is read to tell."""
+        """Return whether the file has `end` bytes; one of unknown size is read as far."""
         if self.size == _UNKNOWN_SIZE:
             self._hold(keep, end)
         return end <= self.size
@@ -161,7 +161,7 @@ class GzipStream:
         self._decoder = zlib.decompressobj(_WBITS_GZIP)
 
     def read(self, start: int, end: int) -> bytes:
-        """Bytes [start, end) of the stream, fewer only where it ends.
+        """Return bytes [start, end) of the stream, fewer only where it ends.
 
         After a fault the rest of the file follows as it is, so that no byte of it goes uncounted.
 
@@ -179,7 +179,7 @@ class GzipStream:
         return b"".join(parts)
 
     def _take(self, max_bytes: int) -> bytes:
-        """The next bytes, at least one unless the stream ends here."""
+        """Return the next bytes, at least one unless the stream ends here."""
         if self._taken == len(self._block):
             self._block, self._taken = self._next_block(), 0
         part = self._block[self._taken : self._taken + max_bytes]
@@ -195,7 +195,7 @@ class GzipStream:
         return block
 
     def _decoded(self) -> bytes:
-        """The next bytes that decode, none at the end of the stream and where it breaks off."""
+        """Return the next decoded bytes, none at the end of the stream and where it breaks off."""
         while self.fault is None:
             self._fill()
             if self._decoder.eof and not self._next_member():
@@ -219,7 +219,7 @@ class GzipStream:
         return b""
 
     def _next_member(self) -> bool:
-        """Goes on to the member behind the one that ended; False at the end of the file."""
+        """Start the next gzip member; return False at the end of the file."""
         # Archives on tapes are filled up with zeros, which gzip itself passes over.
         while (padding := len(self._input) - len(self._input.lstrip(b"\0"))) or not self._input:
             self._input = self._input[padding:]
@@ -250,7 +250,7 @@ class GzipStream:
 
 
 def _salvage(decoder: "zlib._Decompress", data: bytes) -> tuple[bytes, int]:
-    """What decodes of `data` before the byte that does not, and how many bytes that took."""
+    """Return what decodes before the first bad byte of `data`, and the number of bytes used."""
     # A call that fails gives nothing out, so that the calls close in on the place.
     parts, at = list[bytes](), 0
     for step in (2**14, 2**7, 1):
@@ -309,7 +309,7 @@ class ReadAhead:
         self._pool.shutdown(cancel_futures=True)
 
     def __call__(self, start: int, end: int) -> bytes:
-        """Bytes from `start`, to `end` at most; none only at the end of the source.
+        """Return bytes from `start`, to `end` at most; none only at the end of the source.
 
         Raises:
           Exception: what the fetch of these bytes raised.
@@ -324,7 +324,7 @@ class ReadAhead:
         return block
 
     def _waiting(self, start: int) -> bytes:
-        """What was fetched ahead of the bytes from `start` on."""
+        """Return the prefetched bytes from `start` on."""
         if self._ahead is None:
             return b""
         (at, future), self._ahead = self._ahead, None
@@ -341,7 +341,7 @@ class ReadAhead:
 def fetch_ahead(
     fetch: Callable[[Key], Item], keys: Iterable[Key], *, num_ahead: int
 ) -> Generator[Item, None, None]:
-    """Fetches many small things, some at a time, and gives them out in the order of their keys.
+    """Fetch many small objects, some at a time, and yield them in the order of their keys.
 
     Its threads end with the generator: close it when it is not used up.
     """

@@ -122,7 +122,7 @@ def _parsed(data: bytes) -> Any:
 
 
 def _number(text: str) -> int | str:
-    """A number as it is written where it is longer than any that counts: Python limits those."""
+    """Parse a number; return the text of one longer than any valid number, which Python limits."""
     return int(text) if len(text) <= _INT64_DIGITS else text
 
 
@@ -131,7 +131,7 @@ _DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=_number)
 
 
 def note_scalars(name: str, value: Any) -> dict[str, Any]:
-    """NSynth's features but the audio and its rate, from the value under a note's name.
+    """Return NSynth's features but the audio and its rate, from the value under a note's name.
 
     Raises:
       RecordError: one is missing or is not what it should be.
@@ -161,7 +161,7 @@ def note_scalars(name: str, value: Any) -> dict[str, Any]:
 
 
 def _next_entry(text: str, at: int, *, opened: bool) -> tuple[Entry | None, int]:
-    """The entry after the brace or comma here and where it ends; None after the last.
+    """Return the entry after the brace or comma here and its end; no entry after the last.
 
     Raises:
       ValueError, IndexError: there is something else, or the text ends too soon to tell.
@@ -186,7 +186,7 @@ def _next_entry(text: str, at: int, *, opened: bool) -> tuple[Entry | None, int]
 
 
 def _value_end(text: str, at: int) -> int:
-    """The offset after the value here, which need not be JSON but for its brackets and quotes."""
+    """Return the offset after the value here; only its brackets and quotes need to be JSON."""
     if text[at] not in "{[":
         return _after(_TEXT if text[at] == '"' else _SCALAR, text, at)
     depth = 0
@@ -210,7 +210,7 @@ def _name(quoted: str) -> str:
 
 
 def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """The offset after what a pattern takes here."""
+    """Return the offset after the match of a pattern here."""
     match = pattern.match(text, at)
     if match is None:
         raise ValueError

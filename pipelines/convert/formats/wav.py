@@ -73,7 +73,7 @@ def parse_wav(data: bytes) -> Wav:
 
 
 def _find_chunks(data: bytes) -> tuple[range, range]:
-    """Where format and samples are, or should be; of equal chunks the first counts."""
+    """Return the bytes of format and samples; of equal chunks the first counts."""
     found, at = dict[bytes, range](), _RIFF.size
     for _ in range(_MAX_CHUNKS):
         if len(found) == len(_NEEDED) or at + _CHUNK.size > len(data):

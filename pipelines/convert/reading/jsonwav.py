@@ -81,7 +81,7 @@ class Part:
     Attributes:
       begin: number of the first among all of the source.
       entries: first byte in examples.json, or in the tar that holds it, of what is known of the
-        notes, and the byte behind the last.
+        notes, and the byte after the last.
       wavs: of each note, None where it has none; then those of which nothing is known.
     """
 
@@ -91,12 +91,12 @@ class Part:
 
     @property
     def end(self) -> int:
-        """The number behind the last."""
+        """Return the number after the last."""
         return self.begin + len(self.wavs)
 
     @property
     def wav_bytes(self) -> int:
-        """Bytes of all its wav files."""
+        """Return the number of bytes in all its wav files."""
         return sum(wav.size for wav in self.wavs if wav)
 
 
@@ -116,7 +116,7 @@ class Contents(NamedTuple):
 
 @lru_cache(maxsize=4)
 def split_parts(source: Source, *, num_notes: int) -> tuple[Part, ...]:
-    """Cuts a source into parts, which takes one pass through its examples.json.
+    """Cut a source into parts, which takes one pass through its examples.json.
 
     Args:
       source: a folder or an uncompressed tar.
@@ -174,7 +174,7 @@ def sort_members(found: Iterable[Member], *, uri: str) -> Contents:
 
 
 def wavs_by_note(found: Iterable[WavFile]) -> tuple[dict[str, WavFile], list[WavFile]]:
-    """Wav files of one folder by the name of their note, and those that another one replaces.
+    """Group wav files of one folder by their note; return also those that another one replaces.
 
     Of files whose names differ only in the case of `.wav`, `.wav` itself counts; of files of one
     name that which comes last in the archive.
@@ -189,7 +189,7 @@ def wavs_by_note(found: Iterable[WavFile]) -> tuple[dict[str, WavFile], list[Wav
 
 
 def pair_notes(entries: Sequence[Entry], contents: Contents) -> list[Pair]:
-    """The notes in the order that numbers them, the same in every form.
+    """Return the notes in the order of their numbers, the same in every form.
 
     Those of examples.json come first, in its order; then wav files without an entry, by name.
     """
@@ -207,14 +207,14 @@ def no_note_error(uri: str) -> ConfigError:
 
 
 def examples_uri(source: Source) -> str:
-    """The file that examples.json is, or lies in."""
+    """Return the URI of examples.json, or of the archive that holds it."""
     if source.form == JSON_WAV_TAR:
         return source.uri
     return storage.join(source.uri, EXAMPLES_JSON)
 
 
 def wav_uri(source: Source, wav: WavFile) -> str:
-    """The file that a note's audio is, or lies in."""
+    """Return the URI of a note's audio, or of the archive that holds it."""
     if source.form == JSON_WAV_TAR:
         return source.uri
     return storage.join(source.uri, "audio", wav.name)
@@ -288,7 +288,7 @@ class Item(NamedTuple):
 
 
 def read_part(source: Source, part: Part) -> RangeResult:
-    """Reads and converts the notes of one part of a folder or of a tar."""
+    """Read and convert the notes of one part of a folder or of a tar."""
 
     def fetch(wav: WavFile | None) -> bytes | None:
         if wav is None:
@@ -345,7 +345,7 @@ def _sort_notes(content: RangeResult) -> None:
 
 
 def decode_item(item: Item) -> Example:
-    """Makes a note of what is stored of it.
+    """Build a note from its entry and its wav file.
 
     Raises:
       RecordError: it cannot become one.

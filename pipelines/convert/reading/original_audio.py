@@ -24,7 +24,7 @@ Audio = NDArray[np.float32]
 def read_original(
     sources: Sequence[Source], *, source_file: str, source_offset: int, note_str: str
 ) -> Audio | None:
-    """The samples that a note had before it was resampled.
+    """Return the samples that a note had before it was resampled.
 
     Args:
       sources: of the note's manifest.
@@ -59,7 +59,7 @@ def _wav(source: Source, note_str: str) -> Audio:
 
 
 def _record(source: Source, offset: int) -> tuple[str, Audio] | None:
-    """Name and samples of the note in the record at an offset; None where there is none."""
+    """Return name and samples of the note in the record at an offset; None where there is none."""
     fetch = fetcher(source)
     header = fetch(offset, offset + HEADER_BYTES)
     if len(header) < HEADER_BYTES:
