@@ -117,6 +117,11 @@ def test_decode_names_the_qualities_of_a_record_of_tensorflow_datasets() -> None
 
 SPOILT: dict[str, tuple[bytes, str, str]] = {
     "no protocol buffer": (b"\xff\xff no message", UNPARSABLE, "no tf.train.Example"),
+    "one unpacked float too many": (
+        note(audio=floats(sound(1)) + unpacked_floats(sound(1)[:1])),
+        WRONG_LENGTH,
+        "has 64001 values",
+    ),
     "cut short": (note()[:-5], UNPARSABLE, "no tf.train.Example"),
     "a chunk that is no multiple of four": (
         note(audio=bytes([2 << 3 | 2, 5, 1 << 3 | 2, 3, 0, 0, 0])),
