@@ -10,6 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeVar
 
+from pipelines.convert.formats.reasons import Reason
+
 _UNKNOWN_SIZE: Final = 2**63
 _MAX_IN_VAIN: Final = 32
 
@@ -112,10 +114,6 @@ def _replaced(block: bytes, fresh: bytes, place: int) -> bytes:
 
 MAGIC: Final = b"\x1f\x8b\x08"
 
-GZIP_CORRUPT: Final = "gzip_corrupt"
-GZIP_TRUNCATED: Final = "gzip_truncated"
-REASONS: Final = (GZIP_CORRUPT, GZIP_TRUNCATED)
-"""Why a stream ends before it should."""
 
 _BLOCK_BYTES: Final = 2**20
 # What follows a member's end is copied by each call: in larger pieces, a file of empty members
@@ -129,7 +127,7 @@ class Fault(NamedTuple):
 
     Attributes:
       offset: in the stream; all before it was given out.
-      reason: one of `REASONS`.
+      reason: a `Reason`.
     """
 
     offset: int
@@ -208,14 +206,14 @@ class GzipStream:
             except zlib.error:
                 block, used = _salvage(before, self._input)
                 self._input = self._input[used:]
-                self.fault = Fault(self._position + len(block), GZIP_CORRUPT)
+                self.fault = Fault(self._position + len(block), Reason.GZIP_CORRUPT)
                 return block
             ended = not self._input and not block
             self._input = self._decoder.unused_data or self._decoder.unconsumed_tail
             if block:
                 return block
             if ended and not self._decoder.eof:
-                self.fault = Fault(self._position, GZIP_TRUNCATED)
+                self.fault = Fault(self._position, Reason.GZIP_TRUNCATED)
         return b""
 
     def _next_member(self) -> bool:

@@ -19,21 +19,16 @@ from pipelines.convert.formats.features import (
     AUDIO,
     FLOAT,
     INTEGER,
-    MISSING_FEATURE,
-    NOT_TEXT,
     NSYNTH,
-    OUT_OF_RANGE,
     TEXT,
     TFDS,
-    UNPARSABLE,
     UNSET,
-    WRONG_LENGTH,
-    WRONG_TYPE,
     Feature,
     check_features,
     is_tfds,
     tfds_scalars,
 )
+from pipelines.convert.formats.reasons import Reason
 from pipelines.errors import RecordError
 from pipelines.notes import NUM_SOURCE_SAMPLES
 
@@ -95,17 +90,6 @@ _PACKED_EXAMPLE: Final = _message_type("TYPE_BYTES")
 
 _AUDIO_BYTES: Final = 4 * NUM_SOURCE_SAMPLES
 
-NOT_FINITE: Final = "not_finite"
-REASONS: Final = (
-    UNPARSABLE,
-    MISSING_FEATURE,
-    WRONG_TYPE,
-    WRONG_LENGTH,
-    NOT_TEXT,
-    NOT_FINITE,
-    OUT_OF_RANGE,
-)
-"""Why a valid record cannot become a note."""
 
 _TYPES: Final = {"bytes_list": TEXT, "int64_list": INTEGER, "float_list": FLOAT, None: UNSET}
 
@@ -133,11 +117,12 @@ def decode(payload: bytes) -> Example:
     """Parse a record's payload.
 
     Raises:
-      RecordError: it cannot become a note; the reason is one of `REASONS`.
+      RecordError: it cannot become a note; the reason is a `Reason`.
     """
     if len(payload) > MAX_NOTE_BYTES:
         raise RecordError(
-            WRONG_LENGTH, f"the payload has {len(payload)} bytes, expected {MAX_NOTE_BYTES} at most"
+            Reason.WRONG_LENGTH,
+            f"the payload has {len(payload)} bytes, expected {MAX_NOTE_BYTES} at most",
         )
     features = _parse(_PACKED_EXAMPLE, payload)
     audio = _packed_audio(features)
@@ -155,9 +140,11 @@ def check_peak(peak: float) -> None:
       RecordError: it is not finite, or beyond what audio can be.
     """
     if not math.isfinite(peak):
-        raise RecordError(NOT_FINITE, "the audio holds a value that is not finite")
+        raise RecordError(Reason.NOT_FINITE, "the audio holds a value that is not finite")
     if peak > MAX_PEAK:
-        raise RecordError(OUT_OF_RANGE, f"the audio reaches {peak:g}, expected values in [-1, 1]")
+        raise RecordError(
+            Reason.OUT_OF_RANGE, f"the audio reaches {peak:g}, expected values in [-1, 1]"
+        )
 
 
 def _packed_audio(features: Any) -> NDArray[np.float32] | None:
@@ -188,7 +175,7 @@ def _parse(kind: type[message.Message], payload: bytes) -> Any:
     try:
         return cast(Any, kind.FromString(payload)).features.feature
     except message.DecodeError as err:
-        raise RecordError(UNPARSABLE, "the payload is no tf.train.Example") from err
+        raise RecordError(Reason.UNPARSABLE, "the payload is no tf.train.Example") from err
 
 
 def _named(features: Any, names: Iterable[str]) -> dict[str, Feature]:

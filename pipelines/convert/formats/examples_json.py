@@ -12,20 +12,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from pipelines.convert.formats.features import (
-    MISSING_FEATURE,
-    NOT_TEXT,
     NUMBERS,
     TEXTS,
-    UNPARSABLE,
-    WRONG_LENGTH,
-    WRONG_TYPE,
 )
+from pipelines.convert.formats.reasons import Reason
 from pipelines.errors import ConfigError, RecordError
 from pipelines.notes import QUALITIES
 
 FILE_NAME: Final = "examples.json"
 
-NO_METADATA: Final = "no_metadata"
 
 MAX_ENTRY_BYTES: Final = 2**20
 """The longest entry believed; one of NSynth has about seven hundred bytes."""
@@ -115,9 +110,11 @@ def _parsed(data: bytes) -> Any:
     try:
         ((_, value),) = _DECODER.decode(f"{{{text}}}")
     except json.JSONDecodeError as err:
-        return RecordError(UNPARSABLE, f"the entry is not JSON: {err.msg} at character {err.pos}")
+        return RecordError(
+            Reason.UNPARSABLE, f"the entry is not JSON: {err.msg} at character {err.pos}"
+        )
     except RecursionError:
-        return RecordError(UNPARSABLE, "the entry is nested too deeply")
+        return RecordError(Reason.UNPARSABLE, "the entry is nested too deeply")
     return value
 
 
@@ -139,18 +136,20 @@ def note_scalars(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, RecordError):
         raise value
     if not isinstance(value, tuple):
-        raise RecordError(WRONG_TYPE, f"what stands under {name!r} is no object")
+        raise RecordError(Reason.WRONG_TYPE, f"what stands under {name!r} is no object")
     found = dict(value)
     scalars: dict[str, Any] = {key: _text(key, _feature(found, key)) for key in TEXTS}
     if scalars["note_str"] != name:
-        raise RecordError(NO_METADATA, f"what stands under {name!r} is of {scalars['note_str']!r}")
+        raise RecordError(
+            Reason.NO_METADATA, f"what stands under {name!r} is of {scalars['note_str']!r}"
+        )
     for key in NUMBERS:
         if key != "sample_rate":
             scalars[key] = _integer(key, _feature(found, key))
     qualities = _list("qualities", found)
     if len(qualities) != len(QUALITIES):
         raise RecordError(
-            WRONG_LENGTH,
+            Reason.WRONG_LENGTH,
             f"feature 'qualities' has {len(qualities)} values, expected {len(QUALITIES)}",
         )
     scalars["qualities"] = [_integer("qualities", quality) for quality in qualities]
@@ -225,7 +224,7 @@ def _corrupt(uri: str, offset: int, found: str = "") -> ConfigError:
 
 def _feature(found: dict[str, Any], key: str) -> Any:
     if key not in found:
-        raise RecordError(MISSING_FEATURE, f"there is no feature {key!r}")
+        raise RecordError(Reason.MISSING_FEATURE, f"there is no feature {key!r}")
     return found[key]
 
 
@@ -235,7 +234,7 @@ def _text(key: str, value: Any) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as err:
-        raise RecordError(NOT_TEXT, f"feature {key!r} is not UTF-8") from err
+        raise RecordError(Reason.NOT_TEXT, f"feature {key!r} is not UTF-8") from err
     return value
 
 
@@ -254,4 +253,6 @@ def _list(key: str, found: dict[str, Any]) -> list[Any]:
 
 
 def _wrong_type(key: str, value: Any, expected: str) -> RecordError:
-    return RecordError(WRONG_TYPE, f"feature {key!r} is {str(value)[:40]!r}, expected {expected}")
+    return RecordError(
+        Reason.WRONG_TYPE, f"feature {key!r} is {str(value)[:40]!r}, expected {expected}"
+    )

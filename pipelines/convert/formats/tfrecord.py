@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.convert.formats.byte_stream import Window
+from pipelines.convert.formats.reasons import Reason
 
 _MASK_DELTA: Final = 0xA282EAD8
 _LENGTH_BITS: Final = 32
@@ -104,12 +105,6 @@ FRAME_BYTES: Final = HEADER_BYTES + FOOTER_BYTES
 MAX_RECORD_BYTES: Final = 16 * 2**20
 """The longest payload believed; a record of NSynth has a quarter of a mebibyte."""
 
-LENGTH_CRC: Final = "length_crc"
-PAYLOAD_CRC: Final = "payload_crc"
-TRUNCATED: Final = "truncated"
-RECORD_TOO_LONG: Final = "record_too_long"
-REASONS: Final = (LENGTH_CRC, PAYLOAD_CRC, TRUNCATED, RECORD_TOO_LONG)
-"""Why bytes are skipped: the first thing that was wrong where the reader lost its place."""
 
 _HEADER: Final = struct.Struct("<QI")
 _CRC: Final = struct.Struct("<I")
@@ -136,7 +131,7 @@ class Record(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Bytes that belong to no sound record; `reason` is one of `REASONS`."""
+    """Bytes that belong to no sound record; `reason` is a `Reason`."""
 
     offset: int
     length: int
@@ -249,7 +244,7 @@ def read_records(
             yield record
             offset = record.end
             continue
-        if record.reason == PAYLOAD_CRC and _continues(window, record.end, keep=offset):
+        if record.reason == Reason.PAYLOAD_CRC and _continues(window, record.end, keep=offset):
             yield record
             offset = record.end
             continue
@@ -270,22 +265,22 @@ def record_at(window: Window, offset: int, finder: RecordScanner | None) -> Reco
     """
     header = window.bytes_at(offset, offset + HEADER_BYTES)
     if len(header) < HEADER_BYTES:
-        return Span(offset, len(header), TRUNCATED)
+        return Span(offset, len(header), Reason.TRUNCATED)
     length, length_crc = _HEADER.unpack(header)
     if masked_crc(header[:8]) != length_crc:
-        return Span(offset, HEADER_BYTES, LENGTH_CRC)
+        return Span(offset, HEADER_BYTES, Reason.LENGTH_CRC)
     if length > MAX_RECORD_BYTES:
-        return Span(offset, HEADER_BYTES, RECORD_TOO_LONG)
+        return Span(offset, HEADER_BYTES, Reason.RECORD_TOO_LONG)
     payload_at = offset + HEADER_BYTES
     end = payload_at + length + FOOTER_BYTES
     if not window.reaches(end, keep=offset):
-        return Span(offset, window.size - offset, TRUNCATED)
+        return Span(offset, window.size - offset, Reason.TRUNCATED)
     if finder is None or not finder.rules_out(offset):
         payload = window.bytes_at(payload_at, end - FOOTER_BYTES, keep=offset)
         (payload_crc,) = _CRC.unpack(window.bytes_at(end - FOOTER_BYTES, end, keep=offset))
         if masked_crc(payload) == payload_crc:
             return Record(offset, payload)
-    return Span(offset, end - offset, PAYLOAD_CRC)
+    return Span(offset, end - offset, Reason.PAYLOAD_CRC)
 
 
 def find_headers(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -14,7 +14,6 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from pipelines import storage
 from pipelines.convert.formats.byte_stream import (
     BLOCK_BYTES,
-    GZIP_CORRUPT,
     NO_END,
     Fault,
     Fetch,
@@ -24,6 +23,7 @@ from pipelines.convert.formats.byte_stream import (
 )
 from pipelines.convert.formats.examples_json import FILE_NAME as EXAMPLES_JSON
 from pipelines.convert.formats.examples_json import find_entries, parse_entries
+from pipelines.convert.formats.reasons import Reason
 from pipelines.convert.formats.tar import BLOCK_BYTES as TAR_BLOCK_BYTES
 from pipelines.convert.formats.tar import Member, is_tar, members
 from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES
@@ -212,7 +212,7 @@ def _opened(source: Source) -> Iterator[Window]:
 def _sound(stream: GzipStream, *, uri: str) -> Fetch:
     def read(start: int, end: int) -> bytes:
         data = stream.read(start, end)
-        if stream.fault and stream.fault.reason == GZIP_CORRUPT:
+        if stream.fault and stream.fault.reason == Reason.GZIP_CORRUPT:
             # Damage shows late, and nothing in a wav file tells that a sample is wrong.
             raise DatasetError(
                 f"{uri} is damaged: it cannot be decompressed behind byte {stream.fault.offset} of "

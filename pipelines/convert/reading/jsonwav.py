@@ -29,15 +29,14 @@ from pipelines.convert.formats.example import Example
 from pipelines.convert.formats.examples_json import FILE_NAME as EXAMPLES_JSON
 from pipelines.convert.formats.examples_json import (
     MAX_NOTES,
-    NO_METADATA,
     Entry,
     find_entries,
     note_scalars,
     parse_entries,
 )
-from pipelines.convert.formats.features import WRONG_LENGTH
+from pipelines.convert.formats.reasons import Reason
 from pipelines.convert.formats.tar import Member, members
-from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES, RECORD_TOO_LONG, Position
+from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES, Position
 from pipelines.convert.formats.wav import parse_wav
 from pipelines.convert.reading.sources import (
     JSON_WAV,
@@ -264,8 +263,6 @@ def _archive(source: Source) -> Contents:
     return sort_members(there, uri=source.uri)
 
 
-MISSING_WAV: Final = "missing_wav"
-
 NUM_AHEAD: Final = 8
 """Wav files on their way: an eighth of a mebibyte each, where a bucket takes 20 ms to answer."""
 
@@ -351,17 +348,17 @@ def decode_item(item: Item) -> Example:
       RecordError: it cannot become one.
     """
     if item.entry is None:
-        raise RecordError(NO_METADATA, f"no entry of its own is for {item.wav_name!r}")
+        raise RecordError(Reason.NO_METADATA, f"no entry of its own is for {item.wav_name!r}")
     name, value = item.entry
     if item.wav is None:
-        raise RecordError(MISSING_WAV, f"there is no wav file of its own for {name!r}")
+        raise RecordError(Reason.MISSING_WAV, f"there is no wav file of its own for {name!r}")
     if item.size > MAX_RECORD_BYTES:
-        raise RecordError(RECORD_TOO_LONG, f"{item.wav_name!r} has {item.size} bytes")
+        raise RecordError(Reason.RECORD_TOO_LONG, f"{item.wav_name!r} has {item.size} bytes")
     scalars = note_scalars(name, value)
     audio, sample_rate_hz = parse_wav(item.wav)
     if len(audio) != NUM_SOURCE_SAMPLES:
         raise RecordError(
-            WRONG_LENGTH,
+            Reason.WRONG_LENGTH,
             f"{item.wav_name!r} has {len(audio)} samples, expected {NUM_SOURCE_SAMPLES}",
         )
     return Example(scalars | {"sample_rate": sample_rate_hz}, audio)
