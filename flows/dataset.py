@@ -8,9 +8,7 @@ from pipelines import decisions, storage
 from pipelines.parameters import BuildRequest, ConversionRequest, Stage
 from pipelines.text import visible
 from pipelines.validate.verdicts import Validation
-from tasks.convert import convert_source
-from tasks.summary import summarise_dataset
-from tasks.validate import validate_dataset
+from tasks.dataset import convert_source, summarise_dataset, validate_dataset
 
 
 def _run_name() -> str:
@@ -21,7 +19,7 @@ def _run_name() -> str:
 @takes(BuildRequest)
 def build_dataset(request: BuildRequest) -> Validation:
     """Convert one split and judge its notes; do only what is not stored yet."""
-    with decisions.heard() as heard:
+    with decisions.heard() as made:
         manifest_uri = convert_source(
             request.source,
             conversion=ConversionRequest.part_of(request),
@@ -32,5 +30,5 @@ def build_dataset(request: BuildRequest) -> Validation:
             max_dropped=request.max_dropped,
             force=Stage.validate in request.force,
         )
-    summarise_dataset(validation, heard)
+    summarise_dataset(validation, made)
     return validation
