@@ -27,7 +27,7 @@ from pipelines.experiment import Experiment
 from pipelines.train.model import backend
 from pipelines.train.selection.run_plan import plan_run
 from pipelines.validate.verdicts import validate
-from tests.flows.test_side_by_side import DEVICES, MODELS, WatchedPlan
+from tests.e2e.test_side_by_side import DEVICES, MODELS, WatchedPlan
 from tests.pipelines.train.conftest import TEST, TRAIN
 from tests.pipelines.train.tiny import commit_notes
 
