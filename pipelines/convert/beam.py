@@ -166,7 +166,11 @@ def build(
         together = _ConvertTogether(folder, num_workers or os.cpu_count() or 1)
         _ = pipeline | "ranges" >> beam.Create([tuple(ranges)]) | "convert" >> beam.ParDo(together)
     else:
-        _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder, storage.carried())
+        _ = (
+            pipeline
+            | "ranges" >> beam.Create(ranges)
+            | ConvertRanges(folder, storage.settings_to_forward())
+        )
     return pipeline
 
 
@@ -235,7 +239,7 @@ class _Convert(beam.DoFn):
         """
         if this_process() == self._submitter:
             return
-        storage.adopt(self._settings)
+        storage.apply_forwarded(self._settings)
         storage.check_visible(self._folder)
         logging.getLogger("pipelines").addHandler(LISTENER)
 
