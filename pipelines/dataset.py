@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.convert.manifest import Manifest, Shard, load_manifest
-from pipelines.convert.shards import rows_digest, summary_of
+from pipelines.convert.commit.manifest import Manifest, Shard, load_manifest
+from pipelines.convert.shards.shard import rows_digest, summary_of
 from pipelines.errors import ConfigError, ShardError
 from pipelines.notes import NUM_SAMPLES, SCALAR_COLUMNS, SCHEMA
 from pipelines.parquet import check_columns, open_parquet, reread, table_digest

@@ -10,8 +10,8 @@ from flows.cli.options import Json
 from flows.cli.output import mebibytes, minute, print_result, rows_table, stream_json, stream_rows
 from flows.cli.promotion import champions_table, entry_fields
 from pipelines import layout, storage
-from pipelines.convert.quarantine import stream_quarantined
-from pipelines.convert.verify import verify as verify_dataset
+from pipelines.convert.commit.quarantine import stream_quarantined
+from pipelines.convert.commit.quarantine import verify as verify_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.progress import Progress
 from pipelines.registry.champions import champions

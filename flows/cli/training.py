@@ -13,7 +13,7 @@ from flows.cli.promotion import promotion_fields, promotions_table
 from flows.server import PrefectServer
 from infra.engines.settings import load_engine
 from pipelines import storage
-from pipelines.convert.plan import Parameters, plan
+from pipelines.convert.shards.plan import Parameters, plan
 from pipelines.errors import ConfigError
 from pipelines.evaluate.spread import spread
 from pipelines.evaluate.stored import load_metrics

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.convert.shards import encode
+from pipelines.convert.shards.shard import encode
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import DatasetError
 from pipelines.layout import HOLDOUT, HOLDOUT_LOOKS, HOLDOUT_NOTES, registry_uri, relative, resolve

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.manifest import Manifest, load_manifest
+from pipelines.convert.commit.manifest import Manifest, load_manifest
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.layout import (
     DATASETS_FOLDER,

@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 
 from pipelines import storage
-from pipelines.convert.shards import encode
+from pipelines.convert.shards.shard import encode
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError, FormatError, PipelineError

@@ -1,6 +1,6 @@
 import logging
 
-from pipelines.engines.remote_workers import MessageHandler
+from pipelines.engines.remote_workers import MESSAGE_PREFIX, MessageHandler
 
 
 def test_listener_keeps_warnings_until_they_are_taken_and_not_without_end() -> None:
