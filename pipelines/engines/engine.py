@@ -75,7 +75,7 @@ class Engine:
         return [flag for name in sorted(self.options) for flag in _flags(name, self.options[name])]
 
 
-def options_of(pairs: Iterable[str]) -> dict[str, Any]:
+def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
     """Beam options from `KEY=VALUE`, with or without dashes in front.
 
     `true` and `false` are switches; a key that comes again is a list.

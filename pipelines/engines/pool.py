@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         server, address = _served(pool, port=given.port)
     except RuntimeError:
-        sys.exit(f"port {given.port} of {loopback.HOST} is taken; choose another one")
+        sys.exit(f"port {given.port} of {loopback.HOST} is take; choose another one")
     print(f"a pool of workers is at {address}", flush=True)  # noqa: T201 - it is a command
     with suppress(KeyboardInterrupt):
         server.wait_for_termination()

@@ -11,9 +11,7 @@ A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this 
   failure is an OSError, for the retry of a whole stage to catch.
 """
 
-from pipelines.storage.lease import is_at_work, leased, wait_for
-from pipelines.storage.leftovers import sweep_uploads
-from pipelines.storage.listing import glob, identities, list_folders, list_names, modified, sizes
+from pipelines.storage.cleanup import is_at_work, leased, sweep_uploads, wait_for
 from pipelines.storage.location import (
     absolute,
     base_note,
@@ -26,17 +24,29 @@ from pipelines.storage.location import (
     refuse_credentials,
     without_query,
 )
-from pipelines.storage.reading import exists, identity, is_folder, open_seekable, read, read_range
-from pipelines.storage.root import check_exists, check_visible, check_writable, free_bytes
-from pipelines.storage.travel import adopt, carried
+from pipelines.storage.preflight import check_exists, check_visible, check_writable, free_bytes
+from pipelines.storage.reading import (
+    exists,
+    glob,
+    identities,
+    identity,
+    is_folder,
+    list_folders,
+    list_names,
+    modified,
+    open_seekable,
+    read,
+    read_range,
+    sizes,
+)
+from pipelines.storage.settings import apply_forwarded, settings_to_forward
 from pipelines.storage.writing import create, put, put_file, remove
 
 __all__ = [
     "absolute",
-    "adopt",
+    "apply_forwarded",
     "base_note",
     "cache_dir",
-    "carried",
     "check_exists",
     "check_visible",
     "check_writable",
@@ -64,6 +74,7 @@ __all__ = [
     "read_range",
     "refuse_credentials",
     "remove",
+    "settings_to_forward",
     "sizes",
     "sweep_uploads",
     "wait_for",

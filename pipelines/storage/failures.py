@@ -1,19 +1,21 @@
-"""What a failure of storage means: it may pass, the user can mend it, or neither.
+"""Classify storage failures, explain them in one sentence, and retry the transient ones.
 
-By names and numbers, since each protocol brings its own exceptions and few have all of them.
+A failure is transient, or the user can mend it, or it is neither. It is classified by names and
+numbers, since each protocol has its own exceptions and few machines have all of the libraries.
 """
 
 import errno
-from collections.abc import Iterator, Mapping
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from pipelines.credentials import without_credentials
 from pipelines.errors import ConfigError
-from pipelines.storage.google import is_google
-from pipelines.storage.local import broken_link
-from pipelines.storage.location import bucket_of, local_path
-from pipelines.storage.settings import is_anonymous
+from pipelines.storage.location import broken_link, bucket_of, is_google, local_path
+from pipelines.storage.settings import is_anonymous, settings
 
 # botocore's, aiohttp's, urllib3's, s3fs's and gcsfs's.
 _PASSING: Final = {
@@ -56,7 +58,7 @@ _PASSING_CODES: Final = {
 }
 
 
-def may_pass(err: BaseException) -> bool:
+def is_transient(err: BaseException) -> bool:
     """Whether the same call may succeed a moment later."""
     names = _names(err)
     if names & _FINAL or _redirects(err):
@@ -103,28 +105,28 @@ def is_misuse(err: BaseException) -> bool:
     return library in _LIBRARIES and not _lacks_credentials(err)
 
 
-def in_short(err: BaseException) -> str:
+def short_message(err: BaseException) -> str:
     """A failure in one line, without credentials."""
     text = " ".join(without_credentials(str(err)).split())
     return text[:300] or type(err).__name__
 
 
-def misused(uri: str, err: BaseException) -> ConfigError:
+def misuse_error(uri: str, err: BaseException) -> ConfigError:
     """The error of a call that a library will not carry out."""
     if _redirects(err):
         return ConfigError(_astray(uri))
     if uri.startswith("http") and _answer(err)[0]:
         return ConfigError(_refused_by_web_server(uri, err))
     hint = "; AWS_CA_BUNDLE names the certificates to trust" if _names(err) & _UNTRUSTED else ""
-    return ConfigError(f"cannot use {uri}: {in_short(err)}{hint}")
+    return ConfigError(f"cannot use {uri}: {short_message(err)}{hint}")
 
 
-def lasting(uri: str, err: Exception, *, attempts: int) -> OSError:
+def gave_up(uri: str, err: Exception, *, attempts: int) -> OSError:
     """The error of a call that failed at each attempt."""
     if _names(err) & _NO_ANSWER:
-        return ConnectionError(f"{uri} cannot be reached: {in_short(err)}")
+        return ConnectionError(f"{uri} cannot be reached: {short_message(err)}")
     times = f" {attempts} times" if attempts > 1 else ""
-    status, said = _answer(err)[0], in_short(err)
+    status, said = _answer(err)[0], short_message(err)
     # fsspec says of a web server's answer nothing but the address.
     said = f"the server answered {status}" if status and said == uri else said
     return ConnectionError(f"{uri} failed{times}: {said}{_page(err)}")
@@ -143,7 +145,7 @@ def no_store(uri: str) -> ConfigError:
 
 
 @contextmanager
-def explained(uri: str) -> Iterator[None]:
+def user_errors(uri: str) -> Iterator[None]:
     """Turns the failures that the user can mend into one sentence."""
     try:
         yield
@@ -159,7 +161,7 @@ def explained(uri: str) -> Iterator[None]:
         if err.errno == errno.EROFS:
             raise ConfigError(f"cannot write to {uri}: the file system is read-only") from err
         if is_google(uri) and str(err).startswith("Forbidden"):
-            raise ConfigError(_forbidden(uri, in_short(err))) from err
+            raise ConfigError(_forbidden(uri, short_message(err))) from err
         if (sentence := _refused(uri, err)) is not None:
             raise ConfigError(sentence) from err
         raise
@@ -186,7 +188,7 @@ def _refused(uri: str, err: OSError) -> str | None:
     }
     return known.get(
         status,
-        f"the server of {uri} refused the request ({code or status}): {in_short(err)}; check "
+        f"the server of {uri} refused the request ({code or status}): {short_message(err)}; check "
         "AWS_ENDPOINT_URL, the region and the credentials",
     ) + _page(err)
 
@@ -280,3 +282,46 @@ def _refused_by_web_server(uri: str, err: BaseException) -> str:
     if status in (0, 404, 410):
         return f"there is no {uri}; check the address"
     return f"the server of {uri} answered {status}; check the address"
+
+
+_MAX_WAIT_SEC: Final = 30.0
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def with_retries(uri: str, call: Callable[[], T], *, again: Callable[[], T] | None = None) -> T:
+    """Calls until it succeeds, or fails in a way that does not pass.
+
+    Args:
+      uri: what the call is about, for messages.
+      call: the first attempt.
+      again: each later one, where that differs: a write first looks whether it has arrived.
+
+    Raises:
+      ConfigError: the call makes no sense to the library below.
+      OSError: it failed at each attempt.
+    """
+    given = settings()
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return call() if attempt == 1 or again is None else again()
+        except Exception as err:
+            if is_misuse(err) and not is_transient(err):
+                raise misuse_error(uri, err) from err
+            if not is_transient(err):
+                raise
+            if attempt >= given.attempts:
+                raise gave_up(uri, err, attempts=attempt) from err
+            wait_sec = _wait_sec(attempt, given.wait_sec)
+            log.warning("%s: %s; trying again in %.1f s", uri, short_message(err), wait_sec)
+        time.sleep(wait_sec)
+
+
+def _wait_sec(attempt: int, first_sec: float) -> float:
+    """Seconds behind an attempt: workers that failed together do not come back together."""
+    full = min(first_sec * 2.0 ** (attempt - 1), _MAX_WAIT_SEC)
+    return full * random.uniform(0.5, 1)  # noqa: S311 - it spreads load and guards nothing

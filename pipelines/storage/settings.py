@@ -1,7 +1,11 @@
-"""How patient storage is, and where it shows no credentials: by the environment, at each call."""
+"""Settings of storage, read from the environment at each call, and those forwarded to workers.
+
+Credentials are never forwarded.
+"""
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,3 +67,32 @@ def _number(name: str, default: float, *, at_least: float) -> float:
     if not at_least <= number < 1e6:
         raise ConfigError(f"{name} must be a number of at least {at_least:g}, got {text!r}")
     return number
+
+
+FORWARDED_VARIABLES: Final = (
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "NSYNTH_S3_ANONYMOUS",
+    "NSYNTH_STORAGE_ATTEMPTS",
+    "NSYNTH_STORAGE_TIMEOUT_SEC",
+    "NSYNTH_STORAGE_WAIT_SEC",
+    "STORAGE_EMULATOR_HOST",
+)
+"""Variables that say where and how; those that say who are the worker's own."""
+
+
+def settings_to_forward() -> Mapping[str, str]:
+    """The settings of this process, without a secret."""
+    return {name: os.environ[name] for name in FORWARDED_VARIABLES if os.environ.get(name)}
+
+
+def apply_forwarded(settings: Mapping[str, str]) -> None:
+    """Takes another process's settings where this one has none of its own.
+
+    A worker's own win: seen from there, the same server may have another address.
+    """
+    for name in FORWARDED_VARIABLES:
+        if name in settings:
+            os.environ.setdefault(name, settings[name])

@@ -1,22 +1,201 @@
-"""Objects written whole, created only where absent, and removed."""
+"""Write objects whole, create them only where absent, and remove them.
 
+On this machine a file is written and synced under a temporary name in the same folder, then
+renamed. Of a remote store it is tested once per process whether it honours create-if-absent.
+"""
+
+import errno
+import logging
+import os
+import re
 import secrets
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
-from pipelines.storage.conditional import (
-    create_once,
-    honours_create,
-    keeps_marks,
-    warn_unguarded,
-    written_by,
+from pipelines.storage.failures import (
+    is_refusal,
+    is_unsupported,
+    no_store,
+    user_errors,
+    with_retries,
 )
-from pipelines.storage.failures import explained
-from pipelines.storage.filesystem import pipe, resolve
-from pipelines.storage.local import create_local, put_local
-from pipelines.storage.location import local_path, parent
+from pipelines.storage.filesystem import cat, pipe, resolve
+from pipelines.storage.location import is_google, is_s3, join, local_path, parent, protocol_of
 from pipelines.storage.reading import exists, read
-from pipelines.storage.retry import retried
+
+TEMPORARY: Final = re.compile(r"\..+\.[a-z0-9_]{8}\.nsynth-part")
+"""What `temporary_beside` calls its files; a killed process leaves one."""
+
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+
+def put_local(path: Path, data: bytes) -> None:
+    """Writes a file in the place of any that was there; atomic by rename."""
+    with temporary_beside(path, data) as temporary:
+        temporary.replace(path)
+
+
+def create_local(path: Path, data: bytes) -> bool:
+    """Writes a file unless there is one, and says whether it did; atomic by a hard link.
+
+    Raises:
+      NotImplementedError: the file system has no hard links.
+    """
+    with temporary_beside(path, data) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError as err:
+            if err.errno in _NO_LINKS:
+                raise NotImplementedError("no hard links") from err
+            raise
+    return True
+
+
+@contextmanager
+def temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A synced temporary file with `data` in the folder of `path`; removed in the end.
+
+    Its permissions are those that `open` would leave `path` with: those of the file that is there,
+    or what the umask of this process allows.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.nsynth-part")
+    mode = _mode(path)
+    # Private until it has the permissions of the file that it will replace.
+    flags, first_mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600
+    with os.fdopen(os.open(temporary, flags, first_mode), "wb") as file:
+        try:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int | None:
+    """The permissions of a file; None where there is none, or a link."""
+    try:
+        found = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(found) if stat.S_ISREG(found) else None
+
+
+PROBE_PREFIX: Final = ".nsynth-probe-"
+"""What the names of probes begin with; a killed process leaves one."""
+
+_PROBES: Final = (b"first", b"second")
+_WRITER: Final = "nsynth-writer"
+_MARKS: Final = {"s3": "Metadata", "s3a": "Metadata", "gs": "metadata", "gcs": "metadata"}
+"""What s3fs and gcsfs call the words that stand beside an object."""
+
+log = logging.getLogger(__name__)
+
+_honoured: Final[dict[tuple[str | None, str], bool]] = {}
+
+
+def honours_create(uri: str) -> bool:
+    """Whether the store of a remote object creates only what is absent; asks it where unknown."""
+    known = _honoured.get(_store_of(uri))
+    return probe(parent(uri)) if known is None else known
+
+
+def probe(folder: str) -> bool:
+    """Creates one object twice, to see whether a remote store refuses the second, and removes it.
+
+    Where it does not, a warning says so. The name is this call's own: another process that removed
+    a shared one in between would make an honest store look like a careless one.
+
+    Returns:
+      Whether the store honours create-if-absent.
+    """
+    uri = join(folder, PROBE_PREFIX + secrets.token_hex(8))
+    fs, path = resolve(uri)
+
+    def refuses_second() -> bool:
+        # Refusing the first is proof as well: its reply was lost and it is tried again.
+        return not all(create_once(uri, content) for content in _PROBES)
+
+    with user_errors(folder):
+        try:
+            honoured = with_retries(uri, refuses_second)
+        except NotImplementedError:
+            honoured = False
+            with_retries(uri, lambda: pipe(fs, path, _PROBES[0]))
+        # A web page in the place of a store takes everything, and keeps nothing.
+        if not honoured and with_retries(uri, lambda: cat(fs, path, uri))[0] not in _PROBES:
+            raise no_store(uri)
+        with_retries(uri, lambda: fs.rm_file(path))
+    _honoured[_store_of(uri)] = honoured
+    if not honoured:
+        warn_unguarded(folder)
+    return honoured
+
+
+def create_once(uri: str, data: bytes, *, writer: str = "") -> bool:
+    """One attempt to create a remote object; says whether the store did not refuse.
+
+    Args:
+      writer: who writes; goes beside the object where `keeps_marks`, for `written_by`.
+
+    Raises:
+      NotImplementedError: the store says that it cannot.
+    """
+    fs, path = resolve(uri)
+    mark = {_MARKS[protocol_of(uri)]: {_WRITER: writer}} if writer and keeps_marks(uri) else {}
+    try:
+        pipe(fs, path, data, mode="create", **mark)
+    except Exception as err:
+        if is_refusal(err):
+            return False
+        if is_unsupported(err):
+            raise NotImplementedError("no conditional put") from err
+        raise
+    return True
+
+
+def keeps_marks(uri: str) -> bool:
+    """Whether the store of a location keeps words of ours beside an object."""
+    return protocol_of(uri) in _MARKS
+
+
+def written_by(uri: str, writer: str) -> bool:
+    """Whether an object is the one that `create_once` wrote for this writer; one attempt.
+
+    Only of a store that `keeps_marks`.
+    """
+    fs, path = resolve(uri)
+    try:
+        marks = fs.metadata(path) if is_s3(uri) else fs.info(path).get("metadata", {})
+        return bool(marks.get(_WRITER) == writer)
+    except FileNotFoundError:
+        return False
+
+
+def warn_unguarded(folder: str) -> None:
+    """Says that nothing but the user keeps two jobs apart."""
+    log.warning(
+        "WARNING: %s cannot create-if-absent (If-None-Match is ignored, or there are no hard "
+        "links): let only one job at a time write there",
+        folder,
+    )
+
+
+def _store_of(uri: str) -> tuple[str | None, str]:
+    """The server and the bucket: what honours or ignores a condition."""
+    if is_google(uri):
+        endpoint = os.environ.get("STORAGE_EMULATOR_HOST")
+    else:
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return endpoint, "/".join(uri.split("/")[:3])
 
 
 def put(uri: str, data: bytes) -> None:
@@ -27,7 +206,7 @@ def put(uri: str, data: bytes) -> None:
     """
     fs, path = resolve(uri)
     local = local_path(uri)
-    with explained(uri):
+    with user_errors(uri):
         if local is not None:
             put_local(local, data)
             return
@@ -36,7 +215,7 @@ def put(uri: str, data: bytes) -> None:
             pipe(fs, path, data)
             return True
 
-        retried(uri, write, again=lambda: _holds(uri, data) or write())
+        with_retries(uri, write, again=lambda: _holds(uri, data) or write())
 
 
 def create(uri: str, data: bytes) -> bool:
@@ -51,7 +230,7 @@ def create(uri: str, data: bytes) -> bool:
     """
     local = local_path(uri)
     resolve(uri)
-    with explained(uri):
+    with user_errors(uri):
         if local is not None:
             try:
                 return create_local(local, data)
@@ -65,7 +244,7 @@ def create(uri: str, data: bytes) -> bool:
         def ours() -> bool:
             return written_by(uri, writer) if marked else _holds(uri, data)
 
-        return retried(
+        return with_retries(
             uri,
             # aiohttp sends a put a second time, unasked, where the connection broke before the
             # reply: what refuses even the first attempt may be our own object.
@@ -83,9 +262,9 @@ def remove(uri: str) -> None:
     """Removes an object or an empty local folder; one that is gone is no error. May be repeated."""
     fs, path = resolve(uri)
     local = local_path(uri)
-    with explained(uri), suppress(FileNotFoundError):
+    with user_errors(uri), suppress(FileNotFoundError):
         if local is None:
-            retried(uri, lambda: fs.rm_file(path))
+            with_retries(uri, lambda: fs.rm_file(path))
         elif local.is_dir():
             local.rmdir()
         else:

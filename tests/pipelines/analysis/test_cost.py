@@ -4,7 +4,7 @@ from typing import Any
 
 from pipelines.analysis.cost import measure_cost
 from pipelines.analysis.stored import COST_FORMAT, load_cost
-from pipelines.decisions import heard
+from pipelines.decisions import collect_decisions
 from pipelines.layout import COST_FILE
 from pipelines.train.selection.run_plan import RunPlan
 
@@ -25,7 +25,7 @@ def test_measure_cost_times_each_model_at_each_length(plan: RunPlan) -> None:
 
 def test_measure_cost_is_stored_once_and_reused_until_forced(plan: RunPlan) -> None:
     first = measure_cost(plan)
-    with heard() as decisions:
+    with collect_decisions() as decisions:
         assert measure_cost(plan) == first == load_cost(plan.uri)
         measure_cost(plan, force=True)
     assert [of.action for of in decisions] == ["reused", "ran"]

@@ -1,16 +1,20 @@
-"""The root of a job, looked at before any work is done for it."""
+"""Check the root of a job before any work starts."""
 
 import shutil
 import tempfile
 
 from pipelines.errors import ConfigError
-from pipelines.storage.conditional import honours_create, probe
-from pipelines.storage.failures import explained, is_missing_bucket, missing_bucket, no_store
-from pipelines.storage.filesystem import is_s3, resolve
-from pipelines.storage.local import broken_link
-from pipelines.storage.location import bucket_of, join, local_path
+from pipelines.storage.failures import (
+    is_missing_bucket,
+    missing_bucket,
+    no_store,
+    user_errors,
+    with_retries,
+)
+from pipelines.storage.filesystem import resolve
+from pipelines.storage.location import broken_link, bucket_of, is_s3, join, local_path
 from pipelines.storage.reading import exists
-from pipelines.storage.retry import retried
+from pipelines.storage.writing import honours_create, probe
 
 
 def check_writable(root: str) -> None:
@@ -26,7 +30,7 @@ def check_writable(root: str) -> None:
     if local is None:
         probe(root)
         return
-    with explained(root):
+    with user_errors(root):
         try:
             local.mkdir(parents=True, exist_ok=True)
         except (FileNotFoundError, FileExistsError) as err:
@@ -46,14 +50,14 @@ def check_exists(uri: str) -> None:
     """
     fs, path = resolve(uri)
     local = local_path(uri)
-    with explained(uri):
+    with user_errors(uri):
         if local is not None:
             if not exists(uri):
                 kind = "file" if local.suffix else "folder"
                 raise ConfigError(broken_link(local) or f"there is no {kind} {uri}; check the path")
             return
         try:
-            retried(uri, lambda: fs.info(path))
+            with_retries(uri, lambda: fs.info(path))
         except FileNotFoundError as err:
             if is_missing_bucket(err) or path.strip("/") == bucket_of(uri):
                 raise ConfigError(missing_bucket(uri)) from err
@@ -61,7 +65,7 @@ def check_exists(uri: str) -> None:
         if is_s3(uri):
             where = {"Bucket": bucket_of(uri), "MaxKeys": 1}
             # A web page is taken for a list of nothing, but has no name.
-            if "Name" not in retried(uri, lambda: fs.call_s3("list_objects_v2", **where)):
+            if "Name" not in with_retries(uri, lambda: fs.call_s3("list_objects_v2", **where)):
                 raise no_store(uri)
 
 

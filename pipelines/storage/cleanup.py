@@ -1,22 +1,92 @@
-"""What killed writers leave behind: half uploads, temporary files, probes, leases."""
+"""Leases on folders in use, and removal of what killed writers left there.
 
+A folder takes any number of leases of either kind of work. The two kinds exclude each other: each
+writes its own lease first and looks for the other's then, so that at least one sees the other. A
+killed process leaves its lease, which expires after a few minutes.
+"""
+
+import logging
 import os
+import secrets
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
-from pipelines.storage.conditional import PROBE_PREFIX
-from pipelines.storage.failures import explained
-from pipelines.storage.filesystem import is_s3, resolve
-from pipelines.storage.lease import LEASE_PREFIX, VALID_SEC
-from pipelines.storage.listing import modified_sec
-from pipelines.storage.local import TEMPORARY
-from pipelines.storage.location import join, local_path, name
-from pipelines.storage.retry import retried
-from pipelines.storage.writing import remove
+from pipelines.errors import ConfigError
+from pipelines.storage.failures import user_errors, with_retries
+from pipelines.storage.filesystem import resolve
+from pipelines.storage.location import is_s3, join, local_path, name
+from pipelines.storage.reading import modified, modified_sec
+from pipelines.storage.writing import PROBE_PREFIX, TEMPORARY, put, remove
+
+LEASE_PREFIX: Final = ".nsynth-lease-"
+"""The beginning of the names of leases."""
+
+VALID_SEC: Final = 600.0
+_RENEW_SEC: Final = 60.0
+_POLL_SEC: Final = 1.0
+
+Work = Literal["convert", "clean"]
+"""What somebody does to the folder of a data set; each of the two excludes the other."""
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def leased(folder: str, work: Work) -> Iterator[str]:
+    """Hold a lease on a folder while the block runs.
+
+    Yields:
+      The location of the sign, for `is_at_work`.
+    """
+    uri = join(folder, f"{LEASE_PREFIX}{work}-{secrets.token_hex(8)}")
+    put(uri, b"")
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(_RENEW_SEC):
+            try:
+                put(uri, b"")
+            except (ConfigError, OSError) as err:
+                # The work itself meets the same failure, and says so.
+                log.debug("cannot renew %s: %s", uri, err)
+
+    renewer = threading.Thread(target=renew, daemon=True)
+    renewer.start()
+    try:
+        yield uri
+    finally:
+        ended.set()
+        renewer.join()
+        remove(uri)
+
+
+def is_at_work(folder: str, work: Work, *, own: str) -> bool:
+    """Return whether somebody holds a lease of a kind of work on a folder.
+
+    Args:
+      own: the sign of the caller's lease, of whatever kind; its age is the store's present time.
+    """
+    signs = modified(folder)
+    now = signs.pop(name(own), time.time())
+    return any(
+        sign.startswith(f"{LEASE_PREFIX}{work}-") and now - changed < VALID_SEC
+        for sign, changed in signs.items()
+    )
+
+
+def wait_for(folder: str, work: Work, *, own: str) -> None:
+    """Wait until nobody holds a lease of a kind of work on a folder; see `is_at_work`."""
+    is_told = False
+    while is_at_work(folder, work, own=own):
+        if not is_told:
+            log.info("waiting for another process (%s), which is at work in %s", work, folder)
+            is_told = True
+        time.sleep(_POLL_SEC)
 
 
 def sweep_uploads(root: str, older_than_sec: float, *, dry_run: bool = False) -> list[str]:
@@ -34,7 +104,7 @@ def sweep_uploads(root: str, older_than_sec: float, *, dry_run: bool = False) ->
     """
     newest = time.time() - older_than_sec
     local = local_path(root)
-    with explained(root):
+    with user_errors(root):
         if local is not None:
             found = list(_temporary_files(local, newest))
         else:
@@ -67,7 +137,7 @@ def _temporary_files(folder: Path, newest: float) -> Iterator[str]:
 
 def _probes(root: str, newest: float) -> Iterator[str]:
     fs, path = resolve(root)
-    for place, entry in retried(root, lambda: fs.find(path, detail=True)).items():
+    for place, entry in with_retries(root, lambda: fs.find(path, detail=True)).items():
         if _is_leftover(name(place)) and modified_sec(entry) <= _newest_of(name(place), newest):
             yield str(fs.unstrip_protocol(place))
 
@@ -92,7 +162,7 @@ def _sweep_multipart(root: str, newest: float, *, dry_run: bool) -> list[str]:
     ]
     for upload in [] if dry_run else stale:
         which = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
-        retried(root, partial(_abort, fs, which))
+        with_retries(root, partial(_abort, fs, which))
     return [join(f"s3://{bucket}", upload["Key"]) for upload in stale]
 
 
@@ -105,7 +175,7 @@ def _abort(fs: Any, which: dict[str, str]) -> None:
 def _uploads(fs: Any, root: str, **where: str) -> Iterator[dict[str, Any]]:
     """The multipart uploads under a prefix, page by page."""
     while True:
-        page = retried(root, partial(fs.call_s3, "list_multipart_uploads", **where))
+        page = with_retries(root, partial(fs.call_s3, "list_multipart_uploads", **where))
         yield from page.get("Uploads", [])
         if not page.get("IsTruncated"):
             return
