@@ -33,13 +33,13 @@ class WarningCollector(logging.Handler):
         self._left = _MAX_LINES
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a line."""
+        """Collect one line."""
         if self._left:
             self._left -= 1
             self._lines.append(record.getMessage()[:_MAX_CHARS])
 
     def take(self) -> list[str]:
-        """The lines since the last call, as the names of counters."""
+        """Return the lines since the last call, as names of counters."""
         lines, self._lines = self._lines, []
         return [WARNING_PREFIX + line for line in lines]
 
@@ -49,15 +49,15 @@ WARNINGS: Final = WarningCollector()
 
 
 def process_identity() -> tuple[str, int]:
-    """What tells this process from any other, on whatever machine."""
+    """Return host name and process id, which identify a process on any machine."""
     return socket.gethostname(), os.getpid()
 
 
 def parse_worker_error(text: str, engine: Engine) -> Exception:
-    """The error of a worker as it was, or an OSError of the engine's own last words.
+    """Return the error that a worker raised, or an OSError with the engine's last line.
 
     Args:
-      text: what the engine gave: a traceback, or several in each other.
+      text: the engine's message: a traceback, or nested ones.
     """
     lines = text.strip().splitlines() or ["it does not say why"]
     for line in reversed(lines):
@@ -68,11 +68,11 @@ def parse_worker_error(text: str, engine: Engine) -> Exception:
 
 
 def grpc_message(err: Any) -> str:
-    """What a failed remote call says, in a line."""
+    """Return the message of a failed gRPC call in one line."""
     details = err.details() if hasattr(err, "details") else ""
     return one_line(str(details or err))
 
 
 def one_line(text: str) -> str:
-    """A text that may be of several lines, and long."""
+    """Return a text of several lines as one line of at most 400 characters."""
     return " ".join(text.split())[:400]

@@ -17,10 +17,10 @@ _SERVERS: Final = ("FlinkJarJobServer", "PrismJobServer")
 
 
 def silence_beam() -> None:
-    """Keeps the engines' own lines from the user.
+    """Hide the engines' own log lines.
 
-    They are of stages and state caches, and the traceback of an error, several times, that the
-    submitter raises in one sentence.
+    They are about stages and state caches, and repeat the traceback of an error that the submitter
+    raises in one sentence.
     """
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     for server in _SERVERS:
@@ -28,14 +28,14 @@ def silence_beam() -> None:
         logging.getLogger(server).addHandler(logging.NullHandler())
     # A job's messages go to the root logger.
     logging.getLogger().addFilter(_is_not_beams)
-    # What a thread of theirs fails of, the main one raises.
+    # The main thread raises what makes one of their threads fail.
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = _of_a_thread
 
 
 @contextmanager
 def keep_interrupts() -> Iterator[None]:
-    """Takes Ctrl-C back from Beam, which stops a job server before its job could be cancelled."""
+    """Restore the Ctrl-C handler after Beam, whose own stops a job server before its job."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -61,9 +61,9 @@ log = logging.getLogger(__name__)
 
 
 def cancel_job(master: str, name: str) -> None:
-    """Cancels the job of a name on a cluster.
+    """Cancel the job of a name on a cluster.
 
-    Beam's job server, asked to cancel a batch job, only stops waiting for it.
+    Beam's job server only stops waiting for a batch job that it is asked to cancel.
 
     Args:
       master: HOST:PORT or URL of the cluster's REST interface.

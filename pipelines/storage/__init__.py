@@ -1,14 +1,14 @@
-"""Object storage and folders by one door; one module of it is the only one that knows fsspec.
+"""Object storage and local folders behind one interface; only one module imports fsspec.
 
 A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this machine.
 
-- Objects are written whole: locally by a temporary file and a rename, remotely by one put, so that
-  a reader never sees half of one.
-- What may pass (a 5xx answer, throttling, a connection that is cut or stalls) is tried again here
-  and nowhere else, for every verb: all of them may be repeated. A write whose reply was lost is
+- Objects are written whole: locally by a temporary file and a rename, remotely by one put. A reader
+  never sees half an object.
+- Transient failures (a 5xx answer, throttling, a connection that is cut or stalls) are retried here
+  and nowhere else, for every function: all of them may be repeated. A write whose reply was lost is
   looked up, not repeated blindly.
-- What the user can mend (no such file, no permission, no such bucket) is a ConfigError; every other
-  failure is an OSError, for the retry of a whole stage to catch.
+- A failure that the user can mend (no such file, no permission, no such bucket) is a ConfigError;
+  every other failure is an OSError, which the retry of a whole stage catches.
 """
 
 from pipelines.storage.cleanup import is_at_work, leased, sweep_uploads, wait_for

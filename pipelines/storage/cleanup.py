@@ -41,7 +41,7 @@ def leased(folder: str, work: Work) -> Iterator[str]:
     """Hold a lease on a folder while the block runs.
 
     Yields:
-      The location of the sign, for `is_at_work`.
+      The location of the lease, for `is_at_work`.
     """
     uri = join(folder, f"{LEASE_PREFIX}{work}-{secrets.token_hex(8)}")
     put(uri, b"")
@@ -52,7 +52,7 @@ def leased(folder: str, work: Work) -> Iterator[str]:
             try:
                 put(uri, b"")
             except (ConfigError, OSError) as err:
-                # The work itself meets the same failure, and says so.
+                # The work itself meets the same failure and reports it.
                 log.debug("cannot renew %s: %s", uri, err)
 
     renewer = threading.Thread(target=renew, daemon=True)
@@ -66,10 +66,10 @@ def leased(folder: str, work: Work) -> Iterator[str]:
 
 
 def is_at_work(folder: str, work: Work, *, own: str) -> bool:
-    """Return whether somebody holds a lease of a kind of work on a folder.
+    """Return whether a process holds a lease for a kind of work on a folder.
 
     Args:
-      own: the sign of the caller's lease, of whatever kind; its age is the store's present time.
+      own: the caller's lease, of any kind; its time is the store's present time.
     """
     signs = modified(folder)
     now = signs.pop(name(own), time.time())
@@ -80,7 +80,7 @@ def is_at_work(folder: str, work: Work, *, own: str) -> bool:
 
 
 def wait_for(folder: str, work: Work, *, own: str) -> None:
-    """Wait until nobody holds a lease of a kind of work on a folder; see `is_at_work`."""
+    """Wait until no process holds a lease for a kind of work on a folder; see `is_at_work`."""
     is_told = False
     while is_at_work(folder, work, own=own):
         if not is_told:
@@ -90,17 +90,17 @@ def wait_for(folder: str, work: Work, *, own: str) -> None:
 
 
 def sweep_uploads(root: str, older_than_sec: float, *, dry_run: bool = False) -> list[str]:
-    """Removes what killed writers left under a root. No reader ever sees it, but it is paid for.
+    """Remove what killed writers left under a root; no reader sees it, but it costs storage.
 
     Multipart uploads that were never completed (on S3), temporary files (on this machine), probes
-    of create-if-absent, and leases that are not valid any more. May be repeated.
+    of create-if-absent, and expired leases. May be repeated.
 
     Args:
-      older_than_sec: younger ones may belong to a writer at work and are left alone.
+      older_than_sec: younger ones may belong to a running writer and stay.
       dry_run: remove nothing.
 
     Returns:
-      The locations of what was found, sorted.
+      The locations of the leftovers, sorted.
     """
     newest = time.time() - older_than_sec
     local = local_path(root)
@@ -122,7 +122,7 @@ def _temporary_files(folder: Path, newest: float) -> Iterator[str]:
     for parent, folders, names in os.walk(folder, followlinks=True):
         stat = Path(parent).stat()
         if (stat.st_dev, stat.st_ino) in seen:
-            # A link leads back to where this walk has been.
+            # A link may lead back to a folder that was visited.
             folders.clear()
             continue
         seen.add((stat.st_dev, stat.st_ino))
@@ -131,7 +131,7 @@ def _temporary_files(folder: Path, newest: float) -> Iterator[str]:
                 if path.lstat().st_mtime <= _newest_of(path.name, newest):
                     yield str(path)
             except FileNotFoundError:
-                # Its writer finished.
+                # Its writer has finished.
                 continue
 
 
@@ -147,7 +147,7 @@ def _is_leftover(name: str) -> bool:
 
 
 def _newest_of(name: str, newest: float) -> float:
-    """The latest time of change with which an object of this name is removed."""
+    """Return the latest modification time at which an object of this name is removed."""
     is_lease = name.startswith(LEASE_PREFIX)
     return min(newest, time.time() - VALID_SEC) if is_lease else newest
 
@@ -167,13 +167,13 @@ def _sweep_multipart(root: str, newest: float, *, dry_run: bool) -> list[str]:
 
 
 def _abort(fs: Any, which: dict[str, str]) -> None:
-    # It may have been completed or swept in the meantime.
+    # It may have been completed or removed in the meantime.
     with suppress(FileNotFoundError):
         fs.call_s3("abort_multipart_upload", **which)
 
 
 def _uploads(fs: Any, root: str, **where: str) -> Iterator[dict[str, Any]]:
-    """The multipart uploads under a prefix, page by page."""
+    """Yield the multipart uploads under a prefix, page by page."""
     while True:
         page = with_retries(root, partial(fs.call_s3, "list_multipart_uploads", **where))
         yield from page.get("Uploads", [])

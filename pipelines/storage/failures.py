@@ -59,7 +59,7 @@ _PASSING_CODES: Final = {
 
 
 def is_transient(err: BaseException) -> bool:
-    """Whether the same call may succeed a moment later."""
+    """Return whether the same call may succeed a moment later."""
     names = _names(err)
     if names & _FINAL or _redirects(err):
         return False
@@ -70,35 +70,35 @@ def is_transient(err: BaseException) -> bool:
 
 
 def is_refusal(err: BaseException) -> bool:
-    """Whether a conditional put was refused because there is an object."""
+    """Return whether a conditional put was refused because the object exists."""
     return isinstance(err, FileExistsError) or _answer(err)[0] == 412
 
 
 def is_unsupported(err: BaseException) -> bool:
-    """Whether a store cannot put conditionally at all, and says so."""
+    """Return whether a store says that it cannot put conditionally."""
     if isinstance(err, (TypeError, ValueError, NotImplementedError)):
         return True
     return isinstance(err, OSError) and err.errno in (errno.ENOSYS, errno.ENOTSUP)
 
 
 def is_out_of_range(err: BaseException) -> bool:
-    """Whether a range was asked for that begins behind the object's end."""
+    """Return whether a range begins after the object's end."""
     return _answer(err)[0] == 416
 
 
 def is_missing_bucket(err: BaseException) -> bool:
-    """Whether a store says that there is no such bucket."""
+    """Return whether a store says that there is no such bucket."""
     return _answer(err)[1] == "NoSuchBucket"
 
 
 def missing_bucket(uri: str) -> str:
-    """The sentence for a location in a bucket that there is not."""
+    """Return the error for a location in a bucket that does not exist."""
     which = "AWS_ENDPOINT_URL" if uri.startswith("s3") else "the project"
     return f"there is no bucket {bucket_of(uri)!r} for {uri}; check its name and {which}"
 
 
 def is_misuse(err: BaseException) -> bool:
-    """Whether a library will not carry out the call as it stands, such as with a bad endpoint."""
+    """Return whether a library refuses the call as it is, for example with a bad endpoint."""
     library = type(err).__module__.partition(".")[0]
     if isinstance(err, ValueError) or _redirects(err):
         return True
@@ -106,13 +106,13 @@ def is_misuse(err: BaseException) -> bool:
 
 
 def short_message(err: BaseException) -> str:
-    """A failure in one line, without credentials."""
+    """Return a failure in one line, without credentials."""
     text = " ".join(without_credentials(str(err)).split())
     return text[:300] or type(err).__name__
 
 
 def misuse_error(uri: str, err: BaseException) -> ConfigError:
-    """The error of a call that a library will not carry out."""
+    """Return the error of a call that a library refuses."""
     if _redirects(err):
         return ConfigError(_astray(uri))
     if uri.startswith("http") and _answer(err)[0]:
@@ -122,18 +122,18 @@ def misuse_error(uri: str, err: BaseException) -> ConfigError:
 
 
 def gave_up(uri: str, err: Exception, *, attempts: int) -> OSError:
-    """The error of a call that failed at each attempt."""
+    """Return the error of a call that failed at each attempt."""
     if _names(err) & _NO_ANSWER:
         return ConnectionError(f"{uri} cannot be reached: {short_message(err)}")
     times = f" {attempts} times" if attempts > 1 else ""
     status, said = _answer(err)[0], short_message(err)
-    # fsspec says of a web server's answer nothing but the address.
+    # For a web server's answer fsspec gives nothing but the address.
     said = f"the server answered {status}" if status and said == uri else said
     return ConnectionError(f"{uri} failed{times}: {said}{_page(err)}")
 
 
 def no_store(uri: str) -> ConfigError:
-    """The error of a server that answers, but not as a store does."""
+    """Return the error of a server whose answers are not those of a store."""
     if uri.startswith("s3"):
         return ConfigError(
             f"the server of {uri} does not answer as S3 does; check AWS_ENDPOINT_URL, which may "
@@ -146,7 +146,7 @@ def no_store(uri: str) -> ConfigError:
 
 @contextmanager
 def user_errors(uri: str) -> Iterator[None]:
-    """Turns the failures that the user can mend into one sentence."""
+    """Turn failures that the user can mend into a ConfigError of one sentence."""
     try:
         yield
     except FileNotFoundError as err:
@@ -174,11 +174,11 @@ def user_errors(uri: str) -> Iterator[None]:
 
 
 def _refused(uri: str, err: OSError) -> str | None:
-    """The sentence for a refusal that has no exception of its own; None for other failures."""
+    """Return the error for a refusal without an exception type of its own; else None."""
     status, code = _answer(err)
     if isinstance(err, ConnectionError) or status in _PASSING_STATUS or code in _PASSING_CODES:
         return None
-    # 409, 412 and 416 are about the object, and callers know them.
+    # 409, 412 and 416 concern the object, and callers handle them.
     if not 400 <= status < 500 or status in (409, 412, 416):
         return _astray(uri) if _redirects(err) else None
     known = {
@@ -194,9 +194,9 @@ def _refused(uri: str, err: OSError) -> str | None:
 
 
 def _redirects(err: BaseException) -> bool:
-    """Whether a store sends elsewhere and does not say where.
+    """Return whether a store redirects without saying where.
 
-    botocore then asks for the region, is sent elsewhere again, and so on without an end.
+    botocore then asks for the region, is redirected again, and never ends.
     """
     chain = (err, err.__cause__, err.__context__, getattr(err, "error", None))
     if any(isinstance(raised, RecursionError) for raised in chain):
@@ -214,7 +214,7 @@ def _astray(uri: str) -> str:
 
 
 def _page(err: BaseException) -> str:
-    """What to add where a web page came in the place of an answer of S3."""
+    """Return a note if the answer is a web page instead of one of S3."""
     for raised in (err, err.__cause__, err.__context__):
         response = getattr(raised, "response", None)
         if isinstance(response, Mapping):
@@ -225,7 +225,7 @@ def _page(err: BaseException) -> str:
 
 
 def _lacks_credentials(err: BaseException) -> bool:
-    # gcsfs goes on as nobody where it finds none, and the server asks who that is.
+    # Without credentials gcsfs continues anonymously, and the server refuses that.
     return bool(_names(err) & _NO_CREDENTIALS) or _answer(err)[0] == 401
 
 
@@ -250,14 +250,14 @@ def _names(err: BaseException) -> set[str]:
 
 
 def _answer(err: BaseException) -> tuple[int, str]:
-    """HTTP status and error code of the server's answer; 0 and nothing where it gave none."""
-    # s3fs names the cause of some of its errors and not of others.
+    """Return HTTP status and error code of the server's answer; 0 and "" without one."""
+    # s3fs sets the cause of some of its errors only.
     for raised in (err, err.__cause__, err.__context__):
         response = getattr(raised, "response", None)
         if isinstance(response, Mapping):
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             return int(status), str(response.get("Error", {}).get("Code", ""))
-        # gcsfs's has a code; those of aiohttp's that have one too say it of a reply cut short.
+        # gcsfs's errors have a code; aiohttp's have one only for a reply that was cut short.
         status = getattr(raised, "code" if type(raised).__name__ == "HttpError" else "status", None)
         if isinstance(status, int):
             return status, ""
@@ -292,15 +292,15 @@ T = TypeVar("T")
 
 
 def with_retries(uri: str, call: Callable[[], T], *, again: Callable[[], T] | None = None) -> T:
-    """Calls until it succeeds, or fails in a way that does not pass.
+    """Call with jittered exponential backoff until it succeeds or fails permanently.
 
     Args:
-      uri: what the call is about, for messages.
+      uri: location of the object, for messages.
       call: the first attempt.
-      again: each later one, where that differs: a write first looks whether it has arrived.
+      again: each later attempt, if different: a write first checks whether it has arrived.
 
     Raises:
-      ConfigError: the call makes no sense to the library below.
+      ConfigError: the library refuses the call.
       OSError: it failed at each attempt.
     """
     given = settings()
@@ -322,6 +322,6 @@ def with_retries(uri: str, call: Callable[[], T], *, again: Callable[[], T] | No
 
 
 def _wait_sec(attempt: int, first_sec: float) -> float:
-    """Seconds behind an attempt: workers that failed together do not come back together."""
+    """Return seconds to wait after an attempt, spread so that workers do not return together."""
     full = min(first_sec * 2.0 ** (attempt - 1), _MAX_WAIT_SEC)
     return full * random.uniform(0.5, 1)  # noqa: S311 - it spreads load and guards nothing

@@ -33,10 +33,10 @@ _MIN_UPLOAD_BYTES_PER_SEC: Final = 32 * 2**10
 
 
 def resolve(uri: str, *, checksum: bool = True) -> tuple[Any, str]:
-    """The filesystem of a location, and its path there.
+    """Return the filesystem of a location, and its path there.
 
     Args:
-      checksum: whether what S3 sends is held against its checksum.
+      checksum: whether to compare what S3 sends with its checksum.
 
     Raises:
       ConfigError: the protocol is unknown, or the location holds credentials.
@@ -61,9 +61,9 @@ def resolve(uri: str, *, checksum: bool = True) -> tuple[Any, str]:
 
 
 def pipe(fs: Any, path: str, data: bytes, **options: Any) -> None:
-    """One attempt to write an object of a remote store whole."""
+    """Make one attempt to write an object of a remote store whole."""
     if fs.protocol == S3_PROTOCOLS:
-        # s3fs puts what is less than two parts at once.
+        # s3fs puts an object of less than two parts in one request.
         options["chunksize"] = PART_BYTES
     if fs.async_impl:
         # The read timeout begins when the last byte has gone, or never, where the server does not
@@ -136,13 +136,13 @@ def _options(uri: str, *, checksum: bool) -> dict[str, Any]:
         # More threads than that never read at a time.
         "max_pool_connections": 32,
         # `retry` does it: with botocore's own a dead server would be called five times as often,
-        # and who repeats a conditional put cannot tell whose object refuses it.
+        # and after a repeated conditional put nobody knows whose object refuses it.
         "retries": {"mode": "standard", "total_max_attempts": 1},
     }
     if not checksum:
         config["response_checksum_validation"] = "when_required"
     return {
-        # A cached listing hides the shards that other processes write.
+        # A cached listing would hide the shards that other processes write.
         "use_listings_cache": False,
         "config_kwargs": config,
         "anon": is_anonymous(bucket_of(uri)),
@@ -150,21 +150,21 @@ def _options(uri: str, *, checksum: bool) -> dict[str, Any]:
 
 
 def google_options() -> dict[str, Any]:
-    """What its filesystem is made with; to be called before gcsfs is imported."""
-    # Otherwise every call asks a second service, by gRPC, of what kind the bucket is.
+    """Return options of gcsfs's filesystem; call this before gcsfs is imported."""
+    # Otherwise every call asks a second service, by gRPC, for the kind of the bucket.
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    # What fails is raised as well, and said in one sentence; it logs the traceback.
+    # It logs tracebacks of errors that are raised as well and become one sentence.
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
-    # A cached listing hides the shards that other processes write.
+    # A cached listing would hide the shards that other processes write.
     options: dict[str, Any] = {"use_listings_cache": False}
     if os.environ.get("STORAGE_EMULATOR_HOST"):
-        # Emulators ask nobody who they are, and looking for credentials takes seconds.
+        # Emulators need no credentials, and looking for some takes seconds.
         options["token"] = "anon"  # noqa: S105 - it means none
     return options
 
 
 def without_retries(fs: Any) -> None:
-    """Has each request sent once: gcsfs would send six, behind each attempt of ours."""
+    """Make gcsfs send each request once; it would send six for each of our attempts."""
     once = getattr(type(fs)._request, "__wrapped__", None)
     if once is not None:
         fs._request = MethodType(once, fs)

@@ -25,7 +25,7 @@ _MISTYPED: Final = re.compile(
 
 
 def join(uri: str, *parts: str) -> str:
-    """The location of `parts` under `uri`."""
+    """Return the location of `parts` under `uri`."""
     folder = uri if uri.endswith("/") else f"{uri}/"
     return folder + "/".join(part.strip("/") for part in parts)
 
@@ -49,12 +49,12 @@ def without_query(uri: str) -> str:
 
 
 def protocol_of(uri: str) -> str:
-    """What stands before `://`."""
+    """Return the protocol, without `://`."""
     return uri.partition("://")[0]
 
 
 def bucket_of(uri: str) -> str:
-    """The bucket of a remote location, or the host."""
+    """Return the bucket or host of a remote location."""
     return uri.partition("://")[2].partition("/")[0]
 
 
@@ -69,7 +69,7 @@ def is_google(uri: str) -> bool:
 
 
 def absolute(uri: str) -> str:
-    """`uri` made independent of the working folder; remote ones are so already.
+    """Return `uri` independent of the working folder; remote ones are unchanged.
 
     Raises:
       ConfigError: it holds credentials, or is mistyped.
@@ -92,7 +92,7 @@ def local_path(uri: str) -> Path | None:
         uri = uri.removeprefix("file://")
     elif "://" in uri:
         return None
-    # A link keeps its own name, by which the user knows the file.
+    # A link keeps its own name, which is the one that the user knows.
     return Path(os.path.abspath(Path(uri).expanduser()))  # noqa: PTH100 - `resolve` follows links
 
 
@@ -124,7 +124,7 @@ def broken_link(path: Path) -> str:
 def base_note(uri: str) -> str:
     """Return what an error about a relative path adds: the folder that it is relative to.
 
-    On a worker that is another folder than that of whoever asks for the run.
+    On a worker it differs from the folder of the person who starts the run.
     """
     if "://" in uri or Path(uri).expanduser().is_absolute():
         return ""
@@ -132,9 +132,9 @@ def base_note(uri: str) -> str:
 
 
 def cache_dir(root: str) -> Path:
-    """The folder of this machine for what can be made again from `root`.
+    """Return the local folder for caches of `root`.
 
-    NSYNTH_CACHE names it; otherwise it lies in a local root, or in the user's cache folder.
+    NSYNTH_CACHE names it; by default it is in a local root, or in the user's cache folder.
 
     Raises:
       ConfigError: NSYNTH_CACHE names another place.

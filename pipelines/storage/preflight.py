@@ -18,9 +18,9 @@ from pipelines.storage.writing import honours_create, probe
 
 
 def check_writable(root: str) -> None:
-    """Refuses a root that nothing can be written to, and leaves it as it was.
+    """Refuse a root that cannot be written to, and leave it unchanged.
 
-    Warns where the store ignores create-if-absent.
+    Log a warning if the store ignores create-if-absent.
 
     Raises:
       ConfigError: the folder or the bucket is missing, or writing to it is not allowed.
@@ -40,10 +40,9 @@ def check_writable(root: str) -> None:
 
 
 def check_exists(uri: str) -> None:
-    """Refuse a root, or another place, that is not there: a typo must not look like an empty one.
+    """Refuse a location that does not exist, so that a typo does not look like an empty root.
 
-    Nothing is made. An empty folder or bucket is there; in a bucket a folder is there when it holds
-    an object.
+    An empty folder or bucket exists; in a bucket a folder exists if it holds an object.
 
     Raises:
       ConfigError: it is not there.
@@ -64,21 +63,21 @@ def check_exists(uri: str) -> None:
             raise ConfigError(f"there is nothing in {uri}; check the path") from err
         if is_s3(uri):
             where = {"Bucket": bucket_of(uri), "MaxKeys": 1}
-            # A web page is taken for a list of nothing, but has no name.
+            # A web page is read as an empty listing, but has no name.
             if "Name" not in with_retries(uri, lambda: fs.call_s3("list_objects_v2", **where)):
                 raise no_store(uri)
 
 
 def check_visible(folder: str) -> None:
-    """Refuses a folder of a job that this process, which was given it by another, cannot use.
+    """Refuse a job's folder, given by another process, that this process cannot use.
 
     Raises:
-      ConfigError: it is not there, closed to this process, or its store does not answer.
+      ConfigError: it does not exist, is closed to this process, or its store does not answer.
     """
     local = local_path(folder)
     try:
         if local is None:
-            # It writes, once in a process, and takes away what it wrote.
+            # It writes once per process and removes what it wrote.
             honours_create(join(folder, "manifest.json"))
         elif not local.is_dir():
             raise ConfigError("there is no such folder on the machine of the worker")
@@ -90,7 +89,7 @@ def check_visible(folder: str) -> None:
 
 
 def free_bytes(root: str) -> int | None:
-    """Bytes that may still be written under a root, which need not exist; None for a remote one."""
+    """Return the free bytes under a root, which need not exist; None for a remote one."""
     path = local_path(root)
     if path is None:
         return None

@@ -64,16 +64,16 @@ def list_folders(uri: str) -> list[str]:
 
 
 def list_names(uri: str) -> set[str]:
-    """Return the names of all that is directly under a location, whatever it is; may be empty."""
+    """Return the names of everything directly under a location; may be empty."""
     return {name(e["name"]) for e in _entries(uri)}
 
 
 def glob(pattern: str) -> list[str]:
     """Return the locations of the files and folders that match a pattern, sorted.
 
-    `*` stands for any part of one name, but not for a dot at its beginning. All else stands for
-    itself, brackets and question marks too; and a part of the pattern that is the name of something
-    is taken for that alone, whatever it holds.
+    `*` matches any part of one name, except for a dot at its beginning. Everything else matches
+    itself, brackets and question marks too; a part of the pattern that is the name of an entry
+    matches that entry only.
 
     Raises:
       ConfigError: the pattern leaves the bucket or the host open.
@@ -104,14 +104,14 @@ def _matching(folder: str, part: str, is_folder: bool) -> list[str]:
 
 
 def identity_of(entry: Mapping[str, Any]) -> tuple[int, str]:
-    """Size and tag of an entry of a filesystem's listing."""
+    """Return size and tag of an entry of a filesystem's listing."""
     tags = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "created")
     tag = next((entry[key] for key in tags if entry.get(key)), None)
     return int(entry["size"]), str(tag).strip('"')
 
 
 def modified_sec(entry: Mapping[str, Any]) -> float:
-    """When an entry of a filesystem's listing was last changed, in seconds since 1970."""
+    """Return when an entry of a filesystem's listing last changed, in seconds since 1970."""
     for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
         value = entry.get(key)
         if isinstance(value, str):
@@ -136,7 +136,7 @@ def _files(uri: str) -> list[dict[str, Any]]:
 
 
 def _entries(uri: str) -> list[dict[str, Any]]:
-    """Return what is directly under a location; nothing where it is absent."""
+    """Return the entries directly under a location; none if it is absent."""
     fs, path = resolve(uri)
     local = local_path(uri)
     with user_errors(uri):
@@ -144,7 +144,7 @@ def _entries(uri: str) -> list[dict[str, Any]]:
             if local is not None:
                 return _local_entries(local)
             entries = with_retries(uri, lambda: fs.ls(path, detail=True))
-            # Some clients store an empty object as a sign of the folder itself.
+            # Some clients store an empty object for the folder itself.
             return [e for e in entries if e["type"] != "file" or not e["name"].endswith("/")]
         except FileNotFoundError as err:
             if is_missing_bucket(err) or (local is not None and broken_link(local)):
@@ -153,7 +153,7 @@ def _entries(uri: str) -> list[dict[str, Any]]:
 
 
 def _local_entries(folder: Path) -> list[dict[str, Any]]:
-    """Return what is in a folder of this machine; fsspec's own listing does not follow links."""
+    """Return the entries of a local folder; fsspec's own listing does not follow links."""
     entries = list[dict[str, Any]]()
     with os.scandir(folder) as found:
         for entry in found:
@@ -181,12 +181,12 @@ _AHEAD_BYTES: Final = 2**18
 
 
 def read(uri: str, *, checksum: bool = True) -> bytes:
-    """The whole object, as one writer wrote it.
+    """Return the whole object, as one writer wrote it.
 
     Args:
-      checksum: whether a byte that is changed on the way is noticed: by TLS, by the checksum of
-        the store, which takes as long as a third of the rest, or else by a second reading; needless
-        for a caller that knows a digest of the object.
+      checksum: whether to detect a byte that changed in transit: by TLS, by the checksum of the
+        store, which adds a third to the time, or else by reading twice; not needed by a caller
+        that knows a digest of the object.
     """
     fs, path = resolve(uri, checksum=checksum)
     with user_errors(uri):
@@ -198,13 +198,13 @@ def read(uri: str, *, checksum: bool = True) -> bytes:
 
 
 def read_range(uri: str, start: int, end: int, *, checksum: bool = False) -> bytes:
-    """Bytes [start, end) of the object; fewer where it ends before, and never for another reason.
+    """Return bytes [start, end) of the object; fewer only if it ends before.
 
-    Two ranges may come from before and behind another writer's put: compare `identity`.
+    Two ranges may come from before and after another writer's put: compare `identity`.
 
     Args:
-      checksum: whether a byte that is changed on the way is noticed: by TLS or by a second reading,
-        since no store has a checksum of a part; for a caller that has none of its own either.
+      checksum: whether to detect a byte that changed in transit: by TLS or by reading twice, since
+        no store has a checksum of a part; for a caller without a checksum of its own.
 
     Raises:
       ConfigError: there is no such object, or its server gives out whole ones only.
@@ -227,9 +227,9 @@ def read_range(uri: str, start: int, end: int, *, checksum: bool = False) -> byt
 
 @contextmanager
 def open_seekable(uri: str) -> Iterator[BinaryIO]:
-    """A file to read from any position; remote ones are read in blocks as needed.
+    """Open a file to read from any position; remote ones are read in blocks as needed.
 
-    On S3 it is the same object to the end: reading fails where another has taken its place.
+    On S3 reading fails if another object has replaced the opened one.
     """
     fs, path = resolve(uri)
     with user_errors(uri):
@@ -245,7 +245,7 @@ def open_seekable(uri: str) -> Iterator[BinaryIO]:
 
 
 def identity(uri: str) -> tuple[int, str]:
-    """Size in bytes and what changes with the content: the etag, or the time of the last change."""
+    """Return size in bytes and a tag that changes with the content: etag or modification time."""
     fs, path = resolve(uri)
     with user_errors(uri):
         info = with_retries(uri, lambda: fs.info(path))
@@ -264,7 +264,7 @@ def identity(uri: str) -> tuple[int, str]:
 
 
 def is_folder(uri: str) -> bool:
-    """Whether a location holds objects and is none itself.
+    """Return whether a location holds objects and is not an object itself.
 
     Raises:
       ConfigError: there is nothing.
@@ -275,10 +275,10 @@ def is_folder(uri: str) -> bool:
 
 
 def exists(uri: str) -> bool:
-    """Return whether an object is there; a link to nothing is none.
+    """Return whether an object exists; a broken link does not.
 
     Raises:
-      ConfigError: nobody can tell, such as in a folder that this user may not open.
+      ConfigError: this cannot be known, as in a folder that this user may not open.
     """
     fs, path = resolve(uri)
     local = local_path(uri)
@@ -293,7 +293,7 @@ def exists(uri: str) -> bool:
 
 
 def _sure(attempt: Callable[[], tuple[bytes, bool]]) -> bytes:
-    """Return what an attempt reads; where nothing else would notice a change, two have to agree.
+    """Return what an attempt reads; if nothing else detects a change, two must agree.
 
     Raises:
       ConnectionError: they do not.
@@ -305,7 +305,7 @@ def _sure(attempt: Callable[[], tuple[bytes, bool]]) -> bytes:
 
 
 def _range(fs: Any, path: str, start: int, end: int) -> bytes:
-    """One attempt at a range of a remote object.
+    """Make one attempt to read a range of a remote object.
 
     Raises:
       ConnectionError: fewer bytes came than the object holds there.
@@ -313,7 +313,7 @@ def _range(fs: Any, path: str, start: int, end: int) -> bytes:
     try:
         data = cast(bytes, fs.cat_file(path, start=start, end=end))
     except Exception as err:
-        # s3fs's is an OSError, gcsfs's is not.
+        # s3fs raises an OSError, gcsfs does not.
         if not is_out_of_range(err):
             raise
         data = b""
@@ -326,31 +326,27 @@ def _range(fs: Any, path: str, start: int, end: int) -> bytes:
 
 
 class _Remote(io.RawIOBase):
-    """A remote file, each read of which is tried again like any other call."""
+    """A remote file whose reads are retried like any other call."""
 
     def __init__(self, uri: str, file: Any) -> None:
         self._uri = uri
         self._file = file
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As a file's."""
         return int(self._file.seek(offset, whence))
 
     def close(self) -> None:
-        """Closes the file below."""
         self._file.close()
         super().close()
 
     def readinto(self, buffer: Any) -> int:
-        """Reads from where the file stands; 0 only at its end."""
+        """Read from the present position into a buffer; return 0 only at the end."""
         start = self._file.tell()
 
         def attempt() -> bytes:
@@ -358,7 +354,7 @@ class _Remote(io.RawIOBase):
             try:
                 data = cast(bytes, self._file.read(len(buffer)))
             except IndexError as err:
-                # s3fs looks into a timeout for a number, and there is none.
+                # s3fs expects a number in a timeout, and there is none.
                 raise TimeoutError("the server stopped answering") from err
             if not data and start < (self._file.size or 0):
                 raise ConnectionError(f"no byte came from {start}")

@@ -33,13 +33,13 @@ _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 def put_local(path: Path, data: bytes) -> None:
-    """Writes a file in the place of any that was there; atomic by rename."""
+    """Write a file and replace any present one; atomic by rename."""
     with temporary_beside(path, data) as temporary:
         temporary.replace(path)
 
 
 def create_local(path: Path, data: bytes) -> bool:
-    """Writes a file unless there is one, and says whether it did; atomic by a hard link.
+    """Write a file unless it exists; return whether it was written; atomic by a hard link.
 
     Raises:
       NotImplementedError: the file system has no hard links.
@@ -58,15 +58,15 @@ def create_local(path: Path, data: bytes) -> bool:
 
 @contextmanager
 def temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
-    """A synced temporary file with `data` in the folder of `path`; removed in the end.
+    """Yield a synced temporary file with `data` in the folder of `path`; remove it at the end.
 
-    Its permissions are those that `open` would leave `path` with: those of the file that is there,
-    or what the umask of this process allows.
+    Its permissions are those that `open` would give `path`: those of the present file, or what the
+    umask of this process allows.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.nsynth-part")
     mode = _mode(path)
-    # Private until it has the permissions of the file that it will replace.
+    # Private until it gets the permissions of the file that it replaces.
     flags, first_mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600
     with os.fdopen(os.open(temporary, flags, first_mode), "wb") as file:
         try:
@@ -81,7 +81,7 @@ def temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
 
 
 def _mode(path: Path) -> int | None:
-    """The permissions of a file; None where there is none, or a link."""
+    """Return the permissions of a file; None for a missing file or a link."""
     try:
         found = path.lstat().st_mode
     except FileNotFoundError:
@@ -103,16 +103,16 @@ _honoured: Final[dict[tuple[str | None, str], bool]] = {}
 
 
 def honours_create(uri: str) -> bool:
-    """Whether the store of a remote object creates only what is absent; asks it where unknown."""
+    """Return whether a remote store honours create-if-absent; ask it once per process."""
     known = _honoured.get(_store_of(uri))
     return probe(parent(uri)) if known is None else known
 
 
 def probe(folder: str) -> bool:
-    """Creates one object twice, to see whether a remote store refuses the second, and removes it.
+    """Create one object twice to see whether a remote store refuses the second, and remove it.
 
-    Where it does not, a warning says so. The name is this call's own: another process that removed
-    a shared one in between would make an honest store look like a careless one.
+    Log a warning if it does not. The name belongs to this call: if another process removed a shared
+    object in between, a correct store would seem to ignore the condition.
 
     Returns:
       Whether the store honours create-if-absent.
@@ -121,7 +121,7 @@ def probe(folder: str) -> bool:
     fs, path = resolve(uri)
 
     def refuses_second() -> bool:
-        # Refusing the first is proof as well: its reply was lost and it is tried again.
+        # Refusing the first is proof as well: its reply was lost and it was with_retries.
         return not all(create_once(uri, content) for content in _PROBES)
 
     with user_errors(folder):
@@ -130,7 +130,7 @@ def probe(folder: str) -> bool:
         except NotImplementedError:
             honoured = False
             with_retries(uri, lambda: pipe(fs, path, _PROBES[0]))
-        # A web page in the place of a store takes everything, and keeps nothing.
+        # A web server instead of a store accepts every write and stores nothing.
         if not honoured and with_retries(uri, lambda: cat(fs, path, uri))[0] not in _PROBES:
             raise no_store(uri)
         with_retries(uri, lambda: fs.rm_file(path))
@@ -141,10 +141,10 @@ def probe(folder: str) -> bool:
 
 
 def create_once(uri: str, data: bytes, *, writer: str = "") -> bool:
-    """One attempt to create a remote object; says whether the store did not refuse.
+    """Make one attempt to create a remote object; return whether the store accepted it.
 
     Args:
-      writer: who writes; goes beside the object where `keeps_marks`, for `written_by`.
+      writer: identity of the caller, stored as metadata where `keeps_marks`, for `written_by`.
 
     Raises:
       NotImplementedError: the store says that it cannot.
@@ -163,14 +163,14 @@ def create_once(uri: str, data: bytes, *, writer: str = "") -> bool:
 
 
 def keeps_marks(uri: str) -> bool:
-    """Whether the store of a location keeps words of ours beside an object."""
+    """Return whether the store of a location keeps metadata of an object."""
     return protocol_of(uri) in _MARKS
 
 
 def written_by(uri: str, writer: str) -> bool:
-    """Whether an object is the one that `create_once` wrote for this writer; one attempt.
+    """Return whether `create_once` wrote an object for this writer; makes one attempt.
 
-    Only of a store that `keeps_marks`.
+    Only for a store that `keeps_marks`.
     """
     fs, path = resolve(uri)
     try:
@@ -181,7 +181,7 @@ def written_by(uri: str, writer: str) -> bool:
 
 
 def warn_unguarded(folder: str) -> None:
-    """Says that nothing but the user keeps two jobs apart."""
+    """Warn that the store does not keep two jobs apart."""
     log.warning(
         "WARNING: %s cannot create-if-absent (If-None-Match is ignored, or there are no hard "
         "links): let only one job at a time write there",
@@ -190,7 +190,7 @@ def warn_unguarded(folder: str) -> None:
 
 
 def _store_of(uri: str) -> tuple[str | None, str]:
-    """The server and the bucket: what honours or ignores a condition."""
+    """Return server and bucket, which honour or ignore a condition."""
     if is_google(uri):
         endpoint = os.environ.get("STORAGE_EMULATOR_HOST")
     else:
@@ -199,10 +199,10 @@ def _store_of(uri: str) -> tuple[str | None, str]:
 
 
 def put(uri: str, data: bytes) -> None:
-    """Writes an object whole, in the place of any that was there.
+    """Write an object whole and replace any present one.
 
-    Atomic: readers see the old object or the new one. May be repeated. An attempt whose reply was
-    lost is looked up first, and written again only where the object is not there with this content.
+    Atomic: readers see the old object or the new one. May be repeated. After an attempt whose reply
+    was lost the object is looked up, and written again only if it does not have this content.
     """
     fs, path = resolve(uri)
     local = local_path(uri)
@@ -219,14 +219,14 @@ def put(uri: str, data: bytes) -> None:
 
 
 def create(uri: str, data: bytes) -> bool:
-    """Writes an object unless there is one; says whether it did.
+    """Write an object unless it exists; return whether it was written.
 
-    Atomic: of many writers at once exactly one gets True, and its object stays. A second call gets
-    False, with the same content too. Where a reply was lost, the object tells whether it is ours:
-    on S3 and on gs:// by a mark of this call beside it, elsewhere by its content.
+    Atomic: of many concurrent writers exactly one gets True, and its object stays. A second call
+    gets False, even with the same content. After a lost reply the object itself shows which writer
+    wrote it: on S3 and gs:// by metadata of this call, elsewhere by its content.
 
-    A store that cannot do that (`conditional` asks it and warns) is looked at before and after a
-    plain put, which keeps apart only writers that do not meet.
+    For a store that cannot do that (`honours_create` asks it and warns) the object is looked up
+    before and after a plain put, which does not separate concurrent writers.
     """
     local = local_path(uri)
     resolve(uri)
@@ -254,12 +254,12 @@ def create(uri: str, data: bytes) -> bool:
 
 
 def put_file(path: Path, uri: str) -> None:
-    """Writes a local file's content as an object, as `put` does."""
+    """Write a local file's content as an object, as `put` does."""
     put(uri, path.read_bytes())
 
 
 def remove(uri: str) -> None:
-    """Removes an object or an empty local folder; one that is gone is no error. May be repeated."""
+    """Remove an object or an empty local folder, if it exists. May be repeated."""
     fs, path = resolve(uri)
     local = local_path(uri)
     with user_errors(uri), suppress(FileNotFoundError):
@@ -272,7 +272,7 @@ def remove(uri: str) -> None:
 
 
 def _holds(uri: str, data: bytes) -> bool:
-    """Whether a remote object is there with this content; one attempt."""
+    """Return whether a remote object has this content; makes one attempt."""
     fs, path = resolve(uri)
     try:
         return bool(fs.info(path)["size"] == len(data) and fs.cat_file(path) == data)
