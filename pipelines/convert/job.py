@@ -106,7 +106,7 @@ def _convert_missing(
     on_progress: OnProgress,
 ) -> Manifest:
     """Convert the ranges that have no intact shard, and commit; see `convert`."""
-    ranges = list(planned.ranges())
+    ranges = planned.ranges()
     missing = ranges if force else _without_shard(planned, ranges)
     why = f"converting {len(missing)} of {len(ranges)} ranges of {name} to {planned.folder}"
     is_begun = len(missing) < len(ranges)
@@ -146,7 +146,7 @@ def write_template(
     planned = plan(sources, root=root, parameters=parameters or Parameters())
     check(engine, [*(source.uri for source in planned.sources), planned.folder])
     storage.check_writable(planned.folder)
-    ranges = list(planned.ranges())
+    ranges = planned.ranges()
     missing = ranges if force else _without_shard(planned, ranges)
     if missing:
         beam.run(missing, folder=planned.folder, engine=engine)
@@ -190,7 +190,7 @@ def report_progress(
     """
     folder = storage.join(planned.folder, SHARDS_FOLDER)
     before = storage.modified(folder)
-    num_ranges = sum(1 for _ in planned.ranges())
+    num_ranges = len(planned.ranges())
     stopped = threading.Event()
     begun = time.monotonic()
 

@@ -73,9 +73,9 @@ def commit(
 
 
 def _by_source(plan: Plan) -> list[tuple[Source, list[ByteRange]]]:
-    ranges = list(plan.ranges())
     return [
-        (source, [r for r in ranges if r.file == file]) for file, source in enumerate(plan.sources)
+        (source, [r for r in plan.ranges() if r.file == file])
+        for file, source in enumerate(plan.sources)
     ]
 
 

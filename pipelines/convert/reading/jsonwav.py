@@ -17,7 +17,6 @@ import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice, zip_longest
 from typing import Any, Final, NamedTuple
 
@@ -113,7 +112,6 @@ class Contents(NamedTuple):
     others: list[WavFile]
 
 
-@lru_cache(maxsize=4)
 def split_parts(source: Source, *, num_notes: int) -> tuple[Part, ...]:
     """Cut a source into parts, which takes one pass through its examples.json.
 

@@ -55,7 +55,7 @@ class Estimate:
 
 def estimate(planned: Plan) -> Estimate:
     """Convert the first bytes of the first source in memory and scale bytes and time."""
-    ranges = list(planned.ranges())
+    ranges = planned.ranges()
     begun = time.perf_counter()
     converted, sample_bytes = _sample(ranges[0])
     stored = len(encode(add_summary(converted.table, converted.summary))) if converted else 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Final
 
 from pipelines import storage
@@ -105,12 +106,20 @@ class Plan:
         """Return the URI of the manifest."""
         return storage.join(self.folder, "manifest.json")
 
-    def ranges(self) -> Iterator[ByteRange]:
+    def ranges(self) -> tuple[ByteRange, ...]:
         """Return the ranges, in the order of the sources' bytes or notes.
 
         Raises:
           ConfigError: a source's examples.json is missing or is not what it should be.
         """
+        return self._ranges
+
+    # Listing the notes of a json + wav source takes a pass through its examples.json.
+    @cached_property
+    def _ranges(self) -> tuple[ByteRange, ...]:
+        return tuple(self._make_ranges())
+
+    def _make_ranges(self) -> Iterator[ByteRange]:
         num_bytes, num_notes = self.parameters.range_bytes, self.parameters.range_notes
         for file, source in enumerate(self.sources):
             if source.is_stream:

@@ -434,7 +434,7 @@ def test_read_of_a_tar_in_either_form_gives_the_same_items(data: st.DataObject) 
 
 def _contents_of(source: Source) -> tuple[int, list[Any]]:
     if source.form == "json_wav_tar":
-        (part,) = split_parts.__wrapped__(source, num_notes=512)
+        (part,) = split_parts(source, num_notes=512)
         content = read_part(source, part)
     else:
         with open_archive(source, begin=0) as items:
