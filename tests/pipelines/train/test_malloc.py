@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.train.devices import _container_bytes, available_bytes
+from pipelines.train.devices import _container_bytes, available_bytes, machine_bytes
 
 FAULTS = """
 import resource
@@ -31,8 +31,23 @@ def test_keep_freed_memory_takes_freed_memory_again() -> None:
     assert int(done.stdout) < pages / 10
 
 
-def test_available_bytes_is_part_of_this_machines_memory() -> None:
+def test_memory_is_part_of_this_machines(tmp_path: Path) -> None:
     assert 0 < available_bytes() < psutil.virtual_memory().total
+    assert 2**28 < machine_bytes() <= psutil.virtual_memory().total == machine_bytes(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_machine_bytes_are_those_of_the_container(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("4096\n")
+    assert machine_bytes(tmp_path) == 4096
+
+
+def test_available_bytes_are_those_of_the_container(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("300\n")
+    (tmp_path / "memory.stat").write_text("inactive_file 100\n")
+    assert available_bytes(tmp_path) == 800
 
 
 @pytest.mark.parametrize(
