@@ -66,7 +66,7 @@ def _run_name() -> str:
 def retrain(request: RetrainRequest) -> list[Retrained]:
     """Train and test the models, and promote them; do only what is not stored yet."""
     experiments = experiments_of(request)
-    with decisions.heard() as dataset_decisions:
+    with decisions.collect_decisions() as dataset_decisions:
         validations = {
             name: build_dataset(**dict(BuildRequest.part_of(request, source=source)))
             for name, source in request.sources().items()
@@ -114,7 +114,7 @@ def _retrain(
       dataset_decisions: decisions on the data sets, which the log of the run repeats.
     """
     models, promotions = experiment.models, list[Promotion]()
-    with decisions.heard() as own:
+    with decisions.collect_decisions() as own:
         plan = plan_training(
             validations,
             experiment=experiment,

@@ -37,7 +37,7 @@ _OPTIONS: Final = [
 
 
 class _QuietHarness(SdkHarness):  # type: ignore[misc] # Beam has no types here
-    """A worker that leaves it to the engine, and so to the submitter, to say what failed."""
+    """A worker that leaves the report of failures to the engine and so to the submitter."""
 
     def _execute(
         self, task: Callable[[], Any], request: beam_fn_api_pb2.InstructionRequest
@@ -60,7 +60,7 @@ class _Threads(BeamFnExternalWorkerPoolServicer):  # type: ignore[misc] # as abo
     def StartWorker(  # noqa: N802 - its name in Beam's protocol
         self, start_worker_request: beam_fn_api_pb2.StartWorkerRequest, unused_context: Any
     ) -> beam_fn_api_pb2.StartWorkerResponse:
-        """Starts a worker, which dials the engine."""
+        """Start a worker, which connects to the engine."""
         worker_id = start_worker_request.worker_id
         try:
             worker = _QuietHarness(start_worker_request.control_endpoint.url, worker_id=worker_id)
@@ -74,7 +74,7 @@ class _Threads(BeamFnExternalWorkerPoolServicer):  # type: ignore[misc] # as abo
 
 @contextmanager
 def threads() -> Iterator[str]:
-    """Serves workers in threads of this process, which is what Beam calls LOOPBACK.
+    """Serve workers in threads of this process, which Beam calls LOOPBACK.
 
     Yields:
       HOST:PORT of the server, for the engine.
@@ -87,7 +87,7 @@ def threads() -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serves workers in processes of their own, until it is stopped."""
+    """Serve workers in separate processes until stopped."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.engines.pool", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--boot", type=Path, help="Beam's boot program, to start workers with")
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         server, address = _served(pool, port=given.port)
     except RuntimeError:
-        sys.exit(f"port {given.port} of {loopback.HOST} is taken; choose another one")
+        sys.exit(f"port {given.port} of {loopback.HOST} is take; choose another one")
     print(f"a pool of workers is at {address}", flush=True)  # noqa: T201 - it is a command
     with suppress(KeyboardInterrupt):
         server.wait_for_termination()

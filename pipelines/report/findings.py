@@ -79,7 +79,7 @@ class Evidence:
 
     @cached_property
     def gain(self) -> Difference | None:
-        """Accuracy of the largest model and of the smallest; None where they do not compare."""
+        """Return the gain of the largest model over the smallest; None without a comparison."""
         if len(self.run.models) == 1:
             return None
         try:

@@ -1,5 +1,6 @@
 """Locations as text: joined, taken apart, told from paths; nothing here asks what is stored."""
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -13,6 +14,9 @@ from pipelines.errors import ConfigError
 # What a server of files never takes for a part of the name: a query or a fragment.
 _QUERY: Final = re.compile(r"((?:^|::)https?://[^?#]*)[?#].*", re.IGNORECASE | re.DOTALL)
 
+S3_PROTOCOLS: Final = ("s3", "s3a")
+_GOOGLE_PROTOCOLS: Final = ("gs", "gcs")
+
 _MISTYPED: Final = re.compile(
     r"(?P<protocol>s3a?|gs|gcs|file|https?|memory|abfss?|az|hdfs|hf|sftp|ftp)"
     r"(?P<separator>:/*|//+)(?P<rest>.*)",
@@ -21,7 +25,7 @@ _MISTYPED: Final = re.compile(
 
 
 def join(uri: str, *parts: str) -> str:
-    """The location of `parts` under `uri`."""
+    """Return the location of `parts` under `uri`."""
     folder = uri if uri.endswith("/") else f"{uri}/"
     return folder + "/".join(part.strip("/") for part in parts)
 
@@ -45,17 +49,27 @@ def without_query(uri: str) -> str:
 
 
 def protocol_of(uri: str) -> str:
-    """What stands before `://`."""
+    """Return the protocol, without `://`."""
     return uri.partition("://")[0]
 
 
 def bucket_of(uri: str) -> str:
-    """The bucket of a remote location, or the host."""
+    """Return the bucket or host of a remote location."""
     return uri.partition("://")[2].partition("/")[0]
 
 
+def is_s3(uri: str) -> bool:
+    """Return whether a location is in a store that speaks S3."""
+    return protocol_of(uri) in S3_PROTOCOLS
+
+
+def is_google(uri: str) -> bool:
+    """Return whether a location is in Google Cloud Storage."""
+    return protocol_of(uri) in _GOOGLE_PROTOCOLS
+
+
 def absolute(uri: str) -> str:
-    """`uri` made independent of the working folder; remote ones are so already.
+    """Return `uri` independent of the working folder; remote ones are unchanged.
 
     Raises:
       ConfigError: it holds credentials, or is mistyped.
@@ -78,7 +92,7 @@ def local_path(uri: str) -> Path | None:
         uri = uri.removeprefix("file://")
     elif "://" in uri:
         return None
-    # A link keeps its own name, by which the user knows the file.
+    # A link keeps its own name, which is the one that the user knows.
     return Path(os.path.abspath(Path(uri).expanduser()))  # noqa: PTH100 - `resolve` follows links
 
 
@@ -88,10 +102,29 @@ def is_link(uri: str) -> bool:
     return path is not None and path.is_symlink()
 
 
+def broken_link(path: Path) -> str:
+    """Say which link on the way to a path leads nowhere; return an empty text where none does."""
+    for place in (*reversed(path.parents), path):
+        try:
+            if place.is_symlink():
+                place.stat()
+        except FileNotFoundError:
+            return (
+                f"{place} is a link to {place.readlink()}, which does not exist; put that back or "
+                "remove the link"
+            )
+        except OSError as err:
+            if err.errno == errno.ELOOP:
+                return f"{place} is a link that leads back to itself; remove it"
+            # The caller's own failure says more.
+            return ""
+    return ""
+
+
 def base_note(uri: str) -> str:
     """Return what an error about a relative path adds: the folder that it is relative to.
 
-    On a worker that is another folder than that of whoever asks for the run.
+    On a worker it differs from the folder of the person who starts the run.
     """
     if "://" in uri or Path(uri).expanduser().is_absolute():
         return ""
@@ -99,9 +132,9 @@ def base_note(uri: str) -> str:
 
 
 def cache_dir(root: str) -> Path:
-    """The folder of this machine for what can be made again from `root`.
+    """Return the local folder for caches of `root`.
 
-    NSYNTH_CACHE names it; otherwise it lies in a local root, or in the user's cache folder.
+    NSYNTH_CACHE names it; by default it is in a local root, or in the user's cache folder.
 
     Raises:
       ConfigError: NSYNTH_CACHE names another place.

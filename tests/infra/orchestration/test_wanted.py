@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from prefect.events.schemas.automations import AutomationCore
 
-from infra.orchestration.provision import holds
-from infra.orchestration.wanted import HEARTBEAT_SEC, QUEUES, SILENCE_SEC, automations
+from infra.orchestration.provision import HEARTBEAT_SEC, QUEUES, SILENCE_SEC, automations, holds
 
 
 @pytest.mark.parametrize("in_file", [True, False])
