@@ -70,7 +70,7 @@ layers: setup ## which module may import which
 	$(BIN)/lint-imports
 
 unit: setup ## the tests, in two processes: make unit JOBS=2
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 test-jax: .venv-jax/.complete ## the training tests on JAX, in an environment without TensorFlow
 	KERAS_BACKEND=jax .venv-jax/bin/pytest tests/pipelines/train
