@@ -8,9 +8,7 @@ from pipelines import decisions, storage
 from pipelines.parameters import BuildRequest, ConversionRequest, Stage
 from pipelines.text import visible
 from pipelines.validate.verdicts import Validation
-from tasks.convert import convert_source
-from tasks.summary import summarise_dataset
-from tasks.validate import validate_dataset
+from tasks.dataset import convert_source, summarise_dataset, validate_dataset
 
 
 def _run_name() -> str:

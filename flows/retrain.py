@@ -25,11 +25,9 @@ from pipelines.text import visible
 from pipelines.train.devices import assign_devices, usable_gpus
 from pipelines.train.selection.run_plan import RunPlan
 from pipelines.validate.verdicts import Validation
-from tasks.analyse import analyse
-from tasks.promote import promote_model, tell_watchers
-from tasks.report import log_run, refresh_index, report
-from tasks.summary import summarise_run
-from tasks.train import evaluate, finish, plan_training, train_model
+from tasks.promote import promote_model, send_alarms
+from tasks.report import log_run, refresh_index, report, summarise_run
+from tasks.train import analyse, evaluate, finish, plan_training, train_model
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +132,7 @@ def _retrain(
             promotions = [
                 promote_model(run_uri, model, root=root, margin=margin) for model in models
             ]
-            tell_watchers(promotions)
+            send_alarms(promotions)
         log_run(run_uri, [*heard, *own])
         report_uri = report(run_uri, force="report" in force)
     gate = promotions_markdown(promotions) if promotions else unjudged

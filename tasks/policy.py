@@ -1,4 +1,4 @@
-"""What may be retried: input, output and infrastructure; never an error of the data or the user."""
+"""Retries of tasks: of input, output and infrastructure, never of errors of data or user."""
 
 import logging
 from typing import Any, Final, TypedDict
@@ -14,12 +14,12 @@ log = logging.getLogger(__name__)
 
 # Handlers of Prefect print lines of the work, and its own of our errors.
 guard_log()
-# What the work says, of reuse above all, belongs on the page of its run.
+# Log lines of the work, above all on reuse, belong on the page of its flow run.
 logging.getLogger("pipelines").setLevel(logging.INFO)
 
 
 def may_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether another attempt can end otherwise: our own errors are final."""
+    """Return whether another attempt may succeed: errors of our own are final."""
     error = state.result(raise_on_failure=False)
     if isinstance(error, PipelineError):
         return False
@@ -36,13 +36,13 @@ class _Policy(TypedDict):
     persist_result: bool
 
 
+# Each task is written to run twice, and goes on where the attempt before stopped.
 POLICY: Final[_Policy] = {
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(backoff_factor=2),
     "retry_jitter_factor": 0.5,
     "retry_condition_fn": may_retry,
-    # What was done is found in our own storage, by what went into it.
+    # Results are found in our own storage, by their inputs.
     "cache_policy": NO_CACHE,
     "persist_result": False,
 }
-"""Every task's: each is written to run twice, and goes on where the attempt before stopped."""

@@ -1,4 +1,4 @@
-"""Progress as an artifact of the task that runs, beside the bars of a terminal."""
+"""Progress as an artifact of the running task, beside the bars of a terminal."""
 
 import logging
 import re
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def shown(name: str) -> Iterator[OnProgress]:
-    """Shows progress until the block ends.
+def show_progress(name: str) -> Iterator[OnProgress]:
+    """Show progress until the block ends.
 
     Args:
-      name: what is in progress; the artifact's key follows from it.
+      name: of the work; the artifact's key is derived from it.
 
     Yields:
-      What to call with each progress, from any thread.
+      A function to call with each progress, from any thread.
     """
     artifact = _ProgressArtifact(artifact_key(name))
     with bars() as draw:
@@ -39,24 +39,24 @@ def shown(name: str) -> Iterator[OnProgress]:
 
 
 def artifact_key(name: str) -> str:
-    """A name as Prefect takes it for a key: lowercase letters, digits and dashes."""
+    """Return a name as a key of Prefect: lowercase letters, digits and dashes."""
     return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 class _ProgressArtifact:
-    """One artifact, made at the first progress and changed by each that follows."""
+    """One artifact, created at the first progress and updated by each later one."""
 
     def __init__(self, key: str) -> None:
         self._key = key
         self._id: UUID | None = None
-        self._shown = ""
-        # The work reports from threads of its own, which know of no task run.
+        self._text = ""
+        # The work reports from threads of its own, which have no task run in their context.
         self._context = copy_context()
 
     def show(self, step: Progress) -> None:
         text = f"{step.stage}: {step.done:,} of {step.total:,} {step.detail}".strip()
         text = markdown(text)
-        if text == self._shown:
+        if text == self._text:
             return
         percent = 100 * step.done / max(step.total, 1)
         try:
@@ -68,7 +68,7 @@ class _ProgressArtifact:
             else:
                 update_progress_artifact(self._id, percent, description=text)
         except (httpx.HTTPError, OSError) as err:
-            # Showing progress is no reason to fail.
+            # A task does not fail because its progress cannot be shown.
             log.warning("progress is not shown: %s", err)
             return
-        self._shown = text
+        self._text = text

@@ -1,4 +1,4 @@
-"""Promotion as tasks: a model against its champion, and who has to hear of it."""
+"""Promotion and its webhook as tasks."""
 
 import os
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from pipelines.promotion.promote import promote
 from pipelines.promotion.stored import Promotion
 from tasks.policy import POLICY
 
+# The address comes from this environment variable, else from the Secret block `nsynth-webhook`,
+# else from the variable `nsynth_webhook`, which everybody with access to the server can read.
 WEBHOOK: Final = "NSYNTH_WEBHOOK"
-"""The environment's name for the address; `nsynth-webhook` is the block's, which is a Secret, and
-`nsynth_webhook` the variable's, which everybody who sees the server can read."""
 
 
-@task(name="promote", task_run_name="set {model} against the champion on the gate", **POLICY)
+@task(name="promote", task_run_name="compare {model} with the champion on held-out notes", **POLICY)
 def promote_model(run_uri: str, model: str, *, root: str, margin: float) -> Promotion:
-    """Decides whether a model becomes the champion of its name."""
+    """Decide whether a model becomes the champion of its name."""
     return promote(run_uri, model, root=root, cache_dir=storage.cache_dir(root), margin=margin)
 
 
-@task(name="notify", task_run_name="tell the webhook, if one is set", **POLICY)
-def tell_watchers(promotions: Sequence[Promotion]) -> int:
-    """Posts each drop in quality or in data health that is news; says how many the server took."""
+@task(name="notify", task_run_name="send alarms to the webhook, if one is set", **POLICY)
+def send_alarms(promotions: Sequence[Promotion]) -> int:
+    """Post each new drop in quality or in data health; return how many the server accepted."""
     news = [promotion for promotion in promotions if promotion.is_news and promotion.alarms]
     url = _webhook() if news else None
     if url is None:
@@ -50,12 +50,12 @@ def tell_watchers(promotions: Sequence[Promotion]) -> int:
 
 
 def _webhook() -> str | None:
-    """The address of the webhook: of the environment, a block or a variable; None by default."""
+    """Return the address from the environment, a block or a variable; None by default."""
     if address := os.environ.get(WEBHOOK):
         return address
     try:
         block = cast("Secret[str]", Secret.load("nsynth-webhook"))  # no event loop runs here
         return block.get()
     except ValueError:
-        found = Variable.get("nsynth_webhook")
-        return str(found) if found else None
+        value = Variable.get("nsynth_webhook")
+        return str(value) if value else None

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from statistics import median
 from typing import Any, Final
 
 from pipelines import storage
@@ -119,7 +120,6 @@ def render_html(
     return _HTML(
         **_values(data),
         **notes,
-        trainings=[page_values.summarise_training(run, model) for model in run.models],
         loss_limits=page_values.loss_limits(run),
         balance_limit=charts.largest_share(dataset.families for dataset in datasets),
         counterparts=counterparts(run, has_samples=not notes["waveforms"].missing),
@@ -162,6 +162,7 @@ _HTML: Final = html_template(
         "charts": charts,
         "close_up_sec": _CLOSE_UP_SEC,
         "colour": family_colour,
+        "median": median,
         "num_bins": NUM_BINS,
         "report_version": REPORT_VERSION,
         "shade": shade,

@@ -1,6 +1,6 @@
 """Numbers as readers see them: counts, scores, intervals, probabilities, durations, shapes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pipelines.evaluate.scores import Scores
@@ -23,9 +23,10 @@ def plural(number: int, noun: str) -> str:
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
-def between(ends: Sequence[float]) -> str:
-    """Format two counts, or one where they are equal."""
-    low, high = ends
+def between(numbers: Iterable[float]) -> str:
+    """Format the smallest and the largest of some counts, or the one that all are."""
+    found = list(numbers)
+    low, high = min(found), max(found)
     return count(low) if low == high else f"{count(low)} to {count(high)}"
 
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Final
 
 from pipelines.evaluate.scores import Scores
@@ -164,47 +163,6 @@ def cost_rows(cost: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
         ("95 % interval", [span(model["interval"], "{:.2f}") for model in models]),
         ("steps timed of each", [count(len(model["seconds"])) for model in models]),
     ]
-
-
-@dataclass(frozen=True)
-class TrainingSummary:
-    """How one model trained; with folds, over all of them.
-
-    Attributes:
-      stored_epochs: whose weights are stored, one for each training.
-      batch_size: notes per step; what ran.
-      num_steps: of an epoch, from the fewest to the most of any fold.
-      num_train: notes that trained, from the fewest to the most of any fold.
-      epoch_sec: seconds of an epoch: the median, the shortest and the longest.
-      devices: that trained, by name, each once.
-    """
-
-    name: str
-    num_epochs: int
-    stored_epochs: tuple[int, ...]
-    batch_size: int
-    num_steps: tuple[int, int]
-    num_train: tuple[int, int]
-    epoch_sec: tuple[float, float, float]
-    devices: tuple[str, ...]
-
-
-def summarise_training(run: RunResults, model: ModelResults) -> TrainingSummary:
-    """Summarise the training of one model of a run."""
-    trainings = run.record.models[model.name].trainings
-    seconds = model.history["seconds"]
-    steps = [training.num_steps for training in trainings]
-    notes = [training.num_train for training in trainings]
-    return TrainingSummary(
-        name=model.name,
-        num_epochs=len(model.history["epoch"]),
-        stored_epochs=tuple(training.stored_epoch for training in trainings),
-        batch_size=trainings[0].batch_size,
-        num_steps=(min(steps), max(steps)),
-        num_train=(min(notes), max(notes)),
-        epoch_sec=(median(seconds), min(seconds), max(seconds)),
-        devices=tuple(dict.fromkeys(training.device for training in trainings)),
-    )
 
 
 def loss_limits(run: RunResults) -> tuple[float, float]:

@@ -5,7 +5,7 @@ It is one HTML file that needs no network, no script and no other file.
 
 import os
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -205,12 +205,6 @@ def family_parts(contrasts: Sequence[Contrast]) -> dict[str, list[Part]]:
     return found
 
 
-def span(numbers: Iterable[int]) -> str:
-    """Format the least and the greatest number, or the one that all are."""
-    found = list(numbers)
-    return formats.between((min(found), max(found)))
-
-
 def describe(contrasts: Sequence[Contrast]) -> str:
     """Say how many are surely better, surely worse, and neither."""
     ends = [contrast.accuracy.interval for contrast in contrasts]
@@ -290,7 +284,6 @@ _TEMPLATE: Final = html_template(
         "is_sure": is_sure,
         "key": draw_key,
         "points": points,
-        "span": span,
         "titles": CURVE_TITLES,
     },
 )

@@ -15,7 +15,7 @@ import pytest
 from infra.orchestration.reports import ReportServer, served_root
 from pipelines import storage
 from pipelines.errors import ConfigError
-from tasks.summary import report_link
+from tasks.report import report_link
 
 RUN = "runs/85e4908752c5721b"
 

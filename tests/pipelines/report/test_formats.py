@@ -45,6 +45,10 @@ def test_count_and_shape_set_thousands_apart() -> None:
     assert formats.shape([7999, 64]) == "7,999 \N{MULTIPLICATION SIGN} 64"
 
 
+def test_between_is_of_one_number_or_of_two() -> None:
+    assert (formats.between([1_200, 1_200]), formats.between([9, 7, 8])) == ("1,200", "7 to 9")
+
+
 def test_score_has_the_decimals_of_the_published_ones() -> None:
     assert formats.score(0.410400390625) == "0.4104"
 

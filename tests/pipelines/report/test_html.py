@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from pipelines.analysis.stored import ANALYSIS_VERSION
 from pipelines.layout import FEATURES_FILE
 from pipelines.notes import CLASSES, NUM_SOURCE_SAMPLES
 from pipelines.promotion.stored import ChampionRef, HoldoutFigures, Promotion, store_promotion
+from pipelines.registry.runs import load_run, store_run
 from pipelines.report import formats
 from pipelines.report.build import render_html as render
 from pipelines.report.example_notes import NUM_PICKS
@@ -130,6 +132,19 @@ def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
     page = Page(render(load_report_data(uri), no_audio))
     assert "pitch 0.2500 0.1000 to 0.4000" in page.text
     assert "accuracy by feature" in [value for _, value in page.attributes]
+
+
+def test_render_has_the_ends_of_what_differs_between_folds(tmp_path: Path) -> None:
+    uri = write_run(tmp_path, models={"tiny": 1.0})
+    record = load_run(uri)
+    (one,) = record.models["tiny"].trainings
+    folds = (one, replace(one, num_steps=9, stored_epoch=3, device="a GPU"))
+    models = {"tiny": replace(record.models["tiny"], trainings=folds)}
+    store_run(replace(record, models=models), uri)
+    text = Page(render(load_report_data(uri), no_audio)).text
+    assert "stored epoch 10, 3" in text
+    assert "steps per epoch 7 to 9" in text
+    assert "device cpu (tensorflow 2.21.0), a GPU" in text
 
 
 def test_render_draws_curves_a_note_and_thumbnails(page: Page) -> None:

@@ -1,10 +1,8 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipelines.registry.runs import load_run, store_run
 from pipelines.report.example_notes import Cell, Pick
 from pipelines.report.page_values import (
     accuracies,
@@ -16,7 +14,6 @@ from pipelines.report.page_values import (
     note_choices,
     parameter_rows,
     summarise_cell,
-    summarise_training,
 )
 from pipelines.report.results import load_results
 from tests.pipelines.promotion.stage import MODEL, Stage, make_stage
@@ -87,28 +84,6 @@ def test_summarise_cell_counts_what_qualifies_beyond_what_is_shown() -> None:
 
 def test_caption_names_both_classes() -> None:
     assert caption(pick_of(0.4801, 0.4699), "bass") == "bass 0.480, guitar 0.470"
-
-
-def test_summarise_training_says_what_ran(tmp_path: Path) -> None:
-    run = load_results(write_run(tmp_path, models={"tiny": 1.0}))
-    found = summarise_training(run, run.models[0])
-    assert (found.num_epochs, found.stored_epochs) == (4, (10,))
-    assert (found.batch_size, found.num_steps, found.num_train) == (32, (7, 7), (2, 2))
-    assert found.epoch_sec == (19.5, 19.5, 20.0)
-    assert found.devices == ("cpu (tensorflow 2.21.0)",)
-
-
-def test_summarise_training_of_folds_has_the_ends_of_what_differs(tmp_path: Path) -> None:
-    uri = write_run(tmp_path, models={"tiny": 1.0})
-    record = load_run(uri)
-    (one,) = record.models["tiny"].trainings
-    folds = (one, replace(one, num_steps=9, stored_epoch=3, device="a GPU"))
-    models = {"tiny": replace(record.models["tiny"], trainings=folds)}
-    store_run(replace(record, models=models), uri)
-    run = load_results(uri)
-    found = summarise_training(run, run.models[0])
-    assert (found.stored_epochs, found.num_steps) == ((10, 3), (7, 9))
-    assert found.devices == ("cpu (tensorflow 2.21.0)", "a GPU")
 
 
 def test_loss_limits_hold_the_losses_of_all_models(tmp_path: Path) -> None:

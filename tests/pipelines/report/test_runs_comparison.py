@@ -23,7 +23,6 @@ from pipelines.report.runs_comparison import (
     load_views,
     points,
     relative_link,
-    span,
     write_comparison,
 )
 from tests.pipelines.report.page import Page
@@ -80,10 +79,6 @@ def test_describe_counts_what_is_sure(
     intervals: list[tuple[float, float] | None], sentence: str
 ) -> None:
     assert describe([contrast(interval) for interval in intervals]) == sentence
-
-
-def test_span_is_of_one_number_or_of_two() -> None:
-    assert (span([1_200, 1_200]), span([9, 7, 8])) == ("1,200", "7 to 9")
 
 
 def test_family_parts_are_of_every_contrast_that_has_the_family() -> None:

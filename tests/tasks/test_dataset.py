@@ -1,5 +1,5 @@
 from pipelines.validate.verdicts import Validation
-from tasks.validate import drop_rows
+from tasks.dataset import drop_rows
 
 
 def test_drop_rows_say_where_each_note_went() -> None:
