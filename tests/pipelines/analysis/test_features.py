@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.analysis.features import FEATURES, NUM_BANDS, band_levels, read_metadata
+from pipelines.analysis.features import FEATURES, NUM_BANDS, band_edges, band_levels, read_metadata
 from tests.pipelines.datasets import row
 
 
@@ -35,3 +35,8 @@ def test_band_levels_rise_with_the_frequency_of_a_tone() -> None:
 
 def test_band_levels_of_silence_are_the_floor() -> None:
     assert band_levels(np.zeros((1, 800), np.float32)) == pytest.approx(-6)
+
+
+def test_band_edges_are_evenly_spaced_on_a_logarithmic_scale() -> None:
+    steps = np.diff(np.log(band_edges(32_001)[-12:]))
+    assert steps == pytest.approx(steps.mean(), rel=0.02)

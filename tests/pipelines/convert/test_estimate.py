@@ -41,3 +41,16 @@ def test_check_space_refuses_what_does_not_fit(planned: Plan) -> None:
 
 def test_check_space_accepts_what_fits(planned: Plan) -> None:
     check_space(planned, planned.source_bytes)
+
+
+def test_check_space_wants_a_tenth_more_than_is_expected(
+    planned: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = estimate(planned).stored_bytes
+    for share, is_enough in ((1.05, False), (1.15, True)):
+        monkeypatch.setattr("pipelines.storage.free_bytes", lambda _uri, s=share: s * expected)
+        if is_enough:
+            check_space(planned, planned.source_bytes)
+        else:
+            with pytest.raises(ConfigError, match="free"):
+                check_space(planned, planned.source_bytes)

@@ -5,7 +5,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.train.devices import _container_bytes, available_bytes
+from pipelines.train import devices
+from pipelines.train.devices import _container_bytes, available_bytes, machine_bytes
 
 FAULTS = """
 import resource
@@ -51,3 +52,21 @@ def test_container_bytes_is_what_the_limit_leaves(
 
 def test_container_bytes_is_unknown_outside_a_container(tmp_path: Path) -> None:
     assert _container_bytes(tmp_path) is None
+
+
+@pytest.mark.parametrize("limit", [1_000, None])
+def test_available_bytes_keeps_to_a_container(
+    limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_container_bytes", lambda _group: limit)
+    assert (available_bytes() == 1_000) is (limit is not None)
+
+
+@pytest.mark.parametrize("limit", ["1000", "max"])
+def test_machine_bytes_keeps_to_a_container(
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "memory.max"
+    path.write_text(f"{limit}\n")
+    monkeypatch.setattr(devices, "_CGROUP_LIMITS", (str(path), str(tmp_path / "none")))
+    assert (machine_bytes() == 1_000) is (limit != "max")

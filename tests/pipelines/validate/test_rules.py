@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.notes import FAMILIES, SCHEMA, SOURCES
-from pipelines.validate.rules import COLUMNS, RULES, SILENT_PEAK, reasons
+from pipelines.validate.rules import COLUMNS, RULES, reasons
 from tests.pipelines.datasets import Row, row
 
 
@@ -69,8 +69,8 @@ BROKEN: dict[str, tuple[Row, str | None]] = {
     "velocity 0": (named(velocity=0), "velocity_range"),
     "velocity 128": (named(velocity=128), "velocity_range"),
     "silent": (row(0, peak=0.0), "silent"),
-    "just silent": (row(0, peak=SILENT_PEAK * 0.99), "silent"),
-    "just not silent": (row(0, peak=SILENT_PEAK * 1.01), None),
+    "just silent": (row(0, peak=0.99e-4), "silent"),
+    "just not silent": (row(0, peak=1.01e-4), None),
 }
 
 

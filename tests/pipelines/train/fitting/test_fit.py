@@ -10,6 +10,7 @@ from pipelines.errors import ConfigError, DatasetError
 from pipelines.experiment import Experiment
 from pipelines.notes import FAMILIES, NUM_SAMPLES
 from pipelines.registry.runs import HISTORY_COLUMNS
+from pipelines.train.fitting.callbacks import EpochCallback
 from pipelines.train.fitting.checkpoints import Checkpoints, digest_arrays, read_weights
 from pipelines.train.fitting.fit import Trained, explain_memory_errors, fit
 from pipelines.train.model import backend
@@ -137,6 +138,17 @@ def test_fit_names_the_batch_whose_loss_is_not_finite(notes: Notes) -> None:
     batch = 1 + [bool(np.isnan(batches[index][0]).any()) for index in range(4)].index(True)
     with pytest.raises(DatasetError, match=f"became nan in epoch 1, batch {batch}, with"):
         fit("preliminary", replace(EXPERIMENT, batch_size=2), broken, notes)
+
+
+def test_epoch_callback_refuses_an_epoch_of_too_few_batches(notes: Notes) -> None:
+    callback = EpochCallback(
+        "preliminary", EXPERIMENT, Batches(notes, batch_size=4, seed=0), num_notes=8
+    )
+    callback.set_model(trained(notes, epochs=1).model)
+    callback.on_epoch_begin(0)
+    callback.on_train_batch_end(0, {"loss": 1.0})
+    with pytest.raises(DatasetError, match="epoch 1 of preliminary had 1 batches, expected 2 of 4"):
+        callback.on_epoch_end(0, dict.fromkeys(HISTORY_COLUMNS, 1.0))
 
 
 def test_fit_trains_on_every_note_of_an_epoch(notes: Notes) -> None:
