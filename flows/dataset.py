@@ -19,7 +19,7 @@ def _run_name() -> str:
 @takes(BuildRequest)
 def build_dataset(request: BuildRequest) -> Validation:
     """Convert one split and judge its notes; do only what is not stored yet."""
-    with decisions.heard() as heard:
+    with decisions.heard() as made:
         manifest_uri = convert_source(
             request.source,
             conversion=ConversionRequest.part_of(request),
@@ -30,5 +30,5 @@ def build_dataset(request: BuildRequest) -> Validation:
             max_dropped=request.max_dropped,
             force=Stage.validate in request.force,
         )
-    summarise_dataset(validation, heard)
+    summarise_dataset(validation, made)
     return validation

@@ -1,4 +1,4 @@
-"""Flows whose parameters are the fields of a request, each with its field in the form."""
+"""Flows with one parameter for each field of a request, which the form shows with its help."""
 
 import inspect
 import textwrap
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def takes(request: type[RequestT]) -> Callable[[Callable[[RequestT], T]], Callable[..., T]]:
-    """Give a function of one request a keyword parameter for each of its fields instead.
+    """Replace the request that a function takes by one keyword parameter per field.
 
     Prefect reads signature and docstring for the form of a deployment, whose parameters are then
     flat: `prefect deployment run ... -p train=FILE`.
@@ -50,7 +50,7 @@ def _descriptions(request: type[Request]) -> Iterator[str]:
 
 
 def _notes(hint: Any) -> Iterator[str]:
-    """Yield what only a form says of a parameter, wherever in its type it is declared."""
+    """Yield the sentences that only a form shows, wherever in the type they are declared."""
     for part in get_args(hint):
         if isinstance(part, FormNote):
             yield part.text

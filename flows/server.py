@@ -1,6 +1,6 @@
-"""The Prefect server of a run: the user's own, asked before any work, or a temporary one.
+"""The Prefect server of a run: the user's own, checked before any work, or a temporary one.
 
-Must come before the flows are imported: Prefect sets up its log when they are.
+Start it before the flows are imported, since Prefect sets up its log at import.
 """
 
 import io
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _DATABASE: Final = {"connection_url", "driver", "host", "name"}
 _PRIVATE: Final = {
-    # Nothing about our users goes anywhere.
+    # No usage statistics leave the user's machine.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
 }
@@ -27,7 +27,7 @@ _PLACES: Final = (
     "~/.prefect), and from prefect.toml, pyproject.toml or .env in this folder"
 )
 _QUIET: Final = {
-    # What failed is said once, in a sentence, by the command itself.
+    # The command itself reports a failure once, in one sentence.
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
 }
 
@@ -36,7 +36,7 @@ class PrefectServer:
     """The server that records the runs of this process."""
 
     def __init__(self) -> None:
-        """Do nothing yet; `stop` holds from here on."""
+        """Do nothing yet; `stop` may be called from here on."""
         self._start_sec: float = START_SEC
         self._temporary: TemporaryServer | None = None
 
@@ -70,23 +70,23 @@ class PrefectServer:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Run what the server records.
+        """Run the block, whose flow runs the server records.
 
         Raises:
-          OSError: the server is lost, and has not come back while Prefect waited for it.
+          OSError: the server was lost, and did not come back while Prefect waited for it.
         """
-        # As `start` has imported Prefect.
+        # Cheap here, since `start` has imported Prefect.
         import httpx  # noqa: PLC0415
 
-        from flows.server_check import reason, shown_url  # noqa: PLC0415
+        from flows.server_check import public_url, reason  # noqa: PLC0415
 
         try:
             yield
         except (httpx.HTTPError, RuntimeError) as err:
             # Prefect says "Failed to reach API" in a RuntimeError.
-            if not any(isinstance(of, httpx.HTTPError) for of in (err, err.__cause__)):
+            if not any(isinstance(cause, httpx.HTTPError) for cause in (err, err.__cause__)):
                 raise
-            url = shown_url(os.environ.get("PREFECT_API_URL", ""))
+            url = public_url(os.environ.get("PREFECT_API_URL", ""))
             raise OSError(f"the Prefect server {url} was lost: {reason(err)}") from err
 
     def stop(self) -> None:
@@ -105,7 +105,7 @@ class PrefectServer:
             )
         if "startup_timeout_seconds" in ephemeral.model_fields_set:
             self._start_sec = ephemeral.startup_timeout_seconds
-        # A profile is of the user's PREFECT_HOME, which the run may not keep.
+        # A profile belongs to the user's PREFECT_HOME, which the run may replace.
         given = {
             **_QUIET,
             **os.environ,
@@ -113,26 +113,26 @@ class PrefectServer:
         }
         given.pop("PREFECT_PROFILE", None)
         self._temporary = TemporaryServer()
-        use = self._temporary.start(
+        client_env = self._temporary.start(
             given,
             has_database=bool(os.environ.get("PREFECT_HOME"))
             or bool(_DATABASE & settings.server.database.model_fields_set),
             base_path=settings.server.api.base_path or "/api",
         )
         os.environ.pop("PREFECT_PROFILE", None)
-        os.environ.update({**given, **use})
+        os.environ.update({**given, **client_env})
         refresh_global_settings_context()
 
 
 def _settings_context() -> "SettingsContext":
-    """Read Prefect's settings: of the environment, files of the working directory and profiles.
+    """Read Prefect's settings from the environment, the working directory and the profiles.
 
     Raises:
-      ConfigError: they cannot be read, or have a value that Prefect does not take.
+      ConfigError: they cannot be read, or have a value that Prefect does not accept.
     """
     try:
-        # It warns of what is refused here in a sentence, and of a home that cannot be made, which a
-        # temporary server does not need.
+        # Its warnings concern settings that are refused below in one sentence, and a home that
+        # cannot be created, which a temporary server does not need.
         with redirect_stderr(io.StringIO()):
             # Importing Prefect costs a second, and reads the settings.
             from prefect.context import get_settings_context  # noqa: PLC0415
@@ -140,7 +140,7 @@ def _settings_context() -> "SettingsContext":
 
             active = load_profiles().active_name
     except (ValueError, OSError) as err:
-        raise ConfigError(f"cannot read Prefect's settings: {_of_settings(err)}") from err
+        raise ConfigError(f"cannot read Prefect's settings: {_settings_error(err)}") from err
     context = get_settings_context()
     wanted = os.environ.get("PREFECT_PROFILE", active)
     if context.profile.name != wanted:
@@ -152,13 +152,13 @@ def _settings_context() -> "SettingsContext":
     return context
 
 
-def _of_settings(err: Exception) -> str:
-    """Say what is wrong with the settings without the value, which may be a secret."""
+def _settings_error(err: Exception) -> str:
+    """Return what is wrong with the settings, without the value, which may be a secret."""
     from pydantic import ValidationError  # noqa: PLC0415 - as above
 
     if not isinstance(err, ValidationError):
         return f"{err}; {_PLACES}"
-    # Those without an input of their own follow from the others.
-    first = next(of for of in err.errors() if of["type"] != "default_factory_not_called")
+    # Errors of this type follow from the others.
+    first = next(one for one in err.errors() if one["type"] != "default_factory_not_called")
     name = ".".join(map(str, first["loc"]))
     return f"{name} of {err.title}: {first['msg']}; {_PLACES}"

@@ -1,4 +1,4 @@
-"""Whether a Prefect server that the user names can record a run, asked before any work."""
+"""Check of a Prefect server that the user names, made before any work."""
 
 import os
 from typing import Final
@@ -11,18 +11,18 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 
 from pipelines.errors import ConfigError
 
+# A busy server is slow to answer, but its machine accepts a connection at once.
 _TIMEOUT: Final = httpx.Timeout(30, connect=10)
-"""In seconds. A busy server is slow to answer, but its machine accepts a connection at once."""
 
 
 def check_server(context: SettingsContext) -> None:
-    """Ask the server what a run will ask it for.
+    """Make the requests that a run will make first.
 
     Raises:
-      ConfigError: its URL is not one, it does not answer, does not let us in, or is of another
+      ConfigError: its URL is not valid, or it does not answer, refuses access, or has another
         version.
     """
-    url, source = shown_url(str(context.settings.api.url)), _source(context)
+    url, source = public_url(str(context.settings.api.url)), _source(context)
     place = urlsplit(url)
     if place.scheme not in ("http", "https") or not place.hostname:
         raise ConfigError(
@@ -31,7 +31,7 @@ def check_server(context: SettingsContext) -> None:
         )
     try:
         with (
-            # A run waits for a server that is restarted; this one has not been there yet.
+            # During a run Prefect waits for a server that is restarted; this one was never reached.
             temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
             get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT}) as client,
         ):
@@ -44,15 +44,15 @@ def check_server(context: SettingsContext) -> None:
         ) from err
 
 
-def shown_url(url: str) -> str:
-    """Return a URL without what may be secret."""
+def public_url(url: str) -> str:
+    """Return a URL without the parts that may be secret."""
     place = urlsplit(url)
     return place._replace(netloc=place.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def reason(err: BaseException) -> str:
-    """Return in some words why a server does not serve."""
-    # Prefect says "Failed to reach API" of all of them.
+    """Return in a few words why a server cannot be used."""
+    # Prefect says "Failed to reach API" for each of them.
     cause = err.__cause__ if isinstance(err, RuntimeError) and err.__cause__ else err
     if isinstance(cause, httpx.HTTPStatusError):
         status, path = cause.response.status_code, cause.request.url.path
@@ -67,7 +67,7 @@ def reason(err: BaseException) -> str:
 
 
 def _source(context: SettingsContext) -> str:
-    """Return which of the places that Prefect reads gives the URL."""
+    """Return the name of the setting that gives the URL."""
     if os.environ.get("PREFECT_API_URL"):
         return "the variable PREFECT_API_URL"
     if PREFECT_API_URL in context.profile.settings:

@@ -1,12 +1,12 @@
-"""A Prefect server of one run, for users who have none.
+"""A Prefect server for one run, for users without a server of their own.
 
-Prefect starts one by itself, in the process group of its caller: Ctrl-C in a terminal ends it
-before the run could say that it is stopped, and nothing ends it after a run that was killed. This
-one runs in a session of its own, ends with the process that started it whatever ended that, listens
-on 127.0.0.1 and asks for a password that only that process knows.
+Prefect would start one in the process group of its caller: Ctrl-C in a terminal would end it before
+the run could report that it stops, and nothing would end it after a run that was killed. This
+one runs in a session of its own, ends with the process that started it in every case, listens on
+127.0.0.1 and requires a password that only that process knows.
 
-A pair of connected sockets is all that the two processes share: the server says through it that it
-is up, and its end is the end of the other process.
+The two processes share a pair of connected sockets: the server reports through it that it is up,
+and ends when the other side is closed.
 """
 
 import atexit
@@ -27,26 +27,26 @@ from typing import Final
 
 from pipelines.errors import ConfigError
 
+# Default limit of a start, which takes seconds on an idle machine and a minute on a busy one.
 START_SEC: Final = 120
-"""How long a start may take by default; it takes seconds on a machine with nothing else to do."""
 
 _STOP_SEC: Final = 3.0
 _READY: Final = b"."
 _LOG: Final = "server.log"
+# Matches the last line of a traceback.
 _ERROR: Final = re.compile(r"^[\w.]+(Error|Exception|Exit|Interrupt)\b.*")
-"""The last line of a traceback."""
 
 
 class TemporaryServer:
-    """A server process: `start` it, do something else meanwhile, `wait` until it answers.
+    """A server process: `start` it, do other work, then `wait` until it answers.
 
     Attributes:
-      folder: its log and, unless the user has configured one, its database; of this user alone,
-        and removed with the server.
+      folder: holds its log and, unless the user configured one, its database; only this user can
+        read it, and it is removed with the server.
     """
 
     def __init__(self) -> None:
-        """Make the folder; `stop` holds from here on."""
+        """Make the folder; `stop` may be called from here on."""
         self._is_stopping = False
         self._process: subprocess.Popen[bytes] | None = None
         self._link, self._other_link = socket.socketpair()
@@ -59,37 +59,37 @@ class TemporaryServer:
 
         Args:
           env: environment of the process.
-          has_database: whether `env` names a database; without one the server has its own.
+          has_database: whether `env` names a database; else the server makes one.
           base_path: path of the API below the address.
 
         Returns:
-          What an environment needs to use this server.
+          The variables that a client's environment needs to use this server.
         """
         with socket.create_server(("127.0.0.1", 0)) as listener, self._other_link as link:
             port = listener.getsockname()[1]
             password = f"nsynth:{secrets.token_urlsafe(24)}"
-            use = {
+            client_env = {
                 "PREFECT_API_URL": f"http://127.0.0.1:{port}{base_path}",
                 "PREFECT_API_AUTH_STRING": password,
             }
             if not has_database:
-                use["PREFECT_HOME"] = str(self.folder)
+                client_env["PREFECT_HOME"] = str(self.folder)
             fds = (link.fileno(), listener.fileno())
             own = {"PREFECT_SERVER_API_AUTH_STRING": password}
             with (self.folder / _LOG).open("wb") as log:
-                self._process = subprocess.Popen(  # noqa: S603 - this module
+                self._process = subprocess.Popen(  # noqa: S603 - runs this module
                     # Without -P a folder `flows` or `tasks` in the working directory comes first.
                     [sys.executable, "-P", "-m", __name__, *map(str, fds), str(self.folder)],
-                    env={**env, **_SERVER_ENV, **use, **own},
+                    env={**env, **_SERVER_ENV, **client_env, **own},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     pass_fds=fds,
                     start_new_session=True,
                 )
-        # After Prefect's own at exit, which hand over what the server has not heard yet.
+        # Runs after Prefect's handlers, which send the last events to the server.
         atexit.register(self.stop)
-        return use
+        return client_env
 
     def wait(self, *, seconds: float, on_loss: Callable[[str], None]) -> None:
         """Wait until the server answers.
@@ -100,7 +100,7 @@ class TemporaryServer:
         Raises:
           ConfigError: it ended, or is not up in time.
         """
-        # Zero would not mean to wait no time, but not to wait for the answer.
+        # A timeout of zero would make the socket non-blocking.
         self._link.settimeout(max(seconds, 0.001))
         try:
             is_up = self._link.recv(1) == _READY
@@ -118,7 +118,7 @@ class TemporaryServer:
             cause = self._cause() or "its process ended and said nothing"
             self.stop()
             raise ConfigError(f"the temporary Prefect server did not start: {cause}")
-        # Prefect would wait for it for minutes, at each step again.
+        # Without the watch, Prefect would wait minutes for a lost server at each step.
         threading.Thread(target=self._watch, args=(on_loss,), daemon=True).start()
 
     def _watch(self, on_loss: Callable[[str], None]) -> None:
@@ -150,18 +150,18 @@ class TemporaryServer:
 
 
 _SERVER_ENV: Final = {
-    # As Prefect has them for a temporary server: neither pages nor services that plan runs.
+    # As in Prefect's own temporary server: no pages, and no services that schedule runs.
     "PREFECT_SERVER_UI_ENABLED": "false",
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
-    # Its lines are kept for the one that says why it did not start.
+    # Only errors are logged, since the last one explains why it did not start.
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
 }
 
 
 def _serve(link: socket.socket, listener: socket.socket, folder: str) -> None:
-    """Run the server until the other end of `link` is closed; ends this process."""
-    import uvicorn  # noqa: PLC0415 - not of the process that starts the server
+    """Run the server until the other end of `link` is closed, then end this process."""
+    import uvicorn  # noqa: PLC0415 - the process that starts the server does not need it
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -191,7 +191,7 @@ def _serve(link: socket.socket, listener: socket.socket, folder: str) -> None:
     )
     threading.Thread(target=end_with_the_other_process, daemon=True).start()
     server.run(sockets=[listener])
-    # Threads of its database must not keep a server that nobody can reach.
+    # Threads of its database must not keep a server alive that nobody can reach.
     if is_over.is_set():
         leave()
     os._exit(1)

@@ -1,4 +1,4 @@
-"""A committed data set, opened by its manifest: the scalars of its notes, and their samples."""
+"""A committed data set, opened by its manifest: columns and samples of its notes."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,25 +14,25 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.convert.manifest import Manifest, Shard, load_manifest
-from pipelines.convert.shards import rows_digest, summary_of
+from pipelines.convert.commit.manifest import Manifest, Shard, load_manifest
+from pipelines.convert.shards.shard import rows_digest, summary_of
 from pipelines.errors import ConfigError, ShardError
 from pipelines.notes import NUM_SAMPLES, SCALAR_COLUMNS, SCHEMA
 from pipelines.parquet import check_columns, open_parquet, reread, table_digest
 from pipelines.text import listed
 
 _READERS: Final = 8
+# More threads than processors wait for a store, and would only take turns at decoding.
 _DECODERS: Final = BoundedSemaphore(os.cpu_count() or 1)
-"""More threads than processors wait for a store, and would only take turns at decoding."""
 
+# Digests of the columns of shards that this process has compared with their manifest.
 _PROVEN: Final[dict[tuple[str, str], dict[str, str]]] = {}
-"""Digests of the columns of shards that this process has held against their manifest."""
 
+# Their last bit may differ between platforms, so that they are not part of a digest.
 _ARITHMETIC: Final = ("peak", "rms")
-"""Their last bit may differ from platform to platform, so that no digest has them."""
 
+# Decoded at a time: 2 MB of samples fit in a processor's cache, with what decoding needs.
 _BATCH_NOTES: Final = 64
-"""Decoded at a time: 2 MB of samples, which a processor's cache takes with what decoding needs."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Dataset:
     manifest: Manifest
 
     def read(self, columns: Sequence[str]) -> pa.Table:
-        """Columns of all notes, in order.
+        """Read columns of all notes, in order.
 
         Raises:
           ShardError: a shard is missing, damaged, or not the one that was committed.
@@ -55,10 +55,10 @@ class Dataset:
         return pa.concat_tables([SCHEMA.empty_table().select(list(columns)), *tables])
 
     def take(self, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
-        """Columns of some notes; opens only the shards that hold them.
+        """Read columns of some notes; open only the shards that hold them.
 
         Args:
-          rows: their numbers, ascending.
+          rows: numbers of the notes, ascending.
         """
         found, first = [SCHEMA.empty_table().select(list(columns))], 0
         for shard in self.manifest.shards:
@@ -69,7 +69,7 @@ class Dataset:
         return pa.concat_tables(found)
 
     def iter_audio(self) -> Iterator[NDArray[np.float32]]:
-        """Samples of all notes, in order.
+        """Yield the samples of all notes, in order.
 
         Yields:
           float32 [some notes, 8000].
@@ -78,10 +78,10 @@ class Dataset:
             yield from self.shard_audio(shard)
 
     def shard_audio(self, shard: Shard, *, checksums: bool = True) -> Iterator[NDArray[np.float32]]:
-        """Samples of the notes of one shard, in order.
+        """Yield the samples of the notes of one shard, in order.
 
         Args:
-          checksums: of pages; false for who holds all samples against their digest.
+          checksums: whether pages are checked; the caller may check all samples by digest instead.
 
         Yields:
           float32 [some notes, 8000].
@@ -93,14 +93,14 @@ class Dataset:
                 yield _samples(pa.Table.from_batches([batch]))
 
     def shard_uri(self, shard: Shard) -> str:
-        """Where a shard is stored."""
+        """Return the location of a shard."""
         return self.manifest.shard_uri(storage.parent(self.manifest_uri), shard)
 
     def audio(self, rows: Sequence[int]) -> NDArray[np.float32]:
-        """Samples of some notes.
+        """Read the samples of some notes.
 
         Args:
-          rows: their numbers, in any order.
+          rows: numbers of the notes, in any order.
 
         Returns:
           float32 [len(rows), 8000].
@@ -133,10 +133,10 @@ class Dataset:
         return reread(self.shard_uri(shard), read)
 
     def _read_proven(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
-        """Return columns of a shard, and refuse scalars that are not those that were committed.
+        """Return columns of a shard after checking that they are those that were committed.
 
-        The digest in the manifest is of whole rows and takes a while, so that a process computes
-        it once for a shard, and then holds what it reads against a quick digest of each column.
+        The digest in the manifest is of whole rows and is slow. A process computes it once per
+        shard, and then checks what it reads against a quick digest of each column.
 
         Raises:
           ShardError: the rows are others than those that were committed.
@@ -155,7 +155,7 @@ class Dataset:
                 table = file.read(columns=list(names)).replace_schema_metadata(None)
                 known = {}
             if not known:
-                rows = table.select([of for of in SCALAR_COLUMNS if of not in _ARITHMETIC])
+                rows = table.select([name for name in SCALAR_COLUMNS if name not in _ARITHMETIC])
                 if rows_digest(rows) != shard.notes_digest:
                     raise ShardError(f"{uri} holds other notes than were committed")
                 _PROVEN[uri, shard.notes_digest] = _digests(table)
@@ -184,7 +184,7 @@ class Dataset:
 
 
 def open_dataset(manifest_uri: str) -> Dataset:
-    """Opens a data set by the URI of its manifest.json.
+    """Open a data set by the URI of its manifest.json.
 
     Raises:
       ConfigError: there is no manifest that this version reads.
@@ -203,7 +203,7 @@ def _digests(table: pa.Table) -> dict[str, str]:
 
 
 def _rows(file: pq.ParquetFile, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Samples of rows of one shard, reading only the row groups that hold them."""
+    """Read samples of rows of one shard, only from the row groups that hold them."""
     audio = np.empty((len(rows), NUM_SAMPLES), np.float32)
     first = 0
     for group in range(file.num_row_groups):
@@ -218,7 +218,7 @@ def _rows(file: pq.ParquetFile, rows: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _decoded(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
-    """The next batch; None behind the last."""
+    """Return the next batch; None after the last."""
     with _DECODERS:
         return next(batches, None)
 

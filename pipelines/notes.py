@@ -1,4 +1,4 @@
-"""What a note is: the vocabulary of NSynth, the label map, the shard schema, the official counts.
+"""The vocabulary of NSynth, the label map, the schema of shards, and the official counts.
 
 Source: Engel et al., "Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders", 2017, and
 the data set's page, https://magenta.tensorflow.org/datasets/nsynth.
@@ -12,6 +12,7 @@ from typing import Final
 
 import pyarrow as pa
 
+# Instrument families; the position is the `instrument_family` of the data set.
 FAMILIES: Final = (
     "bass",
     "brass",
@@ -25,11 +26,11 @@ FAMILIES: Final = (
     "synth_lead",
     "vocal",
 )
-"""Instrument families; the position is the `instrument_family` of the data set."""
 
+# How an instrument sounds; the position is its `instrument_source`.
 SOURCES: Final = ("acoustic", "electronic", "synthetic")
-"""How an instrument sounds; the position is its `instrument_source`."""
 
+# Qualities of a note's sound; the position is its place in the binary `qualities`.
 QUALITIES: Final = (
     "bright",
     "dark",
@@ -42,11 +43,10 @@ QUALITIES: Final = (
     "reverb",
     "tempo-synced",
 )
-"""Qualities of a note's sound; the position is its place in the binary `qualities`."""
 
+# The ten classes of the classifiers. synth_lead occurs in the train split only, so it goes, and the
+# families after it move up: vocal is family 10 and class 9.
 CLASSES: Final = tuple(family for family in FAMILIES if family != "synth_lead")
-"""The ten classes of the classifiers. synth_lead occurs in the train split only, so it goes, and
-the families behind it move up: vocal is family 10 and class 9."""
 
 CLASS_OF_FAMILY: Final[Mapping[int, int]] = MappingProxyType(
     {FAMILIES.index(name): label for label, name in enumerate(CLASSES)}
@@ -54,14 +54,17 @@ CLASS_OF_FAMILY: Final[Mapping[int, int]] = MappingProxyType(
 
 SAMPLE_RATE_HZ: Final = 16_000
 NUM_SOURCE_SAMPLES: Final = 64_000
+# Samples a stored note keeps: 8 to 1, so its rate is 2 kHz and nothing above 1 kHz survives.
 NUM_SAMPLES: Final = 8_000
-"""Samples a stored note keeps: 8 to 1, so its rate is 2 kHz and nothing above 1 kHz survives."""
 
 STORED_RATE_HZ: Final = SAMPLE_RATE_HZ * NUM_SAMPLES // NUM_SOURCE_SAMPLES
 
+# Raised, with a line of why in CHANGELOG.md, whenever stored samples or the schema change.
 DATASET_VERSION: Final = 2
-"""Raised, with a line of why in CHANGELOG.md, whenever stored samples or the schema change."""
 
+# All columns of a note but its samples. `peak`, `rms` and `audio_digest` are of the original
+# samples; `source_file` and `source_offset` give the position of the record's header or, if a
+# source has no records, the number of the note in it, from 0.
 SCALAR_FIELDS: Final = (
     pa.field("note_str", pa.string(), nullable=False),
     pa.field("note", pa.int64(), nullable=False),
@@ -82,9 +85,6 @@ SCALAR_FIELDS: Final = (
     pa.field("source_file", pa.string(), nullable=False),
     pa.field("source_offset", pa.int64(), nullable=False),
 )
-"""Everything of a note but its samples. `peak`, `rms` and `audio_digest` are of the original
-samples; `source_file` and `source_offset` say where the record's header stands, or, where a source
-has no records, which of its notes this is, from 0."""
 
 AUDIO_FIELD: Final = pa.field(
     "audio",
@@ -103,7 +103,7 @@ class OfficialSplit:
 
     Attributes:
       num_notes: records in the split's TFRecord file.
-      families: notes by family, where published counts are at hand; else empty.
+      families: notes by family, if published; else empty.
     """
 
     name: str
@@ -111,6 +111,7 @@ class OfficialSplit:
     families: Mapping[str, int]
 
 
+# Source: the data set's page; the counts of train and test by family were read off their files.
 OFFICIAL_SPLITS: Final = (
     OfficialSplit(
         "train",
@@ -134,13 +135,12 @@ OFFICIAL_SPLITS: Final = (
         ),
     ),
 )
-"""Source: the data set's page; the counts of train and test by family were read off their files."""
 
 
 def named_split(file_name: str) -> OfficialSplit | None:
-    """The official split that a file name such as `nsynth-valid.tfrecord` claims to be.
+    """Return the official split that a file name such as `nsynth-valid.tfrecord` claims to be.
 
-    Also in the TFDS project's names, `nsynth_full-valid.tfrecord-00000-of-00016`.
+    Names of the TFDS project, `nsynth_full-valid.tfrecord-00000-of-00016`, count too.
     """
     match = re.search(r"nsynth(?:_full)?-(train|valid|test)(?![a-z])", file_name)
     return next((s for s in OFFICIAL_SPLITS if match and s.name == match[1]), None)

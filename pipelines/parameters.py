@@ -1,8 +1,8 @@
 """The parameters of the main job, declared once for commands, forms, flows and tasks.
 
-A form offers what these types allow, and the server refuses any other value when a run is created;
-so everything that one value alone can tell is declared here, and what needs the data is left to the
-work. This module imports nothing heavy: a command line is built from it.
+A form offers the values that these types allow, and the server refuses any other when a run is
+created. Every check of a single value is declared here; checks that need the data are made by the
+work. This module imports nothing heavy, since a command line is built from it.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class ModelName(StrEnum):
 
 
 class Protocol(StrEnum):
-    """Which notes train, choose and score; docs/evaluation.md says what the scores of each mean."""
+    """Use of the notes: which train, choose the epoch and score; see docs/evaluation.md."""
 
     reference = "reference"
     official = "official"
@@ -66,12 +66,12 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Option:
-    """How a command line spells a parameter, where its own name does not serve.
+    """Spelling of a parameter on the command line, where it differs from the name.
 
     Attributes:
       name: the option with its dashes.
-      metavar: stands for the value.
-      default: is shown in place of the default value.
+      metavar: placeholder of the value in the help.
+      default: text that the help shows in place of the default value.
     """
 
     name: str | None = None
@@ -81,14 +81,14 @@ class Option:
 
 @dataclass(frozen=True)
 class FormNote:
-    """A sentence that only a form adds to the description."""
+    """Sentence that only a form adds to the description."""
 
     text: str
 
 
 # Parameters are stored and shown before the work can refuse them.
 _NO_CREDENTIALS: Final = {"not": {"pattern": SECRET_LOCATION}}
-# For the server alone: the work says more of what is wrong, and does not repeat a secret.
+# Only the server reads these: the work has better messages, and does not repeat a secret.
 _PAIR: Final = {"pattern": r"^-{0,2}[A-Za-z]\w*="}
 _NO_SECRET: Final = {"not": {"pattern": SECRET_OPTION}}
 UNIQUE: Final = Field(json_schema_extra={"uniqueItems": True})
@@ -99,7 +99,7 @@ _ON_WORKER: Final = FormNote(
 Location = Annotated[str, MinLen(1), Field(json_schema_extra=_NO_CREDENTIALS), _ON_WORKER]
 BeamOption = Annotated[str, Field(json_schema_extra=_PAIR | _NO_SECRET)]
 Count = Annotated[int, Ge(1)]
-# NumPy's seeds end there.
+# The largest seed of NumPy is 2**32 - 1.
 Seed = Annotated[int, Ge(0), Lt(2**32)]
 Share = Annotated[float, Ge(0), Le(1)]
 SOURCE: Final = (
@@ -109,7 +109,7 @@ SOURCE: Final = (
 
 
 class Request(BaseModel):
-    """Parameters as one value; flows and commands have a parameter for each field.
+    """Parameters as one value; flows and commands have one parameter for each field.
 
     Pydantic puts the fields of the last base class first.
     """
@@ -118,13 +118,13 @@ class Request(BaseModel):
 
     @classmethod
     def part_of(cls, request: "Request", **others: Any) -> Self:
-        """Return the parameters that another request has as well, and `others`."""
+        """Return a request of the fields that `request` has too, and of `others`."""
         names = cls.model_fields.keys() & type(request).model_fields.keys() - others.keys()
         return cls(**{name: getattr(request, name) for name in names}, **others)
 
 
 class RootRequest(Request):
-    """Where everything is stored."""
+    """Location of all results."""
 
     root: Annotated[
         Location,
@@ -133,7 +133,7 @@ class RootRequest(Request):
 
 
 class ConversionRequest(RootRequest):
-    """How to convert."""
+    """Parameters of a conversion."""
 
     runner: Annotated[
         Runner, Field(description="Engine of the conversion; portable is any Beam job server.")
@@ -162,7 +162,7 @@ class ConversionRequest(RootRequest):
 
 
 class ValidationRequest(Request):
-    """When too few notes are left."""
+    """Limit of a validation."""
 
     max_dropped: Annotated[
         Share,
@@ -174,7 +174,7 @@ class ValidationRequest(Request):
 
 
 class ForceRequest(Request):
-    """What to do again."""
+    """Stages to repeat."""
 
     force: Annotated[
         tuple[Stage, ...],
@@ -191,14 +191,14 @@ class BuildRequest(ForceRequest, ValidationRequest, ConversionRequest):
 
 
 class TrainingRequest(Request):
-    """What may be varied in training; `pipelines.experiment.Experiment` says more."""
+    """Hyperparameters and other choices of a training; see `pipelines.experiment.Experiment`."""
 
     protocol: Annotated[
         Protocol,
         Field(
             description="reference: split the training data by note, score the last epoch on the "
             "test data; official: the validation data choose the epoch; grouped: score each "
-            "training note by a model that never met its instrument."
+            "training note by a model that never saw its instrument."
         ),
     ] = Protocol.reference
     models: Annotated[
@@ -258,7 +258,7 @@ class TrainRequest(ValidationRequest, TrainingRequest, RootRequest):
 
 
 class PromotionRequest(Request):
-    """Whether models become champions."""
+    """Parameters of the promotion to champion."""
 
     promote: Annotated[
         bool,

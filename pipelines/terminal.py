@@ -11,8 +11,8 @@ from rich.text import Text
 from pipelines.progress import OnProgress, Progress
 from pipelines.text import visible, visible_lines
 
+# One writer for progress and log lines, so that they do not overwrite each other.
 CONSOLE: Final = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Where progress and log lines go, both by one writer so that they do not overwrite each other."""
 
 
 def cell(text: str, *, style: str = "") -> Text:
@@ -21,16 +21,16 @@ def cell(text: str, *, style: str = "") -> Text:
 
 
 def lines(text: str, *, style: str = "") -> Text:
-    """Return the same of text of several lines, whose line breaks are our own."""
+    """Return text of several lines, whose line breaks are our own, without markup or emoji."""
     return Text(visible_lines(text), style=style)
 
 
 @contextmanager
 def bars() -> Iterator[OnProgress]:
-    """Show a bar for each stage until the block ends; nothing where output goes to a file.
+    """Show one bar for each stage until the block ends; nothing where output goes to a file.
 
     Yields:
-      What to call with each progress.
+      A function to call with each progress.
     """
     columns = (
         progress.TextColumn("{task.description}", markup=False),
@@ -40,14 +40,14 @@ def bars() -> Iterator[OnProgress]:
         progress.TimeRemainingColumn(compact=True),
         progress.TextColumn("{task.fields[detail]}", style="dim", markup=False),
     )
-    shown: dict[str, progress.TaskID] = {}
+    tasks: dict[str, progress.TaskID] = {}
     with progress.Progress(*columns, console=CONSOLE, disable=not CONSOLE.is_terminal) as display:
 
         def show(step: Progress) -> None:
-            if step.stage not in shown:
-                shown[step.stage] = display.add_task(visible(step.stage), total=None, detail="")
+            if step.stage not in tasks:
+                tasks[step.stage] = display.add_task(visible(step.stage), total=None, detail="")
             display.update(
-                shown[step.stage],
+                tasks[step.stage],
                 completed=step.done,
                 total=step.total,
                 detail=visible(step.detail),

@@ -1,6 +1,6 @@
 """Runs, verdicts and the registry of a root read again, whole, and held against each other.
 
-What is found is a sentence per problem. Data sets are verified by `pipelines.convert.verify`; where
+Each problem is one sentence. A data set is verified by `pipelines.convert.commit.quarantine`. Where
 the data set of a run is gone, what the run stored is held against its own records alone.
 """
 

@@ -9,7 +9,7 @@ from prefect.runtime import task_run
 from infra.engines.settings import load_engine
 from pipelines import storage
 from pipelines.convert.job import convert
-from pipelines.convert.plan import Parameters
+from pipelines.convert.shards.plan import Parameters
 from pipelines.decisions import Decision
 from pipelines.parameters import MIB, ConversionRequest
 from pipelines.report.summaries import dataset_markdown

@@ -1,4 +1,4 @@
-"""Runs compared, as a command: tables, and a page of them if asked for."""
+"""The comparison of runs as a command."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,7 +26,7 @@ def compare(
         ),
     ],
     output: Annotated[
-        str | None, typer.Option(help="File or URI of a page, with courses of training.")
+        str | None, typer.Option(help="File or URI of a page to write, with learning curves.")
     ] = None,
     root: Root = "data",
     as_json: Json = False,
@@ -45,20 +45,20 @@ def compare(
     models = compare_models(uris[0]) if len(uris) == 1 else {}
     if pairs and not output and not any(pair.comparisons for pair in pairs):
         raise ConfigError(listed(dict.fromkeys(pair.note for pair in pairs), separator="; "))
-    result = _content(pairs, {name: of.to_dict() for name, of in models.items()})
+    result = _content(pairs, {name: model.to_dict() for name, model in models.items()})
     if output:
         from pipelines.report.runs_comparison import write_comparison  # noqa: PLC0415
 
         # A run that cannot be read has no place on the page; it is named below.
-        shown = [pair for pair in pairs if pair.is_readable]
+        readable_pairs = [pair for pair in pairs if pair.is_readable]
         readable = [uri for uri, pair in zip(uris[1:], pairs, strict=False) if pair.is_readable]
-        result["page"] = write_comparison(output, [uris[0], *readable], shown, models)
+        result["page"] = write_comparison(output, [uris[0], *readable], readable_pairs, models)
     if len(pairs) > 1:
         lines, tables = [], _short_tables(result["pairs"])
     else:
-        named = result["comparisons"]
-        lines = [f"{name}: {_mcnemar(**of['mcnemar'])}" for name, of in named.items()]
-        tables = [_comparison_table(name, of) for name, of in named.items()]
+        comparisons = result["comparisons"]
+        lines = [f"{name}: {_mcnemar(**fields['mcnemar'])}" for name, fields in comparisons.items()]
+        tables = [_comparison_table(name, fields) for name, fields in comparisons.items()]
     lines += [f"{pair.second} is not subtracted: {pair.note}" for pair in pairs if pair.note]
     lines += [result["page"]] if output else []
     print_result(result, as_json=as_json, tables=tables, lines=lines)
@@ -67,24 +67,24 @@ def compare(
 
 
 def _content(pairs: Sequence["RunPair"], models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What scripts read: `comparisons` of one run or two, and of several runs `pairs` alone."""
+    """Return the JSON output: `comparisons` of one run or two, and `pairs` of several runs."""
     if not pairs:
         return {"comparisons": dict(models)}
-    found = [
+    content = [
         {
             "first": pair.first,
             "second": pair.second,
-            "comparisons": {name: of.to_dict() for name, of in pair.comparisons.items()},
+            "comparisons": {name: model.to_dict() for name, model in pair.comparisons.items()},
             "note": pair.note,
         }
         for pair in pairs
     ]
-    head = {"comparisons": found[0]["comparisons"]} if len(found) == 1 else {}
-    return {**head, "pairs": found}
+    head = {"comparisons": content[0]["comparisons"]} if len(content) == 1 else {}
+    return {**head, "pairs": content}
 
 
 def _short_tables(pairs: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """A table a model with a row a later run: accuracy alone, since many figures hide it."""
+    """Return one table per model with one row per later run, of the accuracy alone."""
     models = dict.fromkeys(model for pair in pairs for model in pair["comparisons"])
     return [
         rows_table(
@@ -101,9 +101,11 @@ def _short_tables(pairs: Sequence[Mapping[str, Any]]) -> list[Table]:
     ]
 
 
-def _comparison_table(name: str, of: Mapping[str, Any]) -> Table:
-    rows = [(FIGURES[figure], *_difference(of, figure)) for figure in of["figures"]]
-    rows += [(f"accuracy, {family}", *_difference(part)) for family, part in of["families"].items()]
+def _comparison_table(name: str, fields: Mapping[str, Any]) -> Table:
+    rows = [(FIGURES[figure], *_difference(fields, figure)) for figure in fields["figures"]]
+    rows += [
+        (f"accuracy, {family}", *_difference(part)) for family, part in fields["families"].items()
+    ]
     heading = ("", "notes", "instruments", "first", "second", "difference, second - first")
     return rows_table(name, heading, rows)
 
@@ -112,14 +114,14 @@ def _difference(
     part: Mapping[str, Any], figure: str = "accuracy"
 ) -> tuple[int, int, str, str, str]:
     size = (part["num_notes"], part["num_instruments"])
-    if not (found := part["figures"].get(figure)):
+    if not (values := part["figures"].get(figure)):
         return (*size, "", "", "too few")
-    ends = found["interval"]
+    ends = values["interval"]
     interval = f"{ends[0]:+.3f} to {ends[1]:+.3f}" if ends else ""
     if part["too_few"]:
         interval = "too few"
-    shown = f"{found['difference']:+.3f}" + (f" ({interval})" if interval else "")
-    return (*size, f"{found['first']:.3f}", f"{found['second']:.3f}", shown)
+    difference = f"{values['difference']:+.3f}" + (f" ({interval})" if interval else "")
+    return (*size, f"{values['first']:.3f}", f"{values['second']:.3f}", difference)
 
 
 def _mcnemar(*, only_first: int, only_second: int, p_value: float, caveat: str) -> str:

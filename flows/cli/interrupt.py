@@ -1,9 +1,9 @@
 """Ctrl-C: one sentence and exit code 130 within seconds, whatever the command is doing.
 
-A signal is an exception in the work, which ends jobs elsewhere and says so to a Prefect server. Not
-everything can be ended so: a library may be in C code for long, swallow the exception or wait for
-threads of its own. What has not ended after some seconds is left at once, which is safe at any
-moment: what is stored is always whole, and the next run goes on from there.
+A signal raises an exception in the work, which cancels remote jobs and informs a Prefect server.
+That does not end everything: a library may stay in C code, swallow the exception or wait for
+threads of its own. If the work has not ended after some seconds, the process exits at once, which
+is safe at any moment: stored files are always complete, and the next run goes on from there.
 """
 
 import os
@@ -17,23 +17,23 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
 
+# Limits for the work to end. On another machine there is a job to cancel.
 LOCAL_SEC: Final = 3.0
 ENGINE_SEC: Final = 30.0
-"""How long the work may take to end: on another machine there is a job to cancel."""
 
 _STOPPED: Final = "stopped; run the same command again to go on where it stopped"
+# Shows the cursor again, which progress bars hide.
 _CURSOR: Final = "\x1b[?25h"
-"""Shows it again: progress bars hide it."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _CODE: Final = 130
 
 
 class Interrupts:
-    """What a signal does to this process, from `take_over` to its end.
+    """Signal handling of this process, from `take_over` to its end.
 
     Attributes:
-      grace_sec: how long work may take to end; 0 while there is none, as in the first imports.
-      endings: what has to be ended beside this process and its children.
+      grace_sec: time that the work has to end; 0 while there is none, as in the first imports.
+      endings: functions that end what is neither this process nor a child of it.
     """
 
     def __init__(self) -> None:
@@ -46,13 +46,13 @@ class Interrupts:
         self._wakeup = socket.socketpair()
 
     def take_over(self) -> None:
-        """Take the signals, but for one that the caller ignores, as `&` in a script does."""
+        """Handle the signals, except one that the caller ignores, as `&` in a script does."""
         _, wakeup = self._wakeup
         wakeup.setblocking(False)
         taken = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
         for number in taken:
             signal.signal(number, self._stop)
-        # The main thread runs a handler between two steps of Python only; `_watch` hears at once.
+        # The main thread runs a handler only between two steps of Python; `_watch` wakes at once.
         signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
         watch = threading.Thread(target=self._watch, args=(set(taken),), daemon=True)
         watch.start()
@@ -60,20 +60,20 @@ class Interrupts:
 
     @contextmanager
     def working(self, *, grace_sec: float) -> Iterator[None]:
-        """Give the work of this block some time to end."""
+        """Give the work of this block `grace_sec` seconds to end after a signal."""
         self.grace_sec = grace_sec
         try:
             yield
         finally:
-            # What comes after is the end of the process, which may be left at once.
+            # Only the end of the process follows, which may be left at once.
             self.grace_sec = 0.0
 
     def fail(self, reason: str) -> NoReturn:
-        """End all at once, from any thread, since the work cannot go on."""
+        """End everything at once, from any thread, since the work cannot go on."""
         self.leave(f"{reason}; run the same command again to go on where it stopped", code=1)
 
     def leave(self, sentence: str = _STOPPED, *, code: int = _CODE) -> NoReturn:
-        """End this process, its children and all else that is to be ended."""
+        """End this process, its children and all that `endings` end."""
         if not self._leaving.acquire(blocking=False):
             time.sleep(60)  # another thread ends this process
         for number in _SIGNALS:
@@ -81,7 +81,7 @@ class Interrupts:
                 signal.signal(number, signal.SIG_IGN)
         with suppress(OSError):
             os.write(2, f"{_CURSOR if os.isatty(2) else ''}nsynth: {sentence}\n".encode())
-            _say_no_more()
+            _mute()
         for end in self.endings:
             end()
         _kill_children()
@@ -103,15 +103,15 @@ class Interrupts:
 INTERRUPTS: Final = Interrupts()
 
 
-def _say_no_more() -> None:
-    """Let nothing come after the last sentence: a progress bar's thread goes on for a moment."""
+def _mute() -> None:
+    """Discard all further output: the thread of a progress bar goes on for a moment."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for output in (1, 2):
         os.dup2(nowhere, output)
 
 
 def _kill_children() -> None:
-    import psutil  # noqa: PLC0415 - this module comes before all imports that take time
+    import psutil  # noqa: PLC0415 - this module is imported before all slow ones
 
     children = psutil.Process().children(recursive=True)
     for child in children:
@@ -121,6 +121,6 @@ def _kill_children() -> None:
 
 
 def _unless_stopped(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Leave out an interrupt that arrived where Python cannot raise it; it is not lost."""
+    """Ignore an interrupt that arrived where Python cannot raise it; `_watch` has seen it."""
     if not isinstance(unraisable.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)

@@ -243,10 +243,10 @@ def run() -> None:
 
 def _refuse(err: Exception) -> None:
     """Print what Click says of wrong usage, and end with its exit code."""
-    said = io.StringIO()
+    output = io.StringIO()
     usage = cast("Any", err)  # Typer has no public name for the type
-    usage.show(said)
-    typer.echo(visible_lines(said.getvalue()), err=True, nl=False)
+    usage.show(output)
+    typer.echo(visible_lines(output.getvalue()), err=True, nl=False)
     sys.exit(usage.exit_code)
 
 

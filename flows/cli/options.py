@@ -43,7 +43,7 @@ def with_options(
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def parsed(*, config: object = None, **arguments: Any) -> None:
-            del config  # read before the other options, see `_read_config`
+            del config  # `_read_config` has read it before the other options
             fields = {name: _frozen(arguments.pop(name)) for name in request.model_fields}
             command(read_request(request, fields), **arguments)
 
@@ -61,14 +61,14 @@ def with_options(
 
 
 def read_request(request: type[RequestT], fields: Mapping[str, Any]) -> RequestT:
-    """Return a request of what a command line gives.
+    """Return the request that a command line gives.
 
     Raises:
       BadParameter: a value is out of bounds, or values do not go together.
     """
     if issubclass(request, TrainingRequest):
         try:
-            # It says more of a wrong value than the type of one field can.
+            # Its messages are better than what the type of one field can say.
             experiments_of(request.model_construct(None, **fields))
         except ConfigError as err:
             raise typer.BadParameter(str(err)) from err
@@ -78,12 +78,12 @@ def read_request(request: type[RequestT], fields: Mapping[str, Any]) -> RequestT
         first = err.errors()[0]
         name = str(first["loc"][0])
         name = _spelling(request, name).name or f"--{name.replace('_', '-')}"
-        # Without the value, which may hold a secret.
+        # The value is left out, since it may hold a secret.
         raise typer.BadParameter(f"{name}: {first['msg']}") from err
 
 
 def option(request: type[Request], name: str) -> Any:
-    """Return the option of one field, as Typer has it in an annotation."""
+    """Return the option of one field, for an annotation that Typer reads."""
     field = request.model_fields[name]
     hint = get_type_hints(request, include_extras=True)[name]
     plain, is_list, _ = _plain(hint)
@@ -129,7 +129,7 @@ def _spelling(request: type[Request], name: str) -> Option:
 
 
 def _plain(hint: Any) -> tuple[type, bool, bool]:
-    """Return the type without constraints, and whether it is of a list, and whether optional."""
+    """Return the type without constraints, whether it is a list, and whether it is optional."""
     if get_origin(hint) is Annotated:
         return _plain(get_args(hint)[0])
     parts = get_args(hint)
@@ -153,7 +153,7 @@ def _metavar(plain: type, is_path: bool) -> str:
 
 
 def _read_config(context: typer.Context, path: str | None) -> None:
-    """Take defaults from a file, which options of the command line replace.
+    """Read defaults from a file; options of the command line replace them.
 
     Raises:
       BadParameter: the file cannot be read, or has a key that is not an option.
@@ -172,7 +172,7 @@ def _read_config(context: typer.Context, path: str | None) -> None:
         for one in options
         for spelling in (str(one.name), *(text.lstrip("-").replace("-", "_") for text in one.opts))
     }
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for key, value in content.items():
         one = names.get(key.replace("-", "_"))
         if one is None:
@@ -182,8 +182,8 @@ def _read_config(context: typer.Context, path: str | None) -> None:
                 f"the nearest is {near[0]!r}"
             )
         is_list = getattr(one, "multiple", False) and not isinstance(value, list)
-        found[str(one.name)] = [value] if is_list else value
-    context.default_map = {**(context.default_map or {}), **found}
+        defaults[str(one.name)] = [value] if is_list else value
+    context.default_map = {**(context.default_map or {}), **defaults}
 
 
 Config = Annotated[

@@ -169,7 +169,7 @@ def seeds_table(seeds: Sequence[int], accuracies: Mapping[str, Spread]) -> Table
         "Accuracy by seed",
         ("model", *(f"seed {seed}" for seed in seeds), "mean", "s.d."),
         [
-            (name, *(f"{value:.4f}" for value in (*of.values, of.mean, of.sd or 0.0)))
-            for name, of in accuracies.items()
+            (name, *(f"{value:.4f}" for value in (*spread.values, spread.mean, spread.sd or 0.0)))
+            for name, spread in accuracies.items()
         ],
     )

@@ -1,4 +1,4 @@
-"""Champions as commands: promoted and rolled back by hand, and shown."""
+"""Promotion and rollback by hand, as commands."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -38,17 +38,17 @@ def promote(
     root: Root = "data",
     margin: Margin = 0.0,
     override: Annotated[
-        bool, typer.Option("--override", help="Promote it whatever the gate says.")
+        bool, typer.Option("--override", help="Promote it whatever the comparison says.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare the models of a run with the champions of their names, by hand.
 
-    The gate decides as it does at night, and each look at it is counted. With --override the model
-    is promoted in any case. The exit code is 1 where a model is not promoted.
+    The notes held out for that decide, as in the scheduled run, and each use of them is counted.
+    With --override the model is promoted in any case. The exit code is 1 if one is not promoted.
     """
     run_uri = find_run(root, run)
-    wanted = [model.value for model in models] or list(load_run(run_uri).models)
+    names = [model.value for model in models] or list(load_run(run_uri).models)
     from pipelines.promotion.promote import promote as decide  # noqa: PLC0415 - Keras costs seconds
 
     promotions = {
@@ -62,9 +62,11 @@ def promote(
             reason=reason,
             override=override,
         )
-        for model in wanted
+        for model in names
     }
-    result = {"promotion": {model: promotion_fields(of) for model, of in promotions.items()}}
+    result = {
+        "promotion": {model: promotion_fields(promotion) for model, promotion in promotions.items()}
+    }
     tables = [promotions_table(result["promotion"])]
     print_result(result, as_json=as_json, tables=tables)
     if any(promotion.outcome != "promoted" for promotion in promotions.values()):
@@ -76,12 +78,12 @@ def rollback(
     model: Annotated[
         ModelName,
         typer.Argument(
-            metavar=f"[{'|'.join(ModelName)}]", help="The name whose champion gives way."
+            metavar=f"[{'|'.join(ModelName)}]", help="Model whose champion is replaced."
         ),
     ],
     to: Annotated[
         int | None,
-        typer.Option(min=1, help="The entry to go back to.", show_default="the one before"),
+        typer.Option(min=1, help="Entry to go back to.", show_default="the one before"),
     ] = None,
     reason: Reason = "",
     root: Root = "data",
@@ -89,7 +91,7 @@ def rollback(
 ) -> None:
     """Make an earlier champion the present one again; nothing is removed.
 
-    The nightly run does not promote the model that gave way again; a hand may.
+    The scheduled run does not promote the replaced model again; `nsynth promote` may.
     """
     entry = roll_back(root, model.value, to=to, reason=reason)
     tables = [champions_table([entry])]
@@ -99,8 +101,8 @@ def rollback(
 def promotion_fields(promotion: "Promotion") -> dict[str, Any]:
     """Return the part of a decision that is JSON output."""
     fields = asdict(promotion)
-    shown = ("outcome", "why", "by", "entry", "gate", "champion", "quality_drop")
-    return {key: fields[key] for key in shown} | {"health": list(promotion.health)}
+    keys = ("outcome", "why", "by", "entry", "gate", "champion", "quality_drop")
+    return {key: fields[key] for key in keys} | {"health": list(promotion.health)}
 
 
 def promotions_table(promotions: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -109,8 +111,8 @@ def promotions_table(promotions: Mapping[str, Mapping[str, Any]]) -> Table:
         "Promotion",
         ("model", "verdict", "look at the gate", "why"),
         [
-            (name, of["outcome"], (of["gate"] or {}).get("look") or "none", of["why"])
-            for name, of in promotions.items()
+            (name, fields["outcome"], (fields["gate"] or {}).get("look") or "none", fields["why"])
+            for name, fields in promotions.items()
         ],
     )
 

@@ -1,4 +1,4 @@
-"""How the models of a run scored, as a command: redone from stored predictions."""
+"""The metrics of a run as a command, computed again from stored predictions."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -12,6 +12,7 @@ from pipelines.registry.inventory import find_run
 
 RunArgument = Annotated[str, typer.Argument(help="A run's id, the beginning of it, or its URI.")]
 
+# Titles of the figures of metrics.json.
 FIGURES: Final = {
     "accuracy": "accuracy",
     "instrument_accuracy": "accuracy, mean of instruments",
@@ -21,7 +22,6 @@ FIGURES: Final = {
     "brier": "Brier score",
     "ece": "calibration error",
 }
-"""How the figures of metrics.json are called."""
 
 _SLICES: Final = {
     "source": "",
@@ -52,33 +52,33 @@ def _metrics_tables(model: str, metrics: Mapping[str, Any]) -> list[Table]:
         "seen instruments": metrics["seen"],
         "unseen instruments": metrics["unseen"],
     }
-    some = {name: of for name, of in choices.items() if of}
+    columns = {name: scores for name, scores in choices.items() if scores}
     rows: list[tuple[str, ...]] = [
-        (shown, *(_with_interval(of, name) for of in some.values()))
-        for name, shown in FIGURES.items()
+        (title, *(_with_interval(scores, name) for scores in columns.values()))
+        for name, title in FIGURES.items()
     ]
-    for key, shown in (("num_scored", "notes"), ("num_instruments", "instruments")):
-        rows.append((shown, *(f"{of[key]:,}" for of in some.values())))
-    figures = rows_table(f"{model}, test notes", ("", *some), rows)
+    for key, title in (("num_scored", "notes"), ("num_instruments", "instruments")):
+        rows.append((title, *(f"{scores[key]:,}" for scores in columns.values())))
+    figures = rows_table(f"{model}, test notes", ("", *columns), rows)
     parts = rows_table(
         f"{model}, parts of the kept notes",
         ("part", "notes", "instruments", "accuracy"),
         [
             (
-                *(f"{shown} {of['name']}".strip(), of["num_notes"], of["num_instruments"]),
-                _with_interval(of, "accuracy"),
+                *(f"{title} {part['name']}".strip(), part["num_notes"], part["num_instruments"]),
+                _with_interval(part, "accuracy"),
             )
-            for by, shown in _SLICES.items()
-            for of in metrics["slices"][by]
+            for by, title in _SLICES.items()
+            for part in metrics["slices"][by]
         ],
     )
     return [figures, parts]
 
 
-def _with_interval(of: Mapping[str, Any], figure: str) -> str:
-    """A figure and its interval; a figure that is not there is of too few notes."""
-    if figure not in of:
+def _with_interval(scores: Mapping[str, Any], figure: str) -> str:
+    """Format a figure and its interval; a missing figure had too few notes."""
+    if figure not in scores:
         return "too few"
-    if ends := of["intervals"].get(figure):
-        return f"{of[figure]:.3f} ({ends[0]:.3f} to {ends[1]:.3f})"
-    return f"{of[figure]:.3f}" + (" (too few)" if of["too_few"] else "")
+    if ends := scores["intervals"].get(figure):
+        return f"{scores[figure]:.3f} ({ends[0]:.3f} to {ends[1]:.3f})"
+    return f"{scores[figure]:.3f}" + (" (too few)" if scores["too_few"] else "")

@@ -16,8 +16,8 @@ from flows.cli.options import (
 from flows.cli.output import drops_table, pairs_table, print_result
 from infra.engines.settings import load_engine
 from pipelines import storage
-from pipelines.convert.estimate import estimate
-from pipelines.convert.plan import Parameters, Plan, plan
+from pipelines.convert.shards.estimate import estimate
+from pipelines.convert.shards.plan import Parameters, Plan, plan
 from pipelines.parameters import MAX_DROPPED, MIB, SOURCE, ConversionRequest
 from pipelines.terminal import bars
 from pipelines.validate.verdicts import Validation

@@ -1,4 +1,4 @@
-"""What is stored under a root, as commands: listed, verified, looked into, cleaned."""
+"""Commands that list, verify, inspect and clean what is stored under a root."""
 
 from functools import partial
 from itertools import islice
@@ -10,8 +10,8 @@ from flows.cli.options import Json
 from flows.cli.output import mebibytes, minute, print_result, rows_table, stream_json, stream_rows
 from flows.cli.promotion import champions_table, entry_fields
 from pipelines import layout, storage
-from pipelines.convert.quarantine import stream_quarantined
-from pipelines.convert.verify import verify as verify_dataset
+from pipelines.convert.commit.quarantine import stream_quarantined
+from pipelines.convert.commit.quarantine import verify as verify_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.progress import Progress
 from pipelines.registry.champions import champions
@@ -39,11 +39,11 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
     """List data sets, runs and champions under a root."""
     storage.check_exists(root)
     datasets, runs = list_datasets(root), list_runs(root)
-    crowned, troubles = champions(root)
+    entries, troubles = champions(root)
     result = {
-        "datasets": [_dataset_fields(found) for found in datasets],
-        "runs": [_run_fields(found) for found in runs],
-        "champions": {model: entry_fields(entry) for model, entry in crowned.items()},
+        "datasets": [_dataset_fields(dataset) for dataset in datasets],
+        "runs": [_run_fields(run) for run in runs],
+        "champions": {model: entry_fields(entry) for model, entry in entries.items()},
         "unknown_champions": dict(troubles),
     }
     tables = [
@@ -52,62 +52,62 @@ def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
             ("data set", "sources", "notes", "quarantined", "shards", "size"),
             [
                 (
-                    storage.name(found.uri),
-                    listed(source.name for source in found.manifest.sources),
-                    found.manifest.num_notes,
-                    found.manifest.num_quarantined,
-                    found.num_shards,
-                    mebibytes(found.stored_bytes),
+                    storage.name(dataset.uri),
+                    listed(source.name for source in dataset.manifest.sources),
+                    dataset.manifest.num_notes,
+                    dataset.manifest.num_quarantined,
+                    dataset.num_shards,
+                    mebibytes(dataset.stored_bytes),
                 )
-                for found in datasets
-                if found.manifest
+                for dataset in datasets
+                if dataset.manifest
             ],
         ),
         rows_table(
             "Runs",
             ("run", "models", "created"),
             [
-                (found.record.run_id, ", ".join(found.record.models), minute(found.record.created))
-                for found in runs
-                if found.record
+                (run.record.run_id, ", ".join(run.record.models), minute(run.record.created))
+                for run in runs
+                if run.record
             ],
         ),
     ]
-    if crowned:
-        tables.append(champions_table(crowned.values()))
+    if entries:
+        tables.append(champions_table(entries.values()))
     unfinished: list[StoredDataset | StoredRun] = [*datasets, *runs]
-    notes = [(storage.name(found.uri), found.note) for found in unfinished if found.note]
+    notes = [(storage.name(one.uri), one.note) for one in unfinished if one.note]
     notes += troubles.items()
     if notes:
         tables.append(rows_table("Unfinished", ("folder", "what to do"), notes))
     print_result(result, as_json=as_json, tables=tables)
 
 
-def _dataset_fields(found: StoredDataset) -> dict[str, Any]:
+def _dataset_fields(dataset: StoredDataset) -> dict[str, Any]:
     fields = {
-        "uri": found.uri,
-        "num_shards": found.num_shards,
-        "stored_bytes": found.stored_bytes,
-        "note": found.note,
+        "uri": dataset.uri,
+        "num_shards": dataset.num_shards,
+        "stored_bytes": dataset.stored_bytes,
+        "note": dataset.note,
     }
-    if found.manifest is None:
+    if dataset.manifest is None:
         return fields
     return fields | {
-        "sources": [source.name for source in found.manifest.sources],
-        "num_notes": found.manifest.num_notes,
-        "num_quarantined": found.manifest.num_quarantined,
-        "manifest_digest": found.manifest.manifest_digest,
+        "sources": [source.name for source in dataset.manifest.sources],
+        "num_notes": dataset.manifest.num_notes,
+        "num_quarantined": dataset.manifest.num_quarantined,
+        "manifest_digest": dataset.manifest.manifest_digest,
     }
 
 
-def _run_fields(found: StoredRun) -> dict[str, Any]:
-    fields = {"uri": found.uri, "note": found.note}
-    if found.record is None:
+def _run_fields(run: StoredRun) -> dict[str, Any]:
+    fields = {"uri": run.uri, "note": run.note}
+    if run.record is None:
         return fields
     return fields | {
-        "run_id": found.record.run_id,
-        "models": list(found.record.models),
-        "created": found.record.created,
+        "run_id": run.record.run_id,
+        "models": list(run.record.models),
+        "created": run.record.created,
     }
 
 
@@ -128,11 +128,11 @@ def verify(place: Place, *, as_json: Json = False) -> None:
     for uri in manifests:
         try:
             with bars() as on_progress:
-                found = verify_dataset(uri, on_progress=on_progress)
+                checked = verify_dataset(uri, on_progress=on_progress)
         except PipelineError as err:
             problems.append(str(err))
             continue
-        problems += [*found.problems, *verification.verify_verdicts(uri)]
+        problems += [*checked.problems, *verification.verify_verdicts(uri)]
         rows += [
             {
                 "manifest": uri,
@@ -141,7 +141,7 @@ def verify(place: Place, *, as_json: Json = False) -> None:
                 "skipped_bytes": account.skipped_bytes,
                 "source_bytes": account.size,
             }
-            for name, account in found.accounts.items()
+            for name, account in checked.accounts.items()
         ]
     with bars() as on_progress:
         for num, uri in enumerate(runs, start=1):
@@ -184,7 +184,7 @@ def quarantine(
 ) -> None:
     """List what conversions set aside: damaged bytes, and records that cannot become notes.
 
-    Also of conversions that were refused or have not ended.
+    This includes conversions that were refused or have not ended.
     """
     storage.check_exists(place)
     folders = datasets_under(place)
@@ -198,45 +198,47 @@ def quarantine(
     keys = ("source_file", "offset", "length", "reason", "detail")
     num = stream_rows(keys, listed)
     is_cut = next(rows, None) is not None
-    typer.echo(f"{num} listed, there are more" if is_cut else f"{num} set aside")
+    typer.echo(f"{num} listed, there are more" if is_cut else f"{num:,} set aside")
 
 
 def clean(
     root: RootArgument = "data",
     *,
     older_than_hours: Annotated[
-        float, typer.Option(min=0, help="Leave alone what changed more recently.")
+        float, typer.Option(min=0, help="Leave alone anything that changed more recently.")
     ] = 24,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be removed.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Remove what abandoned conversions left, and caches of data sets that are gone."""
     storage.check_exists(root)
     min_age_sec = older_than_hours * 3600
-    found = [
+    objects = [
         *find_abandoned(root, min_age_sec=min_age_sec),
         *find_stale_caches(root, min_age_sec=min_age_sec),
     ]
     leftovers = storage.sweep_uploads(root, min_age_sec, dry_run=dry_run)
     if not dry_run:
-        found = remove_abandoned(found)
-    num_bytes = sum(item.stored_bytes for item in found)
+        objects = remove_abandoned(objects)
+    num_bytes = sum(item.stored_bytes for item in objects)
     relative = partial(layout.relative, root)
     tables = [
         rows_table(
             "Abandoned",
             ("object", "size", "why"),
             [
-                *((relative(item.uri), mebibytes(item.stored_bytes), item.why) for item in found),
+                *((relative(item.uri), mebibytes(item.stored_bytes), item.why) for item in objects),
                 *((relative(uri), mebibytes(0), "a killed writer left it") for uri in leftovers),
             ],
         )
     ]
     verb = "would be removed" if dry_run else "removed"
-    num_objects = counted(len(found) + len(leftovers), "object")
+    num_objects = counted(len(objects) + len(leftovers), "object")
     last_line = f"{num_objects}, {mebibytes(num_bytes)} {verb}"
     result = {
-        "objects": [*(item.uri for item in found), *leftovers],
+        "objects": [*(item.uri for item in objects), *leftovers],
         "stored_bytes": num_bytes,
         "removed": not dry_run,
     }

@@ -13,7 +13,7 @@ from flows.cli.promotion import promotion_fields, promotions_table
 from flows.server import PrefectServer
 from infra.engines.settings import load_engine
 from pipelines import storage
-from pipelines.convert.plan import Parameters, plan
+from pipelines.convert.shards.plan import Parameters, plan
 from pipelines.errors import ConfigError
 from pipelines.evaluate.spread import spread
 from pipelines.evaluate.stored import load_metrics
@@ -114,17 +114,17 @@ def retrain(
     INTERRUPTS.endings.append(server.stop)
     server.start()
     # It starts meanwhile: importing Prefect and Keras costs seconds.
-    from flows.retrain import retrain as run  # noqa: PLC0415
+    from flows.retrain import retrain as run_flow  # noqa: PLC0415
 
     server.wait(on_loss=INTERRUPTS.fail)
     with server.recording():
-        done = run(**dict(request) | {"beam_options": options})
-    results = [_run_summary(of.run_uri) | {"report": of.report_uri} for of in done]
-    _print_runs(results, done[-1].report_uri, as_json=as_json)
+        retrained = run_flow(**dict(request) | {"beam_options": options})
+    results = [_run_summary(run.run_uri) | {"report": run.report_uri} for run in retrained]
+    _print_runs(results, retrained[-1].report_uri, as_json=as_json)
 
 
 def _print_runs(results: Sequence[dict[str, Any]], last_line: str, *, as_json: bool) -> None:
-    """Prints one run as itself, several with the spread of their scores."""
+    """Print one run as it is, several with the spread of their scores."""
     if len(results) == 1:
         print_result(
             results[0], as_json=as_json, tables=_run_tables(results[0]), last_line=last_line
@@ -134,14 +134,14 @@ def _print_runs(results: Sequence[dict[str, Any]], last_line: str, *, as_json: b
         name: spread([result["models"][name]["accuracy"] for result in results])
         for name in results[0]["models"]
     }
-    shown = {name: {"mean": of.mean, "sd": of.sd} for name, of in accuracies.items()}
+    summary = {name: {"mean": one.mean, "sd": one.sd} for name, one in accuracies.items()}
     seeds = [result["seed"] for result in results]
     tables = [
-        *(table for of in results for table in _run_tables(of)),
+        *(table for result in results for table in _run_tables(result)),
         seeds_table(seeds, accuracies),
     ]
     print_result(
-        {"runs": list(results), "accuracy": shown},
+        {"runs": list(results), "accuracy": summary},
         as_json=as_json,
         tables=tables,
         last_line=last_line,
@@ -149,7 +149,7 @@ def _print_runs(results: Sequence[dict[str, Any]], last_line: str, *, as_json: b
 
 
 def _run_summary(run_uri: str) -> dict[str, Any]:
-    """What scripts read of a run."""
+    """Return the JSON output about one run."""
     record, models = load_run(run_uri), {}
     for name in record.models:
         metrics = load_metrics(storage.join(run_uri, name))
@@ -161,10 +161,11 @@ def _run_summary(run_uri: str) -> dict[str, Any]:
         "protocol": record.experiment.protocol,
         "seed": record.experiment.seed,
         "datasets": {
-            side: {key: getattr(of, key) for key in keys} for side, of in record.datasets.items()
+            part: {key: getattr(dataset, key) for key in keys}
+            for part, dataset in record.datasets.items()
         },
         "models": models,
-        "promotion": {of.model: promotion_fields(of) for of in promotions},
+        "promotion": {promotion.model: promotion_fields(promotion) for promotion in promotions},
     }
 
 

@@ -9,7 +9,7 @@ from infra.orchestration.api import Api
 from infra.orchestration.services import BIN
 from infra.orchestration.settings import CHECKOUT, Settings
 from infra.orchestration.wanted import POOL, QUEUES, VARIABLES, automations
-from pipelines.convert.sources import find_sources
+from pipelines.convert.reading.sources import find_sources
 from pipelines.errors import ConfigError, PipelineError
 
 

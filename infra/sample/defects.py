@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.sample.records import Features, Values, example, frame, header
-from pipelines.convert.example import NOT_FINITE
-from pipelines.convert.features import (
+from pipelines.convert.formats.example import NOT_FINITE
+from pipelines.convert.formats.features import (
     MISSING_FEATURE,
     NOT_TEXT,
     UNPARSABLE,
     WRONG_LENGTH,
     WRONG_TYPE,
 )
-from pipelines.convert.tfrecord import (
+from pipelines.convert.formats.tfrecord import (
     HEADER_BYTES,
     LENGTH_CRC,
     MAX_RECORD_BYTES,

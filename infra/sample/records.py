@@ -11,7 +11,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.convert.crc import masked_crc
+from pipelines.convert.formats.tfrecord import masked_crc
 
 Values = list[int] | list[bytes] | NDArray[np.float32]
 Features = dict[str, Values]

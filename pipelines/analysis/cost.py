@@ -15,7 +15,7 @@ from scipy import stats
 
 from pipelines import storage
 from pipelines.analysis.stored import COST_FORMAT, StepTimes, load_cost
-from pipelines.convert.resample import resample
+from pipelines.convert.reading.tfrecord_range import resample
 from pipelines.decisions import decided
 from pipelines.evaluate.bootstrap import LEVEL, Interval
 from pipelines.experiment import Experiment

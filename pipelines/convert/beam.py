@@ -1,20 +1,29 @@
-"""The only Beam: ranges in, nothing but counters out; audio never crosses a shuffle."""
+"""The conversion as a Beam pipeline: ranges in, counters out.
+
+The only Beam module. Audio never crosses a shuffle: each range is read, converted and stored
+where it is. The local runner converts in threads of this process.
+"""
 
 import importlib
 import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import grpc
 
 from pipelines import loopback, storage
-from pipelines.convert.dispatch import Outcome, convert, convert_together
-from pipelines.convert.plan import ByteRange
-from pipelines.convert.writebehind import WriteBehind
+from pipelines.convert.shards.plan import ByteRange
+from pipelines.convert.shards.sequential_sources import convert_pieces
+from pipelines.convert.shards.shard import ShardSummary, encode_shard, put_objects
 from pipelines.engines import flink
 from pipelines.engines.engine import LOCAL, Engine
 from pipelines.engines.failure import as_raised, in_a_line, of_grpc
@@ -219,6 +228,120 @@ def _log_counts(result: Any) -> None:
         )
 
 
+class BackgroundWriter:
+    """Writes in a thread of its own, one write at a time and in order.
+
+    A write that failed fails the next call, or `close`: nothing counts as stored before that.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="background-writer")
+        self._pending: Future[None] | None = None
+
+    def submit(self, write: Callable[[], None]) -> None:
+        """Start a write once the write before it is done.
+
+        Raises:
+          Exception: as the write before it raised it.
+        """
+        self._wait()
+        self._pending = self._pool.submit(write)
+
+    def close(self) -> None:
+        """Wait for the last write, and end the thread.
+
+        Raises:
+          Exception: as the last write raised it.
+        """
+        try:
+            self._wait()
+        finally:
+            self._pool.shutdown()
+
+    def _wait(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+
+class Outcome(NamedTuple):
+    """A converted range.
+
+    Attributes:
+      shards: one; for a stream, all from the range on.
+      seconds: how long it took; the last write may still be running.
+    """
+
+    shards: list[ShardSummary]
+    seconds: float
+
+
+def convert_together(
+    ranges: Sequence[ByteRange], *, folder: str, num_threads: int
+) -> Iterator[Outcome]:
+    """Convert ranges in threads of this process, each of which takes the next range.
+
+    An error of one thread ends the others at their next shard. Closing the generator, as Ctrl-C
+    does, waits for none of them: what they still write is what a rerun would write.
+
+    Yields:
+      Outcomes, in no order.
+
+    Raises:
+      Exception: as the first thread raised it that failed.
+    """
+    waiting, stopped = deque(ranges), threading.Event()
+    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="convert")
+    threads = [
+        pool.submit(_convert_waiting, waiting, folder, stopped)
+        for _ in range(min(num_threads, len(ranges)))
+    ]
+    try:
+        for thread in as_completed(threads):
+            yield from thread.result()
+    except Exception:
+        stopped.set()
+        # The caller may begin again at once, and two threads with one range would only cost time.
+        pool.shutdown()
+        raise
+    finally:
+        stopped.set()
+        pool.shutdown(wait=False)
+
+
+def _convert_waiting(
+    waiting: deque[ByteRange], folder: str, stopped: threading.Event
+) -> list[Outcome]:
+    """Convert waiting ranges until there are none or the work is stopped."""
+    outcomes = []
+    with closing(BackgroundWriter()) as writer:
+        while not stopped.is_set():
+            try:
+                byte_range = waiting.popleft()
+            except IndexError:
+                break
+            outcomes.append(_convert(byte_range, folder, writer, stopped))
+    return outcomes
+
+
+def _convert(
+    byte_range: ByteRange,
+    folder: str,
+    writer: BackgroundWriter,
+    stopped: threading.Event | None = None,
+) -> Outcome:
+    """Convert a range and store its shard; for a stream, all shards from there on."""
+    begun, shards = time.monotonic(), list[ShardSummary]()
+    for converted in convert_pieces(byte_range):
+        objects = encode_shard(converted, folder=folder)
+        # An outcome that is cut short here is never looked at.
+        if stopped and stopped.is_set():
+            break
+        writer.submit(partial(put_objects, objects))
+        shards.append(converted.summary)
+    return Outcome(shards, time.monotonic() - begun)
+
+
 class _Convert(beam.DoFn):
     """Owns the thread that stores one shard while the next is made."""
 
@@ -241,18 +364,18 @@ class _Convert(beam.DoFn):
 
     def start_bundle(self) -> None:
         """Starts the thread."""
-        self._store = WriteBehind()
+        self._writer = BackgroundWriter()
 
     def process(self, byte_range: ByteRange) -> Iterator[int]:
         """Converts a range and gives the number of its notes."""
-        num_notes = _counted(convert(byte_range, folder=self._folder, store=self._store))
+        num_notes = _counted(_convert(byte_range, self._folder, self._writer))
         for line in LISTENER.taken():
             Metrics.counter(_NAMESPACE, line).inc()
         yield num_notes
 
     def finish_bundle(self) -> None:
         """Waits until all is stored."""
-        self._store.close()
+        self._writer.close()
 
 
 class _ConvertTogether(beam.DoFn):

@@ -1,16 +1,19 @@
 """The conversion as one job: plan, convert what is missing, commit."""
 
 import logging
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final
 
 from pipelines import storage
 from pipelines.convert import beam
-from pipelines.convert.commit import commit
-from pipelines.convert.estimate import check_space
-from pipelines.convert.manifest import Manifest, load_manifest
-from pipelines.convert.plan import (
+from pipelines.convert.commit.commit import commit
+from pipelines.convert.commit.manifest import Manifest, load_manifest
+from pipelines.convert.shards.estimate import check_space
+from pipelines.convert.shards.plan import (
     SHARDS_FOLDER,
     ByteRange,
     Parameters,
@@ -18,20 +21,17 @@ from pipelines.convert.plan import (
     plan,
     shard_uri,
 )
-from pipelines.convert.shards import check_shard
-from pipelines.convert.streams import rest_of
-from pipelines.convert.watch import watched
+from pipelines.convert.shards.sequential_sources import remaining_range
+from pipelines.convert.shards.shard import check_shard
 from pipelines.decisions import decided
 from pipelines.engines.checks import check
 from pipelines.engines.engine import LOCAL, Engine
 from pipelines.errors import ConfigError, ShardError
 from pipelines.parameters import MAX_QUARANTINED
-from pipelines.progress import OnProgress, ignore
+from pipelines.progress import OnProgress, Progress, ignore
 from pipelines.text import listed
 
 _READERS: Final = 4
-
-log = logging.getLogger(__name__)
 
 
 def convert(
@@ -114,7 +114,7 @@ def _convert_missing(
     decided(log, "convert", name, "resumed" if is_begun else "ran", why + reason)
     if missing:
         check_space(planned, sum(byte_range.source_bytes for byte_range in missing))
-        with watched(planned, missing, on_progress):
+        with report_progress(planned, missing, on_progress):
             beam.run(
                 missing,
                 folder=planned.folder,
@@ -157,7 +157,7 @@ def _without_shard(planned: Plan, ranges: Sequence[ByteRange]) -> list[ByteRange
     """The ranges whose shard is absent or damaged; of a stream, what follows its intact shards."""
     stored = storage.sizes(storage.join(planned.folder, SHARDS_FOLDER))
     files = [byte_range for byte_range in ranges if not byte_range.source.is_stream]
-    rests = [rest_of(r, folder=planned.folder) for r in ranges if r.source.is_stream]
+    rests = [remaining_range(r, folder=planned.folder) for r in ranges if r.source.is_stream]
     present = [byte_range for byte_range in files if byte_range.shard_name in stored]
     with ThreadPoolExecutor(_READERS) as pool:
         intact = pool.map(lambda r: _is_intact(shard_uri(planned.folder, r.shard_name)), present)
@@ -172,3 +172,62 @@ def _is_intact(uri: str) -> bool:
         log.warning("converting its range again: %s", err)
         return False
     return True
+
+
+_POLL_SEC: Final = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def report_progress(
+    planned: Plan, missing: Sequence[ByteRange], on_progress: OnProgress
+) -> Iterator[None]:
+    """Reports how many shards of a plan are stored while the block runs, and once at its end.
+
+    Args:
+      missing: the ranges that are converted in the block; all others are done already.
+    """
+    folder = storage.join(planned.folder, SHARDS_FOLDER)
+    before = storage.modified(folder)
+    num_ranges = sum(1 for _ in planned.ranges())
+    stopped = threading.Event()
+    begun = time.monotonic()
+
+    def report(*, ended: bool = False) -> None:
+        # A shard that is written again, by --force or after damage, is told by its time.
+        now = storage.modified(folder)
+        written = {name for name, changed in now.items() if before.get(name) != changed}
+        # The first shard of a stream tells nothing of how many follow.
+        done = [
+            byte_range
+            for byte_range in missing
+            if byte_range.shard_name in written and (ended or not byte_range.source.is_stream)
+        ]
+        num_bytes = sum(byte_range.source_bytes for byte_range in done)
+        rate = num_bytes / 1e6 / (time.monotonic() - begun)
+        on_progress(
+            Progress(
+                f"convert {planned.sources[0].name}",
+                num_ranges - len(missing) + len(done),
+                num_ranges,
+                f"ranges, {rate:,.0f} MB/s" if done else "ranges",
+            )
+        )
+
+    def watch() -> None:
+        while not stopped.wait(_POLL_SEC):
+            try:
+                report()
+            except OSError as err:
+                # Showing progress is no reason to fail; the work has retries of its own.
+                log.debug("progress is not known: %s", err)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        watcher.join()
+    report(ended=True)

@@ -12,7 +12,7 @@ from pipelines.evaluate.bootstrap import Interval
 from pipelines.evaluate.comparison import Comparison, Difference, compare
 from pipelines.evaluate.predictions import Predictions
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES, score
-from pipelines.validate.rules import RULES
+from pipelines.validate.rules import is_defect
 from pipelines.validate.verdicts import Validation
 
 # A family's accuracy may not have fallen by more than this with the certainty of its interval.
@@ -127,11 +127,7 @@ def _signed(difference: Difference) -> str:
 
 def num_defects(validation: Validation) -> int:
     """Return the number of notes that were dropped as defective, not by plan."""
-    return sum(
-        num
-        for reason, num in validation.dropped.items()
-        if reason in RULES and reason != "synth_lead"
-    )
+    return sum(num for reason, num in validation.dropped.items() if is_defect(reason))
 
 
 def damage_shares(validation: Validation) -> Mapping[str, float]:

@@ -1,8 +1,8 @@
-"""The champions: one model a name, the highest entry of a list that is only ever added to.
+"""Champions: for each model name the highest entry of an append-only list.
 
     <root>/registry/<model>/00001.json, 00002.json, ...
 
-A rollback is an entry too, which says the number of the one that it goes back to.
+A rollback is an entry too; it has the number of the entry that it goes back to.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,18 +23,18 @@ class Entry:
     """A model that became champion.
 
     Attributes:
-      number: of the entry, from 1.
-      model: the name that it is champion of.
-      model_uri: of model.keras, as seen from the root.
-      model_sha256: of that file.
-      gate: digest of the gate that decided; None where none did.
-      verdict: what the gate's rule said, see `pipelines.promotion.verdict`.
-      why: the sentence of that verdict.
-      figures: of champion and challenger on the gate, as far as they were compared.
-      by: who made it champion.
-      reason: what the hand gave as one.
-      points_to: the entry that a rollback goes back to.
-      when: in ISO 8601; two entries that differ in nothing else are the same.
+      number: number of the entry, from 1.
+      model: name of which it is the champion.
+      model_uri: location of model.keras, relative to the root.
+      model_sha256: SHA-256 of that file.
+      gate: digest of the held-out set that decided; None where none did.
+      verdict: result of the rule, see `pipelines.promotion.verdict`.
+      why: reason of that verdict, in a sentence.
+      figures: scores of champion and challenger on the held-out set, if they were compared.
+      by: what made it champion.
+      reason: reason that a user gave.
+      points_to: entry that a rollback goes back to.
+      when: time in ISO 8601; entries that differ in nothing else are equal.
     """
 
     number: Count
@@ -53,12 +53,12 @@ class Entry:
 
     @property
     def origin(self) -> int:
-        """The number of the entry that made the same model champion first."""
+        """Return the number of the entry that made the same model champion first."""
         return self.points_to or self.number
 
 
 def history(root: str, model: str) -> Sequence[Entry]:
-    """All champions of a model name, the present one last; may be empty.
+    """Return all champions of a model name, the present one last; may be empty.
 
     Raises:
       DatasetError: an entry is missing, damaged, or of a format that this version does not read.
@@ -75,32 +75,32 @@ def history(root: str, model: str) -> Sequence[Entry]:
 
 
 def champion(root: str, model: str) -> Entry | None:
-    """The present champion of a model name; None where there was never one."""
-    found = history(root, model)
-    return found[-1] if found else None
+    """Return the present champion of a model name; None if there was never one."""
+    entries = history(root, model)
+    return entries[-1] if entries else None
 
 
 def champions(root: str) -> tuple[Mapping[str, Entry], Mapping[str, str]]:
-    """Return the present champion of each model name, and why others are not known."""
-    found, troubles = dict[str, Entry](), dict[str, str]()
+    """Return the present champion of each model name, and the errors of those unreadable."""
+    present, errors = dict[str, Entry](), dict[str, str]()
     for name in storage.list_folders(registry_uri(root)):
         if name == HOLDOUT:
             continue
         try:
             entry = champion(root, name)
         except PipelineError as err:
-            troubles[name] = str(err)
+            errors[name] = str(err)
         else:
-            found |= {name: entry} if entry else {}
-    return found, troubles
+            present |= {name: entry} if entry else {}
+    return present, errors
 
 
 def set_champion(root: str, entry: Entry) -> Entry | None:
-    """Adds an entry; many may do so at once.
+    """Add an entry; several processes may do so at once.
 
     Returns:
-      The stored entry of this number where it is ours or equal to ours; None where another model
-      has taken the number, so that whoever wants it has to decide again.
+      The stored entry of this number if it equals the given one; None if another model has taken
+      the number, so that the caller has to decide again.
     """
     folder = registry_uri(root, entry.model)
     content = {key: value for key, value in asdict(entry).items() if key != "number"}
@@ -111,26 +111,26 @@ def set_champion(root: str, entry: Entry) -> Entry | None:
 
 
 def roll_back(root: str, model: str, *, to: int | None = None, reason: str = "") -> Entry:
-    """Makes an earlier champion the present one again, by an entry that points back to its own.
+    """Make an earlier champion the present one again, by an entry that points back to its own.
 
     Args:
-      to: the number of its entry; by default that of the model before the present one.
+      to: number of its entry; by default that of the model before the present one.
 
     Raises:
       ConfigError: there is no such entry, or it is of the present champion.
     """
     while True:
-        found = history(root, model)
-        target = _rollback_target(found, model, to)
+        entries = history(root, model)
+        target = _rollback_target(entries, model, to)
         entry = Entry(
-            number=len(found) + 1,
+            number=len(entries) + 1,
             model=model,
             run_id=target.run_id,
             model_uri=target.model_uri,
             model_sha256=target.model_sha256,
             gate=target.gate,
             verdict=target.verdict,
-            why=f"rolled back from entry {found[-1].number} to entry {target.number}",
+            why=f"rolled back from entry {entries[-1].number} to entry {target.number}",
             figures=target.figures,
             by="rollback",
             reason=reason,
@@ -140,14 +140,14 @@ def roll_back(root: str, model: str, *, to: int | None = None, reason: str = "")
             return stored
 
 
-def _rollback_target(found: Sequence[Entry], model: str, to: int | None) -> Entry:
-    if not found:
+def _rollback_target(entries: Sequence[Entry], model: str, to: int | None) -> Entry:
+    if not entries:
         raise ConfigError(f"{model} has no champion to roll back from; promote a run first")
-    present = found[-1]
+    present = entries[-1]
     if to is None:
         earlier = [
             entry
-            for entry in found[: present.origin - 1]
+            for entry in entries[: present.origin - 1]
             if entry.model_sha256 != present.model_sha256
         ]
         if not earlier:
@@ -155,9 +155,11 @@ def _rollback_target(found: Sequence[Entry], model: str, to: int | None) -> Entr
                 f"no model was champion of {model} before that of run {present.run_id}; "
                 "name an entry, or promote another run"
             )
-        return found[earlier[-1].origin - 1]
-    if not 1 <= to <= len(found):
-        raise ConfigError(f"{model} has entries from 1 to {len(found)}, not {to}; name one of them")
-    if found[to - 1].model_sha256 == present.model_sha256:
+        return entries[earlier[-1].origin - 1]
+    if not 1 <= to <= len(entries):
+        raise ConfigError(
+            f"{model} has entries from 1 to {len(entries)}, not {to}; name one of them"
+        )
+    if entries[to - 1].model_sha256 == present.model_sha256:
         raise ConfigError(f"entry {to} of {model} is of the model that is its champion already")
-    return found[found[to - 1].origin - 1]
+    return entries[entries[to - 1].origin - 1]

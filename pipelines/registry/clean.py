@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.manifest import load_manifest
+from pipelines.convert.commit.manifest import load_manifest
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.layout import MANIFEST
 from pipelines.records import parse

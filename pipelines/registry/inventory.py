@@ -1,4 +1,4 @@
-"""What lies under a root: data sets, finished or not, and runs."""
+"""Data sets and runs under a root, complete or not."""
 
 import re
 from collections.abc import Sequence
@@ -6,15 +6,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.manifest import Manifest, load_manifest
-from pipelines.convert.plan import SHARDS_FOLDER
+from pipelines.convert.commit.manifest import Manifest, load_manifest
 from pipelines.errors import ConfigError, PipelineError
-from pipelines.layout import MANIFEST, RECORD
+from pipelines.layout import (
+    DATASETS_FOLDER,
+    MANIFEST,
+    QUARANTINE_FOLDER,
+    RECORD,
+    REGISTRY_FOLDER,
+    RUNS_FOLDER,
+    SHARDS_FOLDER,
+)
 from pipelines.registry.runs import RunRecord, load_run
 from pipelines.text import listed
 
-SHARD_FOLDERS: Final = (SHARDS_FOLDER, "quarantine")
-"""Folders of a data set that may hold shards, beside its own."""
+# Folders of a data set that may hold shards, in addition to its own.
+SHARD_FOLDERS: Final = (SHARDS_FOLDER, QUARANTINE_FOLDER)
 
 
 @dataclass(frozen=True)
@@ -22,11 +29,11 @@ class StoredDataset:
     """One folder under `notes/`.
 
     Attributes:
-      manifest: None while the conversion is not committed, or where it cannot be read.
-      is_committed: whether there is one, readable or not.
-      note: why there is none.
-      num_shards: shards stored, whether listed or not.
-      stored_bytes: of these shards.
+      manifest: None while the conversion is not committed, or if it cannot be read.
+      is_committed: whether there is a manifest, readable or not.
+      note: why there is no manifest.
+      num_shards: stored shards, in the manifest or not.
+      stored_bytes: size of these shards.
     """
 
     uri: str
@@ -39,7 +46,7 @@ class StoredDataset:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """One folder under `runs/`; `record` is None where the run is not complete."""
+    """One folder under `runs/`; `record` is None if the run is not complete."""
 
     uri: str
     record: RunRecord | None
@@ -47,24 +54,24 @@ class StoredRun:
 
 
 def list_datasets(root: str) -> Sequence[StoredDataset]:
-    """The data sets under a root, by name of their folder."""
+    """Return the data sets under a root, by name of their folder."""
     return [_dataset(uri) for uri in list_dataset_uris(root)]
 
 
 def list_dataset_uris(root: str) -> Sequence[str]:
-    """The folders of the data sets under a root, finished or not, by name."""
-    notes = storage.join(storage.absolute(root), "notes")
+    """Return the folders of the data sets under a root, committed or not, by name."""
+    notes = storage.join(storage.absolute(root), DATASETS_FOLDER)
     return [storage.join(notes, name) for name in storage.list_folders(notes)]
 
 
 def list_runs(root: str) -> Sequence[StoredRun]:
-    """The runs under a root, by name of their folder."""
-    runs = storage.join(storage.absolute(root), "runs")
+    """Return the runs under a root, by name of their folder."""
+    runs = storage.join(storage.absolute(root), RUNS_FOLDER)
     return [stored_run(storage.join(runs, name)) for name in storage.list_folders(runs)]
 
 
 def stored_run(uri: str) -> StoredRun:
-    """The run in a folder under `runs/`."""
+    """Return the run in a folder under `runs/`."""
     try:
         if RECORD not in storage.list_names(uri):
             return StoredRun(uri, None, "not complete: run the same training again to finish it")
@@ -74,9 +81,9 @@ def stored_run(uri: str) -> StoredRun:
 
 
 def manifests_under(uri: str) -> list[str]:
-    """Return the manifests that a manifest's, a data set's or a root's location stands for.
+    """Return the manifests of a location: of a manifest, a data set or a root.
 
-    Those that cannot be read are among them, so that no command passes over them.
+    Unreadable ones are included, so that no command passes over them.
     """
     uri = storage.absolute(uri)
     if uri.endswith(".json"):
@@ -87,28 +94,28 @@ def manifests_under(uri: str) -> list[str]:
 
 
 def runs_under(uri: str) -> list[str]:
-    """Return the folders of the runs that a run's or a root's location stands for."""
+    """Return the folders of the runs of a location: of a run or a root."""
     uri = storage.absolute(uri)
     if uri.endswith(".json"):
         return [storage.parent(uri)] if storage.name(uri) == RECORD else []
     if storage.exists(storage.join(uri, RECORD)):
         return [uri]
-    runs = storage.join(uri, "runs")
+    runs = storage.join(uri, RUNS_FOLDER)
     return [storage.join(runs, name) for name in storage.list_folders(runs)]
 
 
 def is_root(uri: str) -> bool:
-    """Return whether a location holds a registry, and so is a root."""
+    """Return whether a location is a root: whether it holds a registry."""
     uri = storage.absolute(uri)
     is_file = uri.endswith(".json")
-    return not is_file and bool(storage.list_folders(storage.join(uri, "registry")))
+    return not is_file and bool(storage.list_folders(storage.join(uri, REGISTRY_FOLDER)))
 
 
 def datasets_under(uri: str) -> list[str]:
-    """Return the folders of the data sets, finished or not, that a location stands for.
+    """Return the folders of the data sets of a location, committed or not.
 
     Args:
-      uri: of a manifest, of a data set's folder, or of a root.
+      uri: location of a manifest, a data set or a root.
 
     Raises:
       ConfigError: a manifest was named, and there is none.
@@ -136,20 +143,20 @@ def _dataset(uri: str) -> StoredDataset:
         stored = [item for folder in folders for item in storage.sizes(folder).items()]
         shards = {name: size for name, size in stored if name.startswith("part-")}
     except PipelineError as err:
-        # A data set that cannot be read says nothing about the others.
+        # An unreadable data set does not affect the others.
         note = str(err)
     return StoredDataset(uri, manifest, note, len(shards), sum(shards.values()), is_committed)
 
 
 def find_run(root: str, run: str) -> str:
-    """The folder of a complete run.
+    """Return the folder of a complete run.
 
     Args:
-      root: the location that holds `runs/`.
-      run: a run_id, the beginning of one that no other run shares, or a URI of folder or run.json.
+      root: location that holds `runs/`.
+      run: a run_id, the unique beginning of one, or the URI of a folder or of run.json.
 
     Raises:
-      ConfigError: no run is meant, or several are.
+      ConfigError: no run matches, or several do.
     """
     if "/" in run:
         uri = storage.absolute(run.removesuffix(f"/{RECORD}"))
@@ -158,7 +165,7 @@ def find_run(root: str, run: str) -> str:
         return uri
     if not re.fullmatch("[0-9a-f]+", run):
         raise ConfigError(f"expected a run_id of digits and a to f, or a URI, got {run!r}")
-    runs = storage.join(storage.absolute(root), "runs")
+    runs = storage.join(storage.absolute(root), RUNS_FOLDER)
     begun = [name for name in storage.list_folders(runs) if name.startswith(run)]
     ids = [name for name in begun if storage.exists(storage.join(runs, name, RECORD))]
     if run in ids:

@@ -1,7 +1,7 @@
-"""Records that are only ever added: 00001.json, 00002.json, ..., each created where it is absent.
+"""Append-only lists of records: 00001.json, 00002.json, ..., each created only if it is absent.
 
-Who adds one names its number, having read those before: of several that do so at once one wins the
-number, and the others read what it wrote before they decide again.
+A process that adds a record reads those before and chooses the next number. Of several that do so
+at once one gets the number; the others read its record before they decide again.
 """
 
 import re
@@ -12,8 +12,8 @@ from pipelines import storage
 from pipelines.errors import DatasetError
 from pipelines.records import read_content, sealed, validated
 
+# Of all records; 2 adds the seal.
 FORMAT_VERSION: Final = 2
-"""Of all records; 2 adds the seal."""
 
 _READABLE: Final = (1, FORMAT_VERSION)
 _MEND: Final = "restore it from a backup"
@@ -25,8 +25,8 @@ def read_ledger(folder: str, kind: type[T], *, what: str) -> Sequence[T]:
     """Return the records of a folder in the order of their numbers, from 1; may be empty.
 
     Args:
-      kind: a dataclass, whose `number` is that of the record's name, or a mapping.
-      what: each of them is.
+      kind: a dataclass with a `number`, which is that of the file name, or a mapping.
+      what: what a record is, for an error.
 
     Raises:
       DatasetError: one is missing or damaged, or of a format that this version does not read.
@@ -45,13 +45,13 @@ def _read(folder: str, number: int, kind: type[T], what: str) -> T:
 
 
 def add_record(folder: str, number: int, content: Mapping[str, Any]) -> bool:
-    """Write a record unless its number is taken; return whether it did."""
+    """Write a record unless its number is taken; return whether it was written."""
     data = sealed(content, format_version=FORMAT_VERSION)
     return storage.create(record_uri(folder, number), data)
 
 
 def record_uri(folder: str, number: int) -> str:
-    """Where a record is."""
+    """Return the location of a record."""
     return storage.join(folder, f"{number:05d}.json")
 
 

@@ -1,4 +1,4 @@
-"""The record of a run, `run.json`: what was trained on what, written last; and how a run is found.
+"""Records of a run: run.json, training.json, history.json and decisions.json.
 
 Needs no Keras, so that a list of runs is quick.
 """
@@ -36,79 +36,60 @@ _PROJECT: Final = Path(__file__).parents[2]
 _SOURCES: Final = ("flows", "tasks", "pipelines", "infra", "pyproject.toml")
 
 
-@dataclass(frozen=True)
-class Git:
-    """The state of the checkout that the code comes from.
-
-    Attributes:
-      dirty: whether sources were changed since that commit, or are not part of it.
-    """
-
-    commit: str
-    dirty: bool
-
-
-def git_state(project: Path = _PROJECT) -> Git | None:
-    """The commit of a checkout of this project; None where it is installed, or there is no git."""
-    # An installed copy may lie in the folder of another project, whose commit says nothing.
-    if _git(project, "ls-files", "--error-unmatch", "pipelines/registry/runs.py") is None:
-        return None
-    commit = _git(project, "rev-parse", "HEAD")
-    changed = _git(project, "status", "--porcelain", "--", *_SOURCES)
-    return None if commit is None else Git(commit, bool(changed))
-
-
-def versions(backend: str) -> Mapping[str, str]:
-    """The versions of Python and of the packages that a model's weights depend on."""
-    packages = ("nsynth-flows", "keras", backend, "numpy", "scikit-learn", "pyarrow")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
-
-
-def _git(project: Path, *command: str) -> str | None:
-    """What git answers, None where it does not."""
-    tool = shutil.which("git")
-    if tool is None:
-        return None
-    asked = subprocess.run(  # noqa: S603 # fixed commands
-        [tool, "-C", str(project), *command], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() if asked.returncode == 0 else None
-
-
 # 4 adds the seal and the digests of predictions and verdicts, 5 the notes of the run.
 FORMAT_VERSION: Final = 5
 
 # 3 adds the digest of the notes.
 TRAINING_FORMAT: Final = 3
 
+# One value per epoch in each of `HISTORY_COLUMNS`; `epoch` counts from 1.
 History = dict[str, list[float]]
-"""One value an epoch in each of `HISTORY_COLUMNS`; `epoch` counts from 1."""
 
 HISTORY_COLUMNS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 
 _READABLE: Final = (3, 4, FORMAT_VERSION)
 
+DECISIONS_FORMAT: Final = 1
+
+# Flow runs that the log of decisions keeps, the newest ones.
+MAX_FLOW_RUNS: Final = 20
+
 # Epochs are whole numbers, and stay so.
 _NUMBERS: Final[type[History]] = dict[str, list[int | float]]
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True)
-class TrainingRecord:
-    """How a stored model came about; training.json, the last file that its training writes.
+class Git:
+    """State of the checkout that the code comes from.
 
     Attributes:
-      model_sha256: of model.keras.
-      weights_digest: of the weights in it; on one kind of CPU the same at each training.
-      stored_epoch: whose weights are stored.
-      best_epoch: the first of the lowest validation loss.
-      batch_size: notes of each step but an epoch's last; what ran.
-      num_steps: of an epoch, counted.
+      dirty: whether sources differ from that commit.
+    """
+
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """How a model was trained; training.json, the last file that its training writes.
+
+    Attributes:
+      model_sha256: SHA-256 of model.keras.
+      weights_digest: digest of its weights; on one kind of CPU the same for each training.
+      stored_epoch: epoch of the stored weights.
+      best_epoch: first epoch of the lowest validation loss.
+      batch_size: notes per step, except the last of an epoch.
+      num_steps: steps per epoch.
       num_train: notes that trained.
-      num_validation: notes that were held back to validate with.
-      resumed_after: the epoch behind which the last process went on; 0 where it did all of them.
-      device: of the last process, as are `versions` and `git`.
-      git: None where the code is not a checkout.
-      seconds: by step: `data` and `storing` in the last process, `training` in all epochs.
+      num_validation: notes that validated.
+      resumed_after: epoch after which the last process went on; 0 if it ran all of them.
+      device: device of the last process, as are `versions` and `git`.
+      git: None if the code is not a checkout.
+      seconds: time by step: `data` and `storing` in the last process, `training` in all epochs.
       notes_digest: digest of the notes of the run; None in a record of format 2.
     """
 
@@ -136,12 +117,12 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """What a model is.
+    """A model of a run.
 
     Attributes:
       layers: type, output shape without batch, and parameters of each.
-      trainings: one, or one a fold in their order.
-      predictions_digest: of the table of its predictions; None in a record of format 3.
+      trainings: one, or one per fold in their order.
+      predictions_digest: digest of its table of predictions; None in a record of format 3.
     """
 
     num_parameters: Count
@@ -151,7 +132,7 @@ class ModelRecord:
 
     @property
     def training_seconds(self) -> float:
-        """Time in the epochs of all trainings."""
+        """Return the seconds in the epochs of all trainings."""
         return sum(training.seconds["training"] for training in self.trainings)
 
 
@@ -160,13 +141,13 @@ class RunRecord:
     """A complete run.
 
     Attributes:
-      families: the class names in label order.
-      datasets: the verdicts on `train`, `valid` if there is one, and `test`; notes leaked to a
-        later one count as dropped. In the protocol `grouped` test is train.
-      device: that trained; several, separated by commas, where the models' differ.
-      versions: of the process that closed the run, as is `git`; each model has those of its own.
-      created: when it was complete, in ISO 8601.
-      seconds: time in training, of all models together.
+      families: class names in label order.
+      datasets: verdicts on `train`, `valid` if there is one, and `test`; notes leaked to a later
+        one count as dropped. In the protocol `grouped` test is train.
+      device: device of training; several, separated by commas, if those of the models differ.
+      versions: of the process that closed the run, as is `git`; each model has its own.
+      created: time of completion, in ISO 8601.
+      seconds: time in training of all models.
       notes_digest: digest of notes.parquet; None in a record of format 4 or earlier.
     """
 
@@ -186,7 +167,7 @@ class RunRecord:
 
     @property
     def trainings(self) -> Sequence[TrainingRecord]:
-        """Those of one of the models; all models train on the same notes."""
+        """Return those of the first model; all models train on the same notes."""
         return next(iter(self.models.values())).trainings
 
     def to_json(self) -> str:
@@ -197,12 +178,12 @@ class RunRecord:
 
 
 def store_run(record: RunRecord, uri: str) -> None:
-    """Writes the record of the run in the folder `uri`."""
+    """Write the record of the run in the folder `uri`."""
     storage.put(storage.join(uri, RECORD), record.to_json().encode())
 
 
 def load_run(uri: str) -> RunRecord:
-    """Reads the record of the run in the folder `uri`.
+    """Read the record of the run in the folder `uri`.
 
     Raises:
       ConfigError: there is no run.
@@ -235,10 +216,10 @@ def load_training(uri: str) -> TrainingRecord:
 
 
 def load_history(uri: str, *, columns: Sequence[str] = HISTORY_COLUMNS) -> History:
-    """Read how a model trained, from the history.json in its folder.
+    """Read the history of a training from history.json in its folder.
 
     Args:
-      columns: that it has to hold, with as many values in each.
+      columns: columns that it must have, with the same number of values.
 
     Raises:
       ConfigError: there is none.
@@ -257,20 +238,12 @@ def load_history(uri: str, *, columns: Sequence[str] = HISTORY_COLUMNS) -> Histo
     return history
 
 
-DECISIONS_FORMAT: Final = 1
-
-MAX_ENTRIES: Final = 20
-"""Flow runs that are kept; older ones go."""
-
-log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class FlowRun:
-    """One flow run.
+    """Decisions of one flow run.
 
     Attributes:
-      when: it had decided, in ISO 8601.
+      when: time of the last decision, in ISO 8601.
       decisions: in their order.
     """
 
@@ -284,12 +257,16 @@ class _Log:
 
 
 def append_decisions(run_uri: str, decisions: Sequence[Decision]) -> bool:
-    """Adds a flow run to those of a run; says whether it did something and is not there yet."""
+    """Append the decisions of a flow run to a run's log; return whether they were new.
+
+    A flow run that found all its work done is not recorded, so that a report which shows the log
+    need not be written again.
+    """
     known = load_decisions(run_uri)
     is_there = bool(known) and list(known[-1].decisions) == list(decisions)
     if is_there or all(decision.action == "reused" for decision in decisions):
         return False
-    found = [*known, FlowRun(now(), tuple(decisions))][-MAX_ENTRIES:]
+    found = [*known, FlowRun(now(), tuple(decisions))][-MAX_FLOW_RUNS:]
     content = {
         "format_version": DECISIONS_FORMAT,
         "flow_runs": [asdict(flow_run) for flow_run in found],
@@ -299,13 +276,13 @@ def append_decisions(run_uri: str, decisions: Sequence[Decision]) -> bool:
 
 
 def load_decisions(run_uri: str) -> Sequence[FlowRun]:
-    """Return the flow runs of a run, oldest first; none where this version reads nothing of it."""
+    """Return the flow runs of a run, oldest first; none if the log cannot be read."""
     if not storage.exists(storage.join(run_uri, DECISIONS)):
         return ()
     try:
         return read_decisions(run_uri)
     except DatasetError as err:
-        # It says what happened and decides nothing, so that no run needs it.
+        # The log is only for reading: nothing depends on it.
         log.warning("%s", err)
         return ()
 
@@ -324,3 +301,30 @@ def read_decisions(run_uri: str) -> Sequence[FlowRun]:
         mend="its decisions are not shown",
         versions=(DECISIONS_FORMAT,),
     ).flow_runs
+
+
+def git_state(project: Path = _PROJECT) -> Git | None:
+    """Return the commit of a checkout of this project; None if it is installed, or without git."""
+    # An installed copy may be in the folder of another project, whose commit says nothing.
+    if _git(project, "ls-files", "--error-unmatch", "pipelines/registry/runs.py") is None:
+        return None
+    commit = _git(project, "rev-parse", "HEAD")
+    changed = _git(project, "status", "--porcelain", "--", *_SOURCES)
+    return None if commit is None else Git(commit, bool(changed))
+
+
+def versions(backend: str) -> Mapping[str, str]:
+    """Return the versions of Python and of the packages that a model's weights depend on."""
+    packages = ("nsynth-flows", "keras", backend, "numpy", "scikit-learn", "pyarrow")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def _git(project: Path, *command: str) -> str | None:
+    """Return the output of git, None if it fails."""
+    tool = shutil.which("git")
+    if tool is None:
+        return None
+    result = subprocess.run(  # noqa: S603 # fixed commands
+        [tool, "-C", str(project), *command], capture_output=True, text=True, check=False
+    )
+    return result.stdout.strip() if result.returncode == 0 else None

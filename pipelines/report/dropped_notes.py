@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipelines.convert.manifest import load_manifest
-from pipelines.convert.quarantine import list_quarantined
+from pipelines.convert.commit.manifest import load_manifest
+from pipelines.convert.commit.quarantine import list_quarantined
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.report.formats import count, plural, shown

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import signal
 
-from pipelines.convert.originals import read_original
+from pipelines.convert.reading.original_audio import read_original
 from pipelines.dataset import Dataset
 from pipelines.notes import SAMPLE_RATE_HZ, STORED_RATE_HZ
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines import storage
-from pipelines.convert.manifest import Manifest, load_manifest
-from pipelines.convert.plan import RANGE_BYTES
+from pipelines.convert.commit.manifest import Manifest, load_manifest
+from pipelines.convert.shards.plan import RANGE_BYTES
 from pipelines.errors import PipelineError
 from pipelines.experiment import Experiment
 from pipelines.parameters import MAX_DROPPED, MAX_QUARANTINED, ModelName

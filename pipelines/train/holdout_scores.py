@@ -1,4 +1,4 @@
-"""What a stored model makes of the notes of the gate, scored once and stored beside the gate.
+"""Predictions of a stored model for the held-out notes, made once and stored beside them.
 
 <root>/registry/gate/<digest>/predictions/<sha256 of model.keras>.parquet
 """
@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import storage
-from pipelines.convert.shards import encode
+from pipelines.convert.shards.shard import encode
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.predictions import Predictions, add_stamp, from_table
 from pipelines.evaluate.stored import gate_predictions, predictions_uri
+from pipelines.layout import MODEL
 from pipelines.registry.holdout import Holdout, check_notes
 from pipelines.train.fitting.fit import check_complete, predict, predictions_table
 from pipelines.train.model.architectures import decode_model
@@ -28,35 +29,35 @@ log = logging.getLogger(__name__)
 
 
 def score_holdout(
-    gate: Holdout, model_uri: str, *, model_sha256: str, batch_size: int, cache_dir: Path
+    holdout: Holdout, model_uri: str, *, model_sha256: str, batch_size: int, cache_dir: Path
 ) -> Predictions:
-    """The predictions of a model for all notes of the gate; stored ones are used again.
+    """Return the predictions of a model for all held-out notes; reuse stored ones.
 
     Args:
-      model_uri: the folder of the model in its run.
-      model_sha256: of its model.keras.
+      model_uri: folder of the model in its run.
+      model_sha256: SHA-256 of its model.keras.
 
     Raises:
-      ConfigError: the model, or the data set of the gate's notes, is gone.
-      DatasetError: either is not the one that it was, or not every note was scored.
+      ConfigError: the model, or the data set of the held-out notes, is gone.
+      DatasetError: either is another one by now, or not every note was scored.
     """
-    uri = predictions_uri(gate, model_sha256)
+    uri = predictions_uri(holdout, model_sha256)
     if storage.exists(uri):
         try:
-            return gate_predictions(gate, model_sha256)
+            return gate_predictions(holdout, model_sha256)
         except PipelineError as err:
-            log.warning("scoring on the gate again: %s", err)
-    place = storage.join(model_uri, "model.keras")
+            log.warning("scoring on the held-out notes again: %s", err)
+    place = storage.join(model_uri, MODEL)
     data = storage.read(place)
     if hashlib.sha256(data).hexdigest() != model_sha256:
         raise DatasetError(
             f"{place} is not the model that was asked for, of digest "
             f"{model_sha256[:12]}; restore it, or promote another run by hand"
         )
-    log.info("scoring %s on %d notes of the gate", model_uri, gate.notes.num_rows)
-    notes = _scorable(gate, model_uri)
-    dataset = open_dataset(gate.manifest_uri)
-    check_notes(gate, dataset)
+    log.info("scoring %s on %d held-out notes", model_uri, holdout.notes.num_rows)
+    notes = _scorable(holdout, model_uri)
+    dataset = open_dataset(holdout.manifest_uri)
+    check_notes(holdout, dataset)
     to_score = Notes(
         cached_audio(dataset, cache_dir), notes["row"].to_numpy(), notes["label"].to_numpy()
     )
@@ -68,12 +69,12 @@ def score_holdout(
     return from_table(table)
 
 
-def _scorable(gate: Holdout, model_uri: str) -> pa.Table:
-    """The columns of predictions that do not depend on answers."""
+def _scorable(holdout: Holdout, model_uri: str) -> pa.Table:
+    """Return the columns of predictions that do not depend on a model's answers."""
     trained = load_trained_notes(model_uri)
-    met = trained.filter(pc.equal(trained["part"], "train"))["instrument_str"].unique()
-    notes, num = gate.notes, gate.notes.num_rows
-    seen = pc.is_in(notes["instrument_str"], pc.cast(met, pa.string()))
+    names = trained.filter(pc.equal(trained["part"], "train"))["instrument_str"].unique()
+    notes, num = holdout.notes, holdout.notes.num_rows
+    seen = pc.is_in(notes["instrument_str"], pc.cast(names, pa.string()))
     return (
         notes.append_column("label", [class_labels(notes["instrument_family"].to_numpy())])
         .append_column("instrument_seen", seen)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipelines import storage
-from pipelines.convert.shards import encode
+from pipelines.convert.shards.shard import encode
 from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError, FormatError
 from pipelines.evaluate.predictions import (

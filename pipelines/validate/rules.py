@@ -1,7 +1,7 @@
-"""The rules a note must keep, each a function from the notes' scalars to those that break it.
+"""Rules of validation, each a function that returns a mask of the notes which break it.
 
-Rules are asked in order, and only about notes that no rule before has dropped: the first reason
-counts, and a note that is out cannot make a duplicate of another. Pure; never reads audio.
+Rules are applied in order, and only to notes that no rule before has dropped: the first reason
+counts, and a dropped note does not make another one a duplicate. They read no audio.
 """
 
 import re
@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 
 from pipelines.notes import FAMILIES, SAMPLE_RATE_HZ, SOURCES
 
+# Raised whenever a rule changes what it drops.
 RULES_VERSION: Final = 1
-"""Raised whenever a rule changes what it drops."""
 
+SYNTH_LEAD: Final = "synth_lead"
+
+# Reasons that need more than one data set, so that no rule here gives them: the same audio is in
+# training and test data, and a note of the held-out set or of one of its instruments.
 LEAKED: Final = "leaked"
-"""The same audio in training and test data; needs two data sets, so that no rule here gives it."""
-
 HELD_OUT: Final = "gate"
-"""A note that decides which model is promoted, or one of its instrument; no rule here gives it."""
 
+# -80 dB of full scale, about three steps of a 16-bit sample: what is left is rounding noise.
 SILENT_PEAK: Final = 1e-4
-"""A note whose original samples all stay below -80 dB of full scale is silent."""
 
+# The columns that the rules read.
 COLUMNS: Final = (
     "note_str",
     "instrument_str",
@@ -40,7 +42,7 @@ COLUMNS: Final = (
     "peak",
     "audio_digest",
 )
-"""What the rules read."""
+
 
 Columns = Mapping[str, Sequence[Any]]
 Mask = NDArray[np.bool_]
@@ -48,35 +50,44 @@ Mask = NDArray[np.bool_]
 _NAME: Final = re.compile(r"(?P<family>.+)_(?P<source>[a-z]+)_\d+")
 
 
-def reasons(notes: pa.Table) -> list[str | None]:
-    """The reason for which each note is left out, None for one that is kept.
+def find_reasons(notes: pa.Table) -> list[str | None]:
+    """Return the reason for which each note is dropped, None for a note that is kept.
 
     Args:
       notes: the columns `COLUMNS` of all notes of a data set, in order.
     """
-    found: NDArray[np.object_] = np.full(notes.num_rows, None, object)
+    dropped: NDArray[np.object_] = np.full(notes.num_rows, None, object)
     alive = np.arange(notes.num_rows)
     for reason, broken_by in RULES.items():
         broken = broken_by(notes.take(alive).to_pydict())
-        found[alive[broken]] = reason
+        dropped[alive[broken]] = reason
         alive = alive[~broken]
-    return [None if reason is None else str(reason) for reason in found]
+    return [None if reason is None else str(reason) for reason in dropped]
+
+
+def is_defect(reason: str) -> bool:
+    """Return whether a reason means that something is wrong with a note.
+
+    Notes of synth_lead are valid but not of a class; leaked and held-out ones are kept for another
+    purpose.
+    """
+    return reason not in (SYNTH_LEAD, LEAKED, HELD_OUT)
 
 
 def is_synth_lead(notes: Columns) -> Mask:
-    """The family that only the train split has; the classifiers leave it out."""
+    """Mark notes of the family that only the train split has, which is not a class."""
     lead = FAMILIES.index("synth_lead")
     pairs = zip(notes["instrument_family"], notes["instrument_family_str"], strict=True)
     return _mask(pair == (lead, "synth_lead") for pair in pairs)
 
 
 def has_other_sample_rate(notes: Columns) -> Mask:
-    """All notes were recorded at one rate, which resampling takes for granted."""
+    """Mark notes that were recorded at another rate than resampling assumes."""
     return _mask(rate != SAMPLE_RATE_HZ for rate in notes["sample_rate"])
 
 
 def mismatches_family(notes: Columns) -> Mask:
-    """Family and source are each given twice, by number and by name."""
+    """Mark notes whose number and name of family, or of source, differ."""
     families = zip(notes["instrument_family"], notes["instrument_family_str"], strict=True)
     sources = zip(notes["instrument_source"], notes["instrument_source_str"], strict=True)
     return ~_mask(pair in _FAMILY_PAIRS for pair in families) | ~_mask(
@@ -85,7 +96,7 @@ def mismatches_family(notes: Columns) -> Mask:
 
 
 def mismatches_name(notes: Columns) -> Mask:
-    """`note_str` is instrument, pitch and velocity; `instrument_str` begins with the family."""
+    """Mark notes whose `note_str` or `instrument_str` contradicts their other columns."""
     rows = zip(
         notes["note_str"],
         notes["instrument_str"],
@@ -104,27 +115,27 @@ def mismatches_name(notes: Columns) -> Mask:
 
 
 def is_out_of_pitch(notes: Columns) -> Mask:
-    """MIDI has the pitches 0 to 127; the data set uses 9 to 120."""
+    """Mark pitches that MIDI does not have; the data set uses 9 to 120."""
     return _mask(not 0 <= pitch <= 127 for pitch in notes["pitch"])
 
 
 def is_out_of_velocity(notes: Columns) -> Mask:
-    """MIDI has the velocities 1 to 127; 0 means that the note ends."""
+    """Mark velocities that MIDI does not have; 0 would end the note."""
     return _mask(not 1 <= velocity <= 127 for velocity in notes["velocity"])
 
 
 def is_silent(notes: Columns) -> Mask:
-    """A recording of nothing."""
+    """Mark notes whose original samples all stay below `SILENT_PEAK`."""
     return _mask(peak < SILENT_PEAK for peak in notes["peak"])
 
 
 def repeats_note(notes: Columns) -> Mask:
-    """The same note twice; the first stays."""
+    """Mark notes whose `note_str` an earlier note has."""
     return _repeats(notes["note_str"])
 
 
 def repeats_audio(notes: Columns) -> Mask:
-    """The same samples under two names: the first stays, none where the families differ."""
+    """Mark notes whose samples an earlier note has; all of them if their families differ."""
     families: dict[Hashable, set[Hashable]] = {}
     for digest, family in zip(notes["audio_digest"], notes["instrument_family"], strict=True):
         families.setdefault(digest, set()).add(family)
@@ -132,9 +143,10 @@ def repeats_audio(notes: Columns) -> Mask:
     return contradicted | _repeats(notes["audio_digest"])
 
 
+# The rule of each reason, in the order in which they count.
 RULES: Final[Mapping[str, Callable[[Columns], Mask]]] = MappingProxyType(
     {
-        "synth_lead": is_synth_lead,
+        SYNTH_LEAD: is_synth_lead,
         "sample_rate": has_other_sample_rate,
         "family_mismatch": mismatches_family,
         "name_mismatch": mismatches_name,
@@ -145,7 +157,7 @@ RULES: Final[Mapping[str, Callable[[Columns], Mask]]] = MappingProxyType(
         "duplicate_audio": repeats_audio,
     }
 )
-"""Reason to rule, in the order in which they count."""
+
 
 _FAMILY_PAIRS: Final = frozenset(enumerate(FAMILIES))
 _SOURCE_PAIRS: Final = frozenset(enumerate(SOURCES))

@@ -1,4 +1,4 @@
-"""Verdicts: which notes are left out and why, stored beside the shards, which stay as they are."""
+"""Verdicts: which notes are dropped and why, stored beside the shards, which stay as they are."""
 
 import logging
 from collections import Counter
@@ -9,51 +9,28 @@ from typing import Final
 import pyarrow as pa
 
 from pipelines import storage
-from pipelines.convert.shards import encode
+from pipelines.convert.shards.shard import encode
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.decisions import decided
 from pipelines.errors import ConfigError, DatasetError, FormatError, PipelineError
-from pipelines.layout import SUMMARY, VERDICTS
+from pipelines.layout import SUMMARY, VALIDATION_FOLDER, VERDICTS
 from pipelines.notes import FAMILIES, named_split
 from pipelines.parameters import MAX_DROPPED
 from pipelines.parquet import read_table, table_digest
 from pipelines.records import Count, Name, Place, digest, read_record, sealed
 from pipelines.text import listed
-from pipelines.validate.rules import COLUMNS, HELD_OUT, LEAKED, RULES, RULES_VERSION, reasons
+from pipelines.validate.rules import (
+    COLUMNS,
+    HELD_OUT,
+    LEAKED,
+    RULES,
+    RULES_VERSION,
+    find_reasons,
+    is_defect,
+)
 
-
-def compare_with_official(
-    source_names: tuple[str, ...], *, num_records: int, families: Mapping[str, int]
-) -> str:
-    """One sentence on the official split of that name; empty when the files claim none.
-
-    Args:
-      num_records: rows and quarantined records.
-      families: rows by family, before any is dropped.
-    """
-    split = named_split(source_names[0])
-    if split is None or any(named_split(name) is not split for name in source_names):
-        return ""
-    if num_records != split.num_notes:
-        return (
-            f"{num_records:,} records, where the official {split.name} split has "
-            f"{split.num_notes:,}: this is not that split."
-        )
-    wrong = [
-        f"{family} {families.get(family, 0):,} for {num:,}"
-        for family, num in split.families.items()
-        if families.get(family, 0) != num
-    ]
-    if wrong:
-        return (
-            f"As many records as the official {split.name} split, "
-            f"but not the same families: {', '.join(wrong)}."
-        )
-    return f"All {num_records:,} records of the official {split.name} split."
-
-
+# 2 adds the seal and the digest of the verdicts.
 FORMAT_VERSION: Final = 2
-"""2 adds the seal and the digest of the verdicts."""
 
 _READABLE: Final = (1, FORMAT_VERSION)
 _AGAIN: Final = "validate the data set again"
@@ -75,16 +52,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Validation:
-    """The verdicts on a data set, in figures.
+    """A summary of the verdicts on a data set.
 
     Attributes:
-      uri: the folder that holds them.
-      verdict_digest: of the rules and the data set.
-      num_quarantined: records and spans that did not become notes; beside `num_seen`, not in it.
+      uri: folder that holds them.
+      verdict_digest: digest of the rules and the data set.
+      num_quarantined: records and spans that did not become notes; not part of `num_seen`.
       dropped: reason to number of notes, in the order of the rules.
       families: notes kept, by family.
-      official: a sentence on the official split that the file claims to be; may be empty.
-      verdicts_digest: of the table of verdicts; None in a summary of format 1.
+      official: a sentence on the official split that the file name claims; may be empty.
+      verdicts_digest: digest of the table of verdicts; None in a summary of format 1.
     """
 
     manifest_uri: Place
@@ -108,15 +85,15 @@ class Validation:
 
 
 def validate(manifest_uri: str, *, force: bool = False) -> Validation:
-    """Gives each note of a data set its verdict and stores the verdicts; reuses stored ones.
+    """Judge each note of a data set and store the verdicts; reuse stored ones.
 
     Args:
-      force: judge again what is judged.
+      force: judge again even if verdicts are stored.
     """
     dataset = open_dataset(manifest_uri)
     manifest_digest = dataset.manifest.manifest_digest
     verdict_digest = _digest_of_rules(manifest_digest)
-    uri = storage.join(storage.parent(dataset.manifest_uri), "validation", verdict_digest[:16])
+    uri = storage.join(storage.parent(dataset.manifest_uri), VALIDATION_FOLDER, verdict_digest[:16])
     summary_uri = storage.join(uri, SUMMARY)
     names = listed(source.name for source in dataset.manifest.sources)
     if not force and (stored := _stored(summary_uri, dataset, verdict_digest)):
@@ -135,25 +112,25 @@ def validate(manifest_uri: str, *, force: bool = False) -> Validation:
 
 
 def judge(dataset: Dataset, uri: str) -> tuple[Validation, pa.Table]:
-    """Return the verdicts on the notes of a data set, in figures and as a table; store nothing.
+    """Return the verdicts on the notes of a data set, as a summary and as a table; store nothing.
 
     Args:
-      uri: the folder that the verdicts belong to.
+      uri: folder of the verdicts.
     """
     manifest_digest = dataset.manifest.manifest_digest
     notes = dataset.read([*COLUMNS, "source_file", "source_offset"])
-    found = reasons(notes)
-    verdicts = _verdicts(dataset, notes, found)
+    reasons = find_reasons(notes)
+    verdicts = _verdicts(dataset, notes, reasons)
     counts = Counter(verdicts.column("reason").to_pylist())
     seen = notes.column("instrument_family_str").to_pylist()
-    kept = Counter(f for f, reason in zip(seen, found, strict=True) if reason is None)
+    kept = Counter(f for f, reason in zip(seen, reasons, strict=True) if reason is None)
     validation = Validation(
         manifest_uri=dataset.manifest_uri,
         manifest_digest=manifest_digest,
         verdict_digest=_digest_of_rules(manifest_digest),
         uri=uri,
         num_seen=notes.num_rows,
-        num_kept=found.count(None),
+        num_kept=reasons.count(None),
         num_quarantined=dataset.manifest.num_quarantined,
         dropped={reason: counts[reason] for reason in RULES if counts[reason]},
         families={family: kept[family] for family in FAMILIES if kept[family]},
@@ -168,16 +145,16 @@ def judge(dataset: Dataset, uri: str) -> tuple[Validation, pa.Table]:
 
 
 def _digest_of_rules(manifest_digest: str) -> str:
-    """Return the digest that names verdicts: of the rules and the data set."""
+    """Return the digest of the rules and the data set, which names the verdicts."""
     return digest([RULES_VERSION, list(RULES), manifest_digest])
 
 
 def _stored(summary_uri: str, dataset: Dataset, verdict_digest: str) -> Validation | None:
-    """Return the stored verdicts, None unless they are there and whole, and of this data set."""
+    """Return the stored verdicts; None unless they are complete and of this data set."""
     if not storage.exists(summary_uri):
         return None
     try:
-        # A data set may have been moved since, with all that its folder holds.
+        # A data set may have been moved since, with its whole folder.
         stored = replace(
             load_validation(summary_uri),
             manifest_uri=dataset.manifest_uri,
@@ -231,7 +208,7 @@ def load_validation(summary_uri: str) -> Validation:
 
 
 def load_verdicts(validation: Validation) -> pa.Table:
-    """Read the table of the notes that are left out, with the columns of `VERDICT_SCHEMA`.
+    """Read the table of the dropped notes, with the columns of `VERDICT_SCHEMA`.
 
     Raises:
       ConfigError: there is none.
@@ -241,8 +218,8 @@ def load_verdicts(validation: Validation) -> pa.Table:
     uri = storage.join(validation.uri, VERDICTS)
     table = read_table(uri, VERDICT_SCHEMA, mend=_AGAIN)
     counts = Counter(table["reason"].to_pylist())
-    # What leaks, or belongs to a gate, is found by each run, and stored with it.
-    given = {of: num for of, num in validation.dropped.items() if of not in (LEAKED, HELD_OUT)}
+    # Leaked and held-out notes are found by each run and stored with it.
+    given = {key: num for key, num in validation.dropped.items() if key not in (LEAKED, HELD_OUT)}
     rows = table["row"].to_pylist()
     are_notes = not rows or (rows[0] >= 0 and rows[-1] < validation.num_seen)
     if (
@@ -256,29 +233,59 @@ def load_verdicts(validation: Validation) -> pa.Table:
 
 
 def load_reasons(validation: Validation) -> list[str | None]:
-    """The reason for which each note is left out, in order; None for one that is kept."""
+    """Return the reason for which each note is dropped, in order; None for a note that is kept."""
     table = load_verdicts(validation)
-    found: list[str | None] = [None] * validation.num_seen
+    reasons: list[str | None] = [None] * validation.num_seen
     for row, reason in zip(table["row"].to_pylist(), table["reason"].to_pylist(), strict=True):
-        found[row] = reason
-    return found
+        reasons[row] = reason
+    return reasons
+
+
+def compare_with_official(
+    source_names: tuple[str, ...], *, num_records: int, families: Mapping[str, int]
+) -> str:
+    """Return a sentence on the official split that the file names claim; empty if they claim none.
+
+    Args:
+      num_records: rows and quarantined records.
+      families: rows by family, before any is dropped.
+    """
+    split = named_split(source_names[0])
+    if split is None or any(named_split(name) is not split for name in source_names):
+        return ""
+    if num_records != split.num_notes:
+        return (
+            f"{num_records:,} records, where the official {split.name} split has "
+            f"{split.num_notes:,}: this is not that split."
+        )
+    wrong = [
+        f"{family} {families.get(family, 0):,} for {num:,}"
+        for family, num in split.families.items()
+        if families.get(family, 0) != num
+    ]
+    if wrong:
+        return (
+            f"As many records as the official {split.name} split, "
+            f"but not the same families: {', '.join(wrong)}."
+        )
+    return f"All {num_records:,} records of the official {split.name} split."
 
 
 def check_dropped(validation: Validation, *, max_dropped: float = MAX_DROPPED) -> None:
-    """Refuses a data set that lost more notes than a sound one would.
+    """Raise if too many notes of a data set are defective.
 
     Args:
-      max_dropped: the share of notes that may be left out, synth_lead apart.
+      max_dropped: largest share of notes that may be defective.
 
     Raises:
-      DatasetError: more were left out, or all.
+      DatasetError: more are, or no note is left.
     """
     if not 0 <= max_dropped <= 1:
         raise ConfigError(f"max_dropped must be from 0 to 1, got {max_dropped}")
     table = ", ".join(f"{reason} {num}" for reason, num in validation.dropped.items())
     if validation.num_kept == 0:
         raise DatasetError(f"no note of {validation.manifest_uri} is left: {table}")
-    defects = _without_synth_lead(validation.dropped)
+    defects = sum(num for reason, num in validation.dropped.items() if is_defect(reason))
     share = defects / validation.num_seen
     if share > max_dropped:
         raise DatasetError(
@@ -288,13 +295,9 @@ def check_dropped(validation: Validation, *, max_dropped: float = MAX_DROPPED) -
         )
 
 
-def _without_synth_lead(dropped: Mapping[str, int]) -> int:
-    return sum(num for reason, num in dropped.items() if reason != "synth_lead")
-
-
-def _verdicts(dataset: Dataset, notes: pa.Table, found: list[str | None]) -> pa.Table:
-    """One row a dropped note."""
-    rows = [row for row, reason in enumerate(found) if reason is not None]
+def _verdicts(dataset: Dataset, notes: pa.Table, reasons: list[str | None]) -> pa.Table:
+    """Return one row per dropped note."""
+    rows = [row for row, reason in enumerate(reasons) if reason is not None]
     shards = [shard.name for shard in dataset.manifest.shards for _ in range(shard.num_notes)]
     dropped = notes.select(["note_str", "source_file", "source_offset"]).take(
         pa.array(rows, pa.int64())
@@ -303,7 +306,7 @@ def _verdicts(dataset: Dataset, notes: pa.Table, found: list[str | None]) -> pa.
         {
             "row": rows,
             "note_str": dropped["note_str"],
-            "reason": [found[row] for row in rows],
+            "reason": [reasons[row] for row in rows],
             "shard": [shards[row] for row in rows],
             "source_file": dropped["source_file"],
             "source_offset": dropped["source_offset"],

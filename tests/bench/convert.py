@@ -25,8 +25,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from scipy import signal
 
 import flows  # noqa: F401 - as the command does: it settles how memory is kept
-from pipelines.convert.crc import masked_crc
-from pipelines.convert.example import decode
+from pipelines.convert.formats.example import decode
+from pipelines.convert.formats.tfrecord import masked_crc
 from pipelines.convert.job import convert
 from pipelines.notes import NUM_SAMPLES, NUM_SOURCE_SAMPLES
 

@@ -9,10 +9,9 @@ from itertools import cycle
 from pathlib import Path
 
 from pipelines import storage
-from pipelines.convert.crc import masked_crc
-from pipelines.convert.example import decode
-from pipelines.convert.tfrecord import Position, Record, read_records
-from pipelines.convert.window import Window
+from pipelines.convert.formats.byte_stream import Window
+from pipelines.convert.formats.example import decode
+from pipelines.convert.formats.tfrecord import Position, Record, masked_crc, read_records
 
 
 def main(source: str, out: str, num_bytes: float) -> None:

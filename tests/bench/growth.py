@@ -16,7 +16,7 @@ from typing import Any
 
 import flows  # noqa: F401 - as the command does: it settles how memory is kept
 from pipelines.convert.job import convert
-from pipelines.convert.plan import Parameters
+from pipelines.convert.shards.plan import Parameters
 
 RANGE_MIB = (128, 32, 8, 2)
 

@@ -18,15 +18,17 @@ from typing import Any
 
 import flows  # noqa: F401 - as the command does: it settles how memory is kept
 from pipelines import storage
-from pipelines.convert import ranges, shards, tfrecord
+from pipelines.convert.formats import tfrecord
 from pipelines.convert.job import convert
+from pipelines.convert.reading import tfrecord_range as ranges
+from pipelines.convert.shards import shard as shards
 
 PARTS = {
     "read": (storage, "read_range"),
     "crc": (tfrecord, "masked_crc"),
     "decode": (ranges, "decode"),
     "resample": (ranges, "resample"),
-    "rows": (shards, "summarised"),
+    "rows": (shards, "build_shard"),
     "encode": (shards, "encode"),
     "write": (storage, "put"),
 }

@@ -27,7 +27,7 @@ import psutil
 import flows  # noqa: F401 - as the command does: it settles how memory is kept
 from infra.sample.splits import write_splits
 from pipelines import storage
-from pipelines.convert.manifest import Shard
+from pipelines.convert.commit.manifest import Shard
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.storage.filesystem import resolve
 from pipelines.train.samples.cache import READERS

@@ -16,7 +16,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from infra.engines.installed import folder, program
 from pipelines.convert import beam
-from pipelines.convert.plan import ByteRange, Parameters, plan
+from pipelines.convert.shards.plan import ByteRange, Parameters, plan
 from pipelines.engines.engine import Engine
 from tests.engines.conftest import LENIENT, Store, installed
 from tests.engines.processes import free_port, started

@@ -13,7 +13,7 @@ import pytest
 from flows.cli.output import stream_json, stream_rows
 from flows.cli.stored import quarantine
 from pipelines.convert.job import convert
-from pipelines.convert.plan import Parameters
+from pipelines.convert.shards.plan import Parameters
 from pipelines.errors import ConfigError, DatasetError
 from tests.pipelines.convert.records import example, note, numbers, texts, tfrecord
 

@@ -7,8 +7,8 @@ import pytest
 import s3fs
 
 from pipelines import storage
+from pipelines.convert.commit.quarantine import verify
 from pipelines.convert.job import convert
-from pipelines.convert.verify import verify
 from pipelines.errors import ConfigError
 from pipelines.registry.clean import find_abandoned, find_stale_caches
 from pipelines.registry.inventory import find_run, list_datasets, manifests_under

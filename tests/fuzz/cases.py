@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from pipelines.convert.tfrecord import MAX_RECORD_BYTES
+from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES
 from tests.fuzz.damages import DAMAGES, FOREIGN_PAYLOAD, HUGE_LENGTHS
 from tests.fuzz.files import NUM_NOTES, SHAPES, Intact, any_shape, notes, one_note
 from tests.fuzz.traced import Traced, intact

@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 import xxhash
 
-from pipelines.convert.accounting import Account, account
-from pipelines.convert.example import decode
-from pipelines.convert.resample import resample
-from pipelines.convert.tfrecord import Position, Record, Span, read_records
-from pipelines.convert.window import Window
+from pipelines.convert.commit.manifest import Account, account
+from pipelines.convert.formats.byte_stream import Window
+from pipelines.convert.formats.example import decode
+from pipelines.convert.formats.tfrecord import Position, Record, Span, read_records
+from pipelines.convert.reading.tfrecord_range import resample
 from pipelines.errors import RecordError
 from pipelines.notes import NUM_SAMPLES
 from tests.fuzz.cases import Case

@@ -5,7 +5,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Final
 
-from pipelines.convert.tfrecord import MAX_RECORD_BYTES
+from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES
 from tests.fuzz.files import Intact
 from tests.fuzz.traced import Traced, foreign
 from tests.pipelines.convert.records import frame, header

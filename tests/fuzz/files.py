@@ -8,7 +8,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Final
 
-from pipelines.convert.tfrecord import MAX_RECORD_BYTES
+from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES
 from tests.pipelines.convert.records import frame, header, note, tfrecord
 
 NUM_NOTES: Final = 6

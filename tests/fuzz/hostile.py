@@ -10,8 +10,8 @@ from typing import Final
 
 import typer
 
-from pipelines.convert.tfrecord import Position, read_records
-from pipelines.convert.window import Window
+from pipelines.convert.formats.byte_stream import Window
+from pipelines.convert.formats.tfrecord import Position, read_records
 from tests.pipelines.convert.records import frame, header
 
 MIB: Final = 2**20

@@ -20,9 +20,9 @@ from typing import Annotated, Final
 
 import typer
 
-from pipelines.convert.manifest import load_manifest
-from pipelines.convert.readme import readme
-from pipelines.convert.verify import verify
+from pipelines.convert.commit.manifest import load_manifest
+from pipelines.convert.commit.quarantine import verify
+from pipelines.convert.commit.readme import readme
 from tests.pipelines.convert.records import flipped, frame, note, tfrecord
 
 RANGE_BYTES: Final = 300_000
@@ -78,7 +78,7 @@ def moment_of(rng: Random, num_shards: int) -> Moment:
 def convert(source: str, root: str) -> None:
     """The conversion that is killed; runs in a child."""
     from pipelines.convert.job import convert as run  # noqa: PLC0415 - the parent needs no Beam
-    from pipelines.convert.plan import Parameters  # noqa: PLC0415
+    from pipelines.convert.shards.plan import Parameters  # noqa: PLC0415
 
     parameters = Parameters(range_bytes=RANGE_BYTES)
     run([source], root=root, parameters=parameters, num_workers=2, max_quarantined=1)

@@ -6,7 +6,7 @@ from sklearn.neighbors import NearestCentroid
 from infra.sample.catalogue import Note, draw, features
 from infra.sample.synthesis import play
 from infra.sample.timbres import TIMBRES
-from pipelines.convert.resample import resample
+from pipelines.convert.reading.tfrecord_range import resample
 from pipelines.notes import CLASSES, FAMILIES, NUM_SAMPLES, SAMPLE_RATE_HZ
 
 

@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.convert.accounting import Account
-from pipelines.convert.manifest import make_manifest
-from pipelines.convert.plan import Parameters, Plan
-from pipelines.convert.shards import ShardSummary, encode, notes_digest, samples_digest, to_table
-from pipelines.convert.sources import Source
-from pipelines.convert.tfrecord import Position
+from pipelines.convert.commit.manifest import Account, make_manifest
+from pipelines.convert.formats.tfrecord import Position
+from pipelines.convert.reading.sources import Source
+from pipelines.convert.shards.plan import Parameters, Plan
+from pipelines.convert.shards.shard import (
+    ShardSummary,
+    encode,
+    notes_digest,
+    samples_digest,
+    to_table,
+)
 from pipelines.notes import CLASSES, FAMILIES, NUM_SAMPLES
 
 _RECORD_BYTES = 256_400

@@ -7,9 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.convert.quarantine import list_quarantined
-from pipelines.convert.shards import encode, read_summary
-from pipelines.convert.verify import verify
+from pipelines.convert.commit.quarantine import list_quarantined, verify
+from pipelines.convert.shards.shard import encode, read_summary
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import ConfigError, DatasetError, ShardError
 from pipelines.notes import SCALAR_COLUMNS, SCHEMA

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.convert.job import convert
-from pipelines.convert.plan import Parameters
+from pipelines.convert.shards.plan import Parameters
 from pipelines.dataset import open_dataset
 from pipelines.validate.verdicts import validate
 from tests.pipelines.convert.records import frame, note, tfrecord

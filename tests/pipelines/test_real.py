@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.convert.job import convert
-from pipelines.convert.plan import Parameters
+from pipelines.convert.shards.plan import Parameters
 from pipelines.dataset import open_dataset
 from pipelines.validate.verdicts import Validation, load_reasons, validate
 

@@ -25,7 +25,7 @@ KERNEL_SIZE: Final = 2
 
 
 def preliminary(experiment: Experiment, num_samples: int) -> keras.Model:
-    """Two convolutions, averaged over time: 9,098 parameters. Takes nothing from the experiment."""
+    """Build two convolutions, averaged over time: 9,098 parameters; the experiment is not used."""
     del experiment
     return keras.Sequential(
         [
@@ -40,10 +40,10 @@ def preliminary(experiment: Experiment, num_samples: int) -> keras.Model:
 
 
 def optimised(experiment: Experiment, num_samples: int) -> keras.Model:
-    """Three convolutions, pooled, and a dense layer over all of them: 8,838,158 parameters."""
+    """Build three convolutions, pooled, and a dense layer over all: 8,838,158 parameters."""
 
     def leaky_relu() -> Any:
-        # As a convolution's activation it is no layer of the model, and keeps its slope when saved.
+        # As a convolution's activation it is not a layer, and keeps its slope when saved.
         return layers.LeakyReLU(negative_slope=experiment.negative_slope)
 
     dense = leaky_relu() if (name := experiment.dense_activation) == "leaky_relu" else name
@@ -69,10 +69,10 @@ MODELS: Final[Mapping[str, Callable[[Experiment, int], keras.Model]]] = MappingP
 
 
 def build(name: str, experiment: Experiment, *, num_samples: int = NUM_SAMPLES) -> keras.Model:
-    """A new, untrained model.
+    """Return a new, untrained model.
 
     Args:
-      num_samples: of a note; the parameter counts above are those of what notes keep.
+      num_samples: samples per note; the parameter counts above are for those of stored notes.
 
     Returns:
       A model from float32 [batch, num_samples, 1] to float32 [batch, 10], the classes'
@@ -95,10 +95,10 @@ def layer_table(model: keras.Model) -> tuple[tuple[str, tuple[int, ...], int], .
 
 
 def encode_model(model: keras.Model) -> bytes:
-    """The bytes of a `.keras` file without the optimiser's state, two thirds of a compiled one."""
+    """Return the bytes of a `.keras` file without the optimiser's state, two thirds of the file."""
     bare = type(model).from_config(model.get_config())
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # Keras's variables do not know the `copy` that NumPy 2 asks arrays for; all is copied.
+        # Keras's variables do not support the `copy` argument of NumPy 2; all is copied anyway.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         path = Path(folder) / "model.keras"
         bare.set_weights(model.get_weights())
@@ -110,7 +110,7 @@ def decode_model(data: bytes, *, uri: str = "this model.keras") -> keras.Model:
     """Return the model of `encode_model`, to predict with; it is not compiled.
 
     Args:
-      uri: where it is stored, for an error.
+      uri: its location, for an error.
 
     Raises:
       DatasetError: Keras refuses it.

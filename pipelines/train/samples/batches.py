@@ -1,7 +1,8 @@
-"""Where samples stay while a model trains: on the device, in memory, or in the cache's file.
+"""Batches of notes for Keras, from samples on the device, in memory, or in the cache's file.
 
-On the device they are copied once instead of once an epoch. TensorFlow does not tell what is free
-there, so its samples stay in memory unless the environment says otherwise.
+The order of the notes is a function of seed and epoch alone. On the device, samples are copied once
+instead of once per epoch. TensorFlow does not report what is free there, so that its samples stay
+in memory unless the environment says otherwise.
 """
 
 import logging
@@ -20,45 +21,48 @@ from pipelines.train.model import backend
 from pipelines.train.model.backend import BatchSource, keras
 from pipelines.train.samples.cache import SampleFile
 
+# float32 [notes, 8000]: a NumPy array, a `SampleFile`, or a tensor of the backend.
 Samples = Any
-"""float32 [notes, 8000]: a NumPy array, a `SampleFile`, or a tensor of the backend."""
 
+# From fast to slow; of a file on disk the system keeps in memory what there is room for.
 PLACES: Final = MappingProxyType(
     {"device": "on the device", "memory": "in memory", "map": "on disk, read as needed"}
 )
-"""From fast to slow; of the last one the system keeps in memory what there is room for."""
 
+# An environment variable that names one of `PLACES`, to override the choice.
 VARIABLE: Final = "NSYNTH_SAMPLES"
-"""The environment variable that names one of `PLACES`, for who knows better."""
 
+# The share of free memory to use; the rest is for the model, whose activations take gigabytes.
 _SHARE: Final = 0.5
-"""Of what is free; the rest is for the model, whose activations take gigabytes."""
+
+# Batches between the prefetch of samples from a disk and their use.
+_LOOKAHEAD: Final = 2
 
 log = logging.getLogger(__name__)
 
 
 def place_samples(audio: SampleFile | NDArray[np.float32]) -> Samples:
-    """Brings samples to where they are read fastest, of the places where they fit.
+    """Copy samples to the fastest place where they fit.
 
     Args:
       audio: float32 [notes, 8000].
 
     Raises:
-      ConfigError: the environment names a place that there is not, or one without room.
+      ConfigError: the environment names an unknown place, or one without room.
     """
     free = {"device": backend.free_device_bytes(), "memory": available_bytes()}
     place = _named_place(audio.nbytes, free) or best_place(audio.nbytes, free)
     log.info("samples of %d notes, %.3g GB: %s", len(audio), audio.nbytes / 1e9, PLACES[place])
     if place == "device":
-        return backend.keras.ops.convert_to_tensor(np.asarray(audio))
+        return keras.ops.convert_to_tensor(np.asarray(audio))
     return np.array(audio) if place == "memory" else audio
 
 
 def best_place(num_bytes: int, free: Mapping[str, int | None]) -> str:
-    """The first of `PLACES` with room to spare.
+    """Return the first of `PLACES` with room to spare.
 
     Args:
-      free: bytes by place; None where there is no such place, or nobody knows.
+      free: bytes by place; None where there is no such place, or its memory is unknown.
     """
     fits = (
         place for place, room in free.items() if room is not None and num_bytes <= room * _SHARE
@@ -67,24 +71,24 @@ def best_place(num_bytes: int, free: Mapping[str, int | None]) -> str:
 
 
 def gather(audio: Samples, rows: NDArray[np.int64]) -> Samples:
-    """Samples of some notes, [len(rows), 8000], where they are."""
+    """Return the samples of some notes, [len(rows), 8000], in the same place."""
     if isinstance(audio, np.ndarray | SampleFile):
         return audio[rows]
-    # JAX has no 64-bit numbers unless it is told to.
-    return backend.keras.ops.take(audio, rows.astype(np.int32), axis=0)
+    # JAX has no 64-bit numbers unless they are enabled.
+    return keras.ops.take(audio, rows.astype(np.int32), axis=0)
 
 
 def prefetch_rows(audio: Samples, rows: NDArray[np.int64]) -> None:
-    """Has the system read samples of a file from disk, and does not wait.
+    """Let the system read samples of a file from disk, without waiting for them.
 
-    Without it a note is asked for when the one before it has come.
+    Otherwise the reading of a note would start only after the note before it.
     """
     if isinstance(audio, SampleFile):
         audio.prefetch(rows)
 
 
 def _named_place(num_bytes: int, free: Mapping[str, int | None]) -> str | None:
-    """The place that the environment names, if any.
+    """Return the place that the environment names, if any.
 
     Raises:
       ConfigError: there is no such place, or no room in it.
@@ -103,17 +107,13 @@ def _named_place(num_bytes: int, free: Mapping[str, int | None]) -> str | None:
     return named
 
 
-_LOOKAHEAD: Final = 2
-"""Batches between the announcement of samples to a disk and their use."""
-
-
 @dataclass(frozen=True, eq=False)
 class Notes:
     """Some notes of a data set.
 
     Attributes:
       audio: float32 [all notes, 8000]: a file, an array, or a tensor on the device.
-      rows: int64 [num_notes], where these notes stand in `audio`.
+      rows: int64 [num_notes], rows of these notes in `audio`.
       labels: int64 [num_notes], in [0, 10).
     """
 
@@ -123,32 +123,31 @@ class Notes:
 
 
 def epoch_order(num_notes: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The order of the notes in an epoch: each permutation of all notes is as likely as another.
+    """Return a uniformly random permutation of the notes of an epoch.
 
-    A function of its arguments alone, also with another version of NumPy, which keeps the raw
-    numbers of its generators for ever, but not how it shuffles.
+    It depends only on the arguments: it is built from raw generator output, which NumPy keeps the
+    same in all versions, not from shuffle(), which may change.
 
     Args:
       seed: from 0.
       epoch: counted from 0.
 
     Returns:
-      int64 [num_notes], each of 0 to num_notes - 1 once.
+      int64 [num_notes].
     """
     numbers = np.random.PCG64(np.random.SeedSequence([seed, epoch])).random_raw(num_notes)
     return np.argsort(numbers, kind="stable")
 
 
 class Batches(BatchSource):
-    """Notes as Keras's `fit` and `predict` take them, on every backend.
+    """Batches of notes for Keras's `fit` and `predict`, on every backend.
 
-    They go to the training step as they are. A PyDataset's would pass through a generator of
-    tf.data on TensorFlow: off the device and on again, and with six to nine hundredths of the time
-    in which two cores train the preliminary model.
+    They go to the training step unchanged. Those of a PyDataset would pass through a generator of
+    tf.data on TensorFlow: off the device and on again, which takes 6 to 9 % of the time in which
+    two cores train the preliminary model.
 
-    Without a seed they come in their own order. With one, each epoch has its own permutation of all
-    notes; Keras itself must not shuffle. Nothing here depends on workers, or on earlier epochs: any
-    batch of any epoch can be had at once.
+    Without a seed, notes keep their own order. With one, each epoch has its own permutation of all
+    notes; Keras itself must not shuffle. No batch depends on workers or on earlier epochs.
     """
 
     def __init__(self, notes: Notes, *, batch_size: int, seed: int | None = None) -> None:
@@ -158,7 +157,7 @@ class Batches(BatchSource):
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
-        """Arranges the notes for an epoch, counted from 0."""
+        """Set the order of the notes for an epoch, counted from 0."""
         num_notes = len(self._notes.rows)
         if self._seed is None:
             self._order = np.arange(num_notes)
@@ -167,34 +166,34 @@ class Batches(BatchSource):
 
     @property
     def num_batches(self) -> int:
-        """Batches an epoch; the last may be smaller."""
+        """Return the number of batches per epoch; the last may be smaller."""
         return -(-len(self._notes.rows) // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Samples, NDArray[np.int64]]:
-        """Batch `index`: float32 [batch, 8000, 1] and labels int64 [batch]."""
-        prefetch_rows(self._notes.audio, self._notes.rows[self._chosen(index + _LOOKAHEAD)])
-        chosen = self._chosen(index)
+        """Return batch `index`: float32 [batch, 8000, 1] and labels int64 [batch]."""
+        prefetch_rows(self._notes.audio, self._notes.rows[self._positions(index + _LOOKAHEAD)])
+        positions = self._positions(index)
         # [batch, 8000] -> [batch, 8000, 1]
-        audio = gather(self._notes.audio, self._notes.rows[chosen])[:, :, np.newaxis]
-        return audio, self._notes.labels[chosen]
+        audio = gather(self._notes.audio, self._notes.rows[positions])[:, :, np.newaxis]
+        return audio, self._notes.labels[positions]
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        """The batches of the epoch, as the backend's tensors."""
+        """Yield the batches of the epoch as the backend's tensors."""
         for index in range(self.num_batches):
             audio, labels = self[index]
             yield keras.ops.convert_to_tensor(audio), keras.ops.convert_to_tensor(labels)
 
     def get_tf_dataset(self) -> "Batches":
-        """What Keras iterates over once an epoch on TensorFlow."""
+        """Return the batches that Keras iterates over once per epoch on TensorFlow."""
         return self
 
     def get_jax_iterator(self) -> Iterator[tuple[Any, Any]]:
-        """The same on JAX."""
+        """Return the same on JAX."""
         return iter(self)
 
     def get_torch_dataloader(self) -> "Batches":
-        """The same on PyTorch."""
+        """Return the same on PyTorch."""
         return self
 
-    def _chosen(self, index: int) -> NDArray[np.int64]:
+    def _positions(self, index: int) -> NDArray[np.int64]:
         return self._order[index * self._batch_size : (index + 1) * self._batch_size]

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.convert.manifest import Manifest, Shard
+from pipelines.convert.commit.manifest import Manifest, Shard
 from pipelines.dataset import Dataset
 from pipelines.errors import ConfigError, DatasetError, ShardError
 from pipelines.notes import NUM_SAMPLES

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import storage
-from pipelines.convert.shards import encode
+from pipelines.convert.shards.shard import encode
 from pipelines.errors import ConfigError, DatasetError, PipelineError
 from pipelines.layout import HELD_OUT_NOTES, LEAKED_NOTES, RUN_NOTES, TRAINED
 from pipelines.parquet import read_table, table_digest

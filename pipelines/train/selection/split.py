@@ -1,4 +1,4 @@
-"""Which notes train and which choose: labels, and the stratified split of them."""
+"""Splits of notes: stratified by family, by folds of whole instruments, and random subsets."""
 
 import warnings
 from typing import Final
@@ -12,22 +12,23 @@ from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from pipelines.errors import DatasetError
 from pipelines.notes import CLASS_OF_FAMILY, CLASSES
 
-NO_LABEL = -1
+# The label of a note whose family is not a class.
+NO_LABEL: Final = -1
 
 Indices = NDArray[np.int64]
 
 
 def class_labels(families: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The class of each family number, `NO_LABEL` where the classifiers have none for it."""
+    """Return the class of each family number, `NO_LABEL` where it has none; int64 [num_notes]."""
     return np.array([CLASS_OF_FAMILY.get(int(f), NO_LABEL) for f in families], dtype=np.int64)
 
 
 def split(labels: NDArray[np.int64], fraction: float, seed: int) -> tuple[Indices, Indices]:
-    """Splits notes so that each class gives the same fraction of its own.
+    """Split notes so that each class gives the same fraction of its notes.
 
     Args:
       labels: int64 [num_notes], in [0, 10).
-      fraction: part that goes to the second share.
+      fraction: fraction of the notes in the second part.
 
     Returns:
       Positions in `labels`, ascending: of the notes to train on, and of those to validate with.
@@ -55,11 +56,13 @@ def split(labels: NDArray[np.int64], fraction: float, seed: int) -> tuple[Indice
 
 
 def subsample(labels: NDArray[np.int64], fraction: float, seed: int) -> Indices:
-    """Part of the notes, the same part of each class; a smaller fraction's are among a larger's.
+    """Return a random subset of the notes, stratified by class.
+
+    A smaller fraction of the same notes is a subset of a larger one.
 
     Args:
       labels: int64 [num_notes].
-      fraction: in (0, 1]; of each class one note stays at least.
+      fraction: in (0, 1]; at least one note of each class stays.
 
     Returns:
       Positions in `labels`, ascending.
@@ -74,17 +77,20 @@ def subsample(labels: NDArray[np.int64], fraction: float, seed: int) -> Indices:
 
 
 def check_classes(labels: NDArray[np.int64]) -> None:
-    """Refuses notes that nothing can be learnt from.
+    """Raise if the notes cannot train a classifier.
+
+    Args:
+      labels: int64 [num_notes].
 
     Raises:
       DatasetError: no notes, or one class only.
     """
-    found = np.unique(labels)
-    if not len(found):
+    classes = np.unique(labels)
+    if not len(classes):
         raise DatasetError("no notes are left to train on; look at the validation's reasons")
-    if len(found) == 1:
+    if len(classes) == 1:
         raise DatasetError(
-            f"all {len(labels)} notes left to train on are {CLASSES[found[0]]}; "
+            f"all {len(labels)} notes left to train on are {CLASSES[classes[0]]}; "
             "expected two classes at least"
         )
 
@@ -95,11 +101,11 @@ Groups = NDArray[np.int64]
 
 
 def group_notes(instruments: NDArray[np.str_], audio_digests: NDArray[np.str_]) -> Groups:
-    """The group of each note: an instrument, together with those that share a waveform with it.
+    """Return the group of each note: an instrument, with all that share a waveform with it.
 
     Args:
-      instruments: name of each note's instrument, [num_notes].
-      audio_digests: of each note's original samples, [num_notes].
+      instruments: str [num_notes], name of each note's instrument.
+      audio_digests: str [num_notes], digest of each note's original samples.
 
     Returns:
       int64 [num_notes], from 0 without gaps.
@@ -118,7 +124,7 @@ def group_notes(instruments: NDArray[np.str_], audio_digests: NDArray[np.str_]) 
 def assign_folds(
     labels: NDArray[np.int64], groups: Groups, *, seed: int, num_folds: int = NUM_FOLDS
 ) -> NDArray[np.int64]:
-    """The fold that each note is scored in; a group is in one fold as a whole.
+    """Return the fold that each note is scored in; all notes of a group are in one fold.
 
     Args:
       labels: int64 [num_notes], in [0, 10).
@@ -136,37 +142,37 @@ def assign_folds(
             f"all notes of {', '.join(lonely)} are of one instrument, or share waveforms; the "
             "protocol grouped needs two instruments a family, one to train on and one to score"
         )
-    found = np.zeros(len(labels), np.int64)
+    fold_of = np.zeros(len(labels), np.int64)
     try:
         for fold, scored in enumerate(_parts(labels, groups, num_folds, seed)):
-            found[scored] = fold
+            fold_of[scored] = fold
     except ValueError as err:
         raise DatasetError(
             f"cannot make {num_folds} folds of {len(labels)} notes in {groups.max() + 1} groups of "
             f"instruments: {err}; add instruments, or choose another protocol"
         ) from err
     for fold in range(num_folds):
-        missing = np.setdiff1d(labels, labels[found != fold])
+        missing = np.setdiff1d(labels, labels[fold_of != fold])
         if missing.size:
             raise DatasetError(
                 f"without fold {fold + 1} no note of {', '.join(CLASSES[c] for c in missing)} is "
                 f"left to train on with seed {seed}; choose another seed, or another protocol"
             )
-    return found
+    return fold_of
 
 
 def split_groups(
     labels: NDArray[np.int64], groups: Groups, *, fraction: float, seed: int
 ) -> tuple[Indices, Indices]:
-    """Splits notes by whole groups, so that every family stays among the notes to train on.
+    """Split notes by whole groups, so that every family stays among the notes to train on.
 
-    A family whose every group would be held out trains instead, so that few instruments of a
-    family cost validation and never training.
+    A family whose every group would be held out trains instead: where instruments are few,
+    validation has fewer notes, never training.
 
     Args:
       labels: int64 [num_notes], in [0, 10).
       groups: int64 [num_notes].
-      fraction: part of the notes to hold out, nearly.
+      fraction: approximate fraction of the notes to hold out.
 
     Returns:
       Positions of the notes to train on, and of those to validate with, ascending.
@@ -194,10 +200,10 @@ def split_groups(
 def draw_groups(
     labels: NDArray[np.int64], groups: Groups, *, fraction: float, seed: int
 ) -> Indices:
-    """Whole groups of each family: a fraction of its notes at least, and never all of them.
+    """Draw whole groups of each family: at least a fraction of its notes, and never all of them.
 
-    With few instruments a family gives more than the fraction, since one instrument is the least;
-    a family of one group gives none.
+    With few instruments a family gives more than the fraction, since it gives one instrument at
+    least; a family of one group gives none.
 
     Args:
       labels: int64 [num_notes], in [0, 10).
@@ -213,7 +219,7 @@ def draw_groups(
     drawn = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         own = labels == label
-        for group in sorted(np.unique(groups[own]), key=lambda of: order[of]):
+        for group in sorted(np.unique(groups[own]), key=lambda group: order[group]):
             if drawn[own].sum() >= fraction * own.sum():
                 break
             more = drawn | (groups == group)
@@ -229,9 +235,9 @@ def draw_groups(
 
 
 def _parts(labels: NDArray[np.int64], groups: Groups, num_parts: int, seed: int) -> list[Indices]:
-    """Parts of whole groups, each with nearly the same share of each family."""
+    """Return parts of whole groups, each with nearly the same share of each family."""
     splitter = StratifiedGroupKFold(num_parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # A family of few notes is no reason to warn; whether it is too few is looked at here.
+        # A family of few notes is fine; too few of them are an error of the callers.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         return [part for _, part in splitter.split(labels, labels, groups)]

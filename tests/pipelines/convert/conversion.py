@@ -1,11 +1,11 @@
 """A conversion in memory: what `convert` does to a file, without storage and engine."""
 
-from pipelines.convert.accounting import join
-from pipelines.convert.plan import Parameters, Plan
-from pipelines.convert.shards import Converted, ShardSummary, convert_bytes
-from pipelines.convert.sources import Source
-from pipelines.convert.tfrecord import Position
-from pipelines.convert.window import Window
+from pipelines.convert.commit.manifest import join
+from pipelines.convert.formats.byte_stream import Window
+from pipelines.convert.formats.tfrecord import Position
+from pipelines.convert.reading.sources import Source
+from pipelines.convert.shards.plan import Parameters, Plan
+from pipelines.convert.shards.shard import Converted, ShardSummary, convert_bytes
 from tests.pipelines.convert.records import reader
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from pipelines.convert.tfrecord import MAX_RECORD_BYTES
+from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES
 from tests.pipelines.convert.records import flipped, frame, header, tfrecord
 
 tiny_payloads = st.one_of(

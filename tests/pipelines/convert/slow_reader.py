@@ -3,7 +3,7 @@
 import struct
 from typing import NamedTuple
 
-from pipelines.convert.tfrecord import MAX_RECORD_BYTES
+from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES
 from tests.pipelines.convert.records import crc
 
 

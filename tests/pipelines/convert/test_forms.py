@@ -21,15 +21,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import storage
-from pipelines.convert.archive import opened_archive
-from pipelines.convert.estimate import estimate
+from pipelines.convert.commit.manifest import Manifest
+from pipelines.convert.commit.quarantine import verify
 from pipelines.convert.job import convert
-from pipelines.convert.jsonwav import read_items, read_part
-from pipelines.convert.manifest import Manifest
-from pipelines.convert.parts import parts_of
-from pipelines.convert.plan import Parameters, plan
-from pipelines.convert.sources import Source
-from pipelines.convert.verify import verify
+from pipelines.convert.reading.archives import open_archive
+from pipelines.convert.reading.jsonwav import read_items, read_part, split_parts
+from pipelines.convert.reading.sources import Source
+from pipelines.convert.shards.estimate import estimate
+from pipelines.convert.shards.plan import Parameters, plan
 from pipelines.dataset import open_dataset
 from pipelines.errors import ConfigError, DatasetError, PipelineError
 from tests.pipelines.convert import forms
@@ -435,10 +434,10 @@ def test_read_of_a_tar_in_either_form_gives_the_same_items(data: st.DataObject) 
 
 def _contents_of(source: Source) -> tuple[int, list[Any]]:
     if source.form == "json_wav_tar":
-        (part,) = parts_of.__wrapped__(source, num_notes=512)
+        (part,) = split_parts.__wrapped__(source, num_notes=512)
         content = read_part(source, part)
     else:
-        with opened_archive(source, begin=0) as items:
+        with open_archive(source, begin=0) as items:
             content = read_items(items, begin=0, source_file=source.name)
     assert content.notes == []
     return content.record_bytes, content.quarantined

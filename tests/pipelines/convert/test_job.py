@@ -13,11 +13,11 @@ import s3fs
 
 from pipelines import storage
 from pipelines.convert import beam
-from pipelines.convert.commit import commit
+from pipelines.convert.commit.commit import commit
+from pipelines.convert.commit.manifest import Manifest, load_manifest
+from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES
 from pipelines.convert.job import convert
-from pipelines.convert.manifest import Manifest, load_manifest
-from pipelines.convert.plan import Parameters, plan
-from pipelines.convert.tfrecord import MAX_RECORD_BYTES
+from pipelines.convert.shards.plan import Parameters, plan
 from pipelines.dataset import open_dataset
 from pipelines.decisions import heard
 from pipelines.engines.engine import Engine

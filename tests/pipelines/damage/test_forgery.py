@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import storage
-from pipelines.convert.manifest import load_manifest
+from pipelines.convert.commit.manifest import load_manifest
 from pipelines.decisions import heard
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.predictions import STAMP_KEY

@@ -11,7 +11,7 @@ import pyarrow as pa
 import xxhash
 
 from pipelines import storage
-from pipelines.convert.shards import encode
+from pipelines.convert.shards.shard import encode
 from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY
 from pipelines.experiment import Experiment
 from pipelines.notes import CLASSES

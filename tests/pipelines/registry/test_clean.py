@@ -11,7 +11,7 @@ import s3fs
 from pipelines import storage
 from pipelines.convert import beam
 from pipelines.convert.job import convert
-from pipelines.convert.plan import Parameters
+from pipelines.convert.shards.plan import Parameters
 from pipelines.registry.clean import MIN_AGE_SEC, find_abandoned, remove_abandoned
 from tests.pipelines.convert.records import note, tfrecord
 

@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.decisions import Action, Decision
 from pipelines.layout import DECISIONS
-from pipelines.registry.runs import MAX_ENTRIES, append_decisions, load_decisions
+from pipelines.registry.runs import MAX_FLOW_RUNS, append_decisions, load_decisions
 
 
 def decision(action: Action, why: str = "so") -> Decision:
@@ -28,10 +28,10 @@ def test_log_decisions_keeps_flow_runs_that_did_something(tmp_path: Path) -> Non
 
 
 def test_log_decisions_keeps_the_latest(tmp_path: Path) -> None:
-    for number in range(MAX_ENTRIES + 3):
+    for number in range(MAX_FLOW_RUNS + 3):
         append_decisions(str(tmp_path), [decision("ran", f"{number}")])
     found = [of.decisions[0].why for of in load_decisions(str(tmp_path))]
-    assert found == [str(number) for number in range(3, MAX_ENTRIES + 3)]
+    assert found == [str(number) for number in range(3, MAX_FLOW_RUNS + 3)]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format_version": 99}', '{"format_version": 1}'])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.convert.job import convert
-from pipelines.convert.plan import Parameters
+from pipelines.convert.shards.plan import Parameters
 from pipelines.registry.inventory import list_datasets, list_runs, manifests_under
 from tests.pipelines.convert.records import note, tfrecord
 

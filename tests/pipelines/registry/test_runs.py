@@ -52,7 +52,7 @@ def test_load_run_gives_back_what_store_run_wrote(tmp_path: Path) -> None:
 
 def test_run_record_says_in_json_what_readers_expect() -> None:
     content = json.loads(RECORD.to_json())
-    assert (content["format_version"], content["seed"]) == (4, 3)
+    assert (content["format_version"], content["seed"]) == (5, 3)
     assert content["experiment"]["models"] == ["preliminary", "optimised"]
     assert content["datasets"]["train"]["dropped"] == {"silent": 1, "leaked": 1}
     assert content["models"]["preliminary"]["num_parameters"] == 9098
@@ -61,7 +61,10 @@ def test_run_record_says_in_json_what_readers_expect() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"format_version": 1}', "expected format_version 3 or 4 in .*/run.json, found 1; use"),
+        (
+            '{"format_version": 1}',
+            "expected format_version 3 or 4 or 5 in .*, found 1; use",
+        ),
         ('{"format_version": 3}', "is not the record of a run: run_id: field required"),
         ("[]", "is not the record of a run: it holds a JSON list where an object belongs; run the"),
         ("{", "is not the record of a run: EOF"),

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from infra.sample.splits import write_splits
+from pipelines.convert.commit.manifest import Manifest
 from pipelines.convert.job import convert
-from pipelines.convert.manifest import Manifest
 from pipelines.report.build import build_report
 from pipelines.report.example_notes import note_values, open_readers
 from pipelines.report.results import load_results

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import s3fs
 
+from pipelines.convert.commit.manifest import Manifest
 from pipelines.convert.job import convert
-from pipelines.convert.manifest import Manifest
-from pipelines.convert.plan import Parameters
+from pipelines.convert.shards.plan import Parameters
 from tests.pipelines.convert.records import flipped, frame, note, tfrecord
 from tests.pipelines.storage.faults import Proxy, seeded
 

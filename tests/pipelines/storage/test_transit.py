@@ -8,10 +8,10 @@ import pytest
 import s3fs
 
 from pipelines import storage
+from pipelines.convert.commit.manifest import Manifest
 from pipelines.convert.job import convert
-from pipelines.convert.manifest import Manifest
-from pipelines.convert.originals import read_original
-from pipelines.convert.plan import Parameters
+from pipelines.convert.reading.original_audio import read_original
+from pipelines.convert.shards.plan import Parameters
 from pipelines.dataset import open_dataset
 from tests.pipelines.convert.forms import FORMS, name
 from tests.pipelines.convert.records import flipped, note, tfrecord

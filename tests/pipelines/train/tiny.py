@@ -9,12 +9,17 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.convert.accounting import Account
-from pipelines.convert.manifest import make_manifest
-from pipelines.convert.plan import Parameters, Plan, shard_uri
-from pipelines.convert.shards import ShardSummary, encode, notes_digest, samples_digest, to_table
-from pipelines.convert.sources import Source
-from pipelines.convert.tfrecord import Position
+from pipelines.convert.commit.manifest import Account, make_manifest
+from pipelines.convert.formats.tfrecord import Position
+from pipelines.convert.reading.sources import Source
+from pipelines.convert.shards.plan import Parameters, Plan, shard_uri
+from pipelines.convert.shards.shard import (
+    ShardSummary,
+    encode,
+    notes_digest,
+    samples_digest,
+    to_table,
+)
 from pipelines.notes import FAMILIES, NUM_SAMPLES, QUALITIES, SAMPLE_RATE_HZ
 from pipelines.train.selection.notes import training_notes
 from pipelines.train.selection.run_notes import load_run_notes

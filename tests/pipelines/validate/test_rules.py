@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.notes import FAMILIES, SCHEMA, SOURCES
-from pipelines.validate.rules import COLUMNS, RULES, reasons
+from pipelines.validate.rules import COLUMNS, RULES, find_reasons
 from tests.pipelines.datasets import Row, row
 
 
 def verdicts(*rows: Row) -> list[str | None]:
     schema = pa.schema([SCHEMA.field(name) for name in COLUMNS])
-    return reasons(pa.Table.from_pylist([{n: r[n] for n in COLUMNS} for r in rows], schema))
+    return find_reasons(pa.Table.from_pylist([{n: r[n] for n in COLUMNS} for r in rows], schema))
 
 
 def named(number: int = 0, **changes: Any) -> Row:

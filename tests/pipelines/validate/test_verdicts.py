@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.convert.job import convert
-from pipelines.convert.plan import Parameters
+from pipelines.convert.shards.plan import Parameters
 from pipelines.errors import ConfigError, DatasetError, FormatError, ShardError
 from pipelines.notes import FAMILIES
 from pipelines.validate.verdicts import (

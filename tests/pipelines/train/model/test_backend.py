@@ -52,8 +52,8 @@ def test_free_device_bytes_is_none_without_a_device() -> None:
 def test_many_models_in_one_process_are_trained_without_a_word() -> None:
     code = """
 import numpy as np
-from pipelines.train.batches import Batches, Notes
-from pipelines.train.experiment import Experiment
+from pipelines.train.samples.batches import Batches, Notes
+from pipelines.experiment import Experiment
 from pipelines.train.fitting.fit import init_model
 notes = Notes(np.zeros((5, 8000), np.float32), np.arange(5), np.arange(5))
 for _ in range(2):

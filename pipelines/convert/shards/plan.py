@@ -1,0 +1,151 @@
+"""What a conversion will do: its sources, its parameters, its byte ranges and their names."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from pipelines import storage
+from pipelines.convert.formats.tfrecord import Position
+from pipelines.convert.reading.jsonwav import Part, split_parts
+from pipelines.convert.reading.sources import GZIP, TFRECORD, Source, find_sources
+from pipelines.errors import ConfigError
+from pipelines.notes import DATASET_VERSION, NUM_SAMPLES
+from pipelines.parameters import MIB, RANGE_MIB
+from pipelines.records import digest
+
+RANGE_BYTES: Final = RANGE_MIB * MIB
+
+SHARDS_FOLDER: Final = "data"
+"""The folder of the shards in that of a data set, with nothing else in it; version 1 had none."""
+
+_NOTE_BYTES: Final = 2**18
+"""About what a note takes in a TFRecord, so that shards of either form have a like size."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What decides the content of the shards, whoever makes them.
+
+    Attributes:
+      range_bytes: bytes of source that one shard covers.
+      num_samples: samples a note keeps.
+    """
+
+    range_bytes: int = RANGE_BYTES
+    num_samples: int = NUM_SAMPLES
+
+    def __post_init__(self) -> None:
+        if self.range_bytes < 1:
+            raise ConfigError(f"range_bytes must be at least 1, got {self.range_bytes}")
+        if self.num_samples != NUM_SAMPLES:
+            raise ConfigError(f"num_samples must be {NUM_SAMPLES}, got {self.num_samples}")
+
+    @property
+    def range_notes(self) -> int:
+        """Notes of a json + wav source that one shard covers."""
+        return max(1, self.range_bytes // _NOTE_BYTES)
+
+
+@dataclass(frozen=True)
+class ByteRange:
+    """The part of a source that one shard covers: the records whose header begins in it.
+
+    That of a stream is where it begins, or goes on: as many shards follow, each of that length, as
+    it takes to its end.
+
+    Attributes:
+      file: the number of the source.
+      begin: first byte, of what a compressed file unfolds to, or number of the first note of a json
+        + wav source; names the shard.
+      end: the byte or number behind the last.
+      entry: of a stream that goes on, where its reader stands.
+      part: of a json + wav source that is no stream, where its notes lie.
+    """
+
+    file: int
+    source: Source
+    begin: int
+    end: int
+    entry: Position | None = None
+    part: Part | None = None
+
+    @property
+    def shard_name(self) -> str:
+        """The name of the shard, the same at each attempt."""
+        return f"part-{self.file:05d}-{self.begin:015d}.parquet"
+
+    @property
+    def source_bytes(self) -> int:
+        """Bytes of the source, as they are stored, that are read for it."""
+        if self.source.is_stream:
+            return self.source.size
+        return self.part.wav_bytes if self.part else self.end - self.begin
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A conversion before it runs.
+
+    Attributes:
+      folder: where the shards and the manifest go.
+    """
+
+    dataset_id: str
+    folder: str
+    sources: tuple[Source, ...]
+    parameters: Parameters
+
+    @property
+    def source_bytes(self) -> int:
+        """Bytes in all sources."""
+        return sum(source.size for source in self.sources)
+
+    @property
+    def manifest_uri(self) -> str:
+        """Where the manifest goes."""
+        return storage.join(self.folder, "manifest.json")
+
+    def ranges(self) -> Iterator[ByteRange]:
+        """The ranges, in the order of the sources' bytes or notes.
+
+        Raises:
+          ConfigError: a source's examples.json is missing or is not what it should be.
+        """
+        num_bytes, num_notes = self.parameters.range_bytes, self.parameters.range_notes
+        for file, source in enumerate(self.sources):
+            if source.is_stream:
+                end = num_bytes if source.form == GZIP else num_notes
+                yield ByteRange(file, source, 0, end)
+            elif source.form == TFRECORD:
+                for begin in range(0, source.size, num_bytes):
+                    yield ByteRange(file, source, begin, min(begin + num_bytes, source.size))
+            else:
+                for part in split_parts(source, num_notes=num_notes):
+                    yield ByteRange(file, source, part.begin, part.end, part=part)
+
+
+def shard_uri(folder: str, name: str) -> str:
+    """Return the location of a shard in the folder of a data set."""
+    return storage.join(folder, SHARDS_FOLDER, name)
+
+
+def plan(sources: Sequence[str], *, root: str, parameters: Parameters) -> Plan:
+    """Plans a conversion.
+
+    Args:
+      sources: URIs of files and folders; a name with `*` stands for all that match.
+      root: the location that holds `notes/`, `runs/` and `registry/`.
+
+    Raises:
+      ConfigError: a source is missing, empty, or of no form that is known.
+    """
+    found = find_sources(sources)
+    root = storage.absolute(root)
+    dataset_id = digest(
+        {
+            "dataset_version": DATASET_VERSION,
+            "parameters": asdict(parameters),
+            "sources": [[source.uri, source.size, source.tag] for source in found],
+        }
+    )[:16]
+    return Plan(dataset_id, storage.join(root, "notes", dataset_id), found, parameters)

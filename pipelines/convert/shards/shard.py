@@ -1,0 +1,317 @@
+"""One byte range of a source becomes one shard, and a stored shard is read back and checked.
+
+A shard is built in memory and written by one put: a Parquet writer that is closed by an exception
+commits what it has. Its footer carries the summary of its range, so that who commits or resumes a
+conversion needs nothing but the shards.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+from numpy.typing import NDArray
+
+from pipelines import storage
+from pipelines.convert.formats.byte_stream import Fault, ReadAhead, Window
+from pipelines.convert.formats.tfrecord import Position, Span
+from pipelines.convert.reading.jsonwav import read_part
+from pipelines.convert.reading.sources import fetcher
+from pipelines.convert.reading.tfrecord_range import RangeResult, read_range
+from pipelines.convert.shards.plan import ByteRange, shard_uri
+from pipelines.errors import DatasetError, ShardError
+from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, SCHEMA
+from pipelines.parquet import open_parquet, reread
+from pipelines.records import digest, parse, validated
+from pipelines.text import listed
+
+SHARD_FORMAT_VERSION: Final = 1
+
+_SUMMARY_KEY: Final = b"nsynth_flows"
+_ROW_GROUP_NOTES: Final = 256
+
+QUARANTINE_SCHEMA: Final = pa.schema(
+    [
+        pa.field("source_file", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("length", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+    ]
+)
+"""A row a record or span set aside; `sha256` is of the payload, or of the span's bytes."""
+
+
+@dataclass(frozen=True)
+class ShardSummary:
+    """What converting one range found.
+
+    Attributes:
+      entry: where the reader was put at the start.
+      first_header: offset of the first record found, None without one.
+      exit: where the reader stood at the end.
+      record_bytes: bytes of the records whose checksums hold, frames included.
+      spans: damage between the first header and the exit, in order.
+      quarantined: number of sound records that cannot become notes, by reason.
+      notes_digest: of all that a row holds but its samples, `peak` and `rms`.
+      samples_digest: of the stored samples.
+      is_last: whether its source ends with the range, which only streams have to say.
+      fault: where and why the stream broke off, if it did.
+    """
+
+    file: int
+    begin: int
+    end: int
+    entry: Position
+    first_header: int | None
+    exit: Position
+    num_notes: int
+    record_bytes: int
+    spans: tuple[Span, ...]
+    quarantined: dict[str, int]
+    quarantine_digest: str
+    notes_digest: str
+    samples_digest: str
+    is_last: bool = False
+    fault: Fault | None = None
+    dataset_version: int = DATASET_VERSION
+    format_version: int = SHARD_FORMAT_VERSION
+
+    @property
+    def name(self) -> str:
+        """The name of the shard."""
+        return f"part-{self.file:05d}-{self.begin:015d}.parquet"
+
+    @property
+    def num_quarantined(self) -> int:
+        """Sound records that cannot become notes."""
+        return sum(self.quarantined.values())
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A range as it is stored: its notes, what was set aside, and the summary of both."""
+
+    table: pa.Table
+    quarantine: pa.Table
+    summary: ShardSummary
+
+
+def convert_range(
+    byte_range: ByteRange, *, folder: str, entry: Position | None = None
+) -> ShardSummary:
+    """Convert one range and store its shard, and its quarantine where there is one.
+
+    Args:
+      folder: of the data set; writing again replaces the shard by the same content.
+      entry: where the first record begins, when the range before says so; otherwise the range
+        looks for it, except at the start of a file.
+    """
+    converted = read_shard(byte_range, entry=entry)
+    put_objects(encode_shard(converted, folder=folder, replaces=entry is not None))
+    return converted.summary
+
+
+def read_shard(byte_range: ByteRange, *, entry: Position | None = None) -> Converted:
+    """Convert one range of a source that is no stream; store nothing. See `convert_range`."""
+    source = byte_range.source
+    if byte_range.part is not None:
+        first = Position(byte_range.begin, synced=True)
+        return build_shard(read_part(source, byte_range.part), byte_range, entry=first)
+    fetch = fetcher(source)
+    reread = fetch if storage.local_path(source.uri) is None else None
+    with ReadAhead(fetch, stop=byte_range.end) as read:
+        window = Window(read, size=source.size, reread=reread)
+        return convert_bytes(window, byte_range, entry=entry)
+
+
+def encode_shard(
+    converted: Converted, *, folder: str, replaces: bool = False
+) -> list[tuple[str, bytes]]:
+    """Return the objects of a shard, each with its URI, in the order in which they are stored.
+
+    Args:
+      replaces: whether the range was read before from another entry; what was wrongly set aside
+        then is replaced too.
+    """
+    name = converted.summary.name
+    objects = [(shard_uri(folder, name), encode(converted.table, summary=converted.summary))]
+    # The quarantine goes first: a shard that is there has all that belongs to it.
+    if converted.summary.quarantined or replaces:
+        quarantine = storage.join(folder, "quarantine", name)
+        objects.insert(0, (quarantine, encode(converted.quarantine)))
+    return objects
+
+
+def put_objects(objects: Sequence[tuple[str, bytes]]) -> None:
+    """Store objects in their order."""
+    for uri, data in objects:
+        storage.put(uri, data)
+
+
+def convert_bytes(
+    window: Window, byte_range: ByteRange, *, entry: Position | None = None
+) -> Converted:
+    """Converts one range of the bytes in a window; stores nothing."""
+    entry = entry or Position(byte_range.begin, synced=byte_range.begin == 0)
+    content = read_range(window, entry, end=byte_range.end, source_file=byte_range.source.name)
+    return build_shard(content, byte_range, entry=entry)
+
+
+def build_shard(
+    content: RangeResult,
+    byte_range: ByteRange,
+    *,
+    entry: Position,
+    is_last: bool = False,
+    fault: Fault | None = None,
+) -> Converted:
+    """What was read of a range as it will be stored; see `ShardSummary` for the arguments."""
+    audio = np.concatenate([np.empty((0, NUM_SAMPLES), np.float32), *content.samples])
+    table = to_table(content.notes, audio)
+    quarantine = pa.Table.from_pylist(content.quarantined, QUARANTINE_SCHEMA)
+    reasons = [row["reason"] for row in content.quarantined]
+    summary = ShardSummary(
+        file=byte_range.file,
+        begin=byte_range.begin,
+        end=byte_range.end,
+        entry=entry,
+        first_header=content.first_header,
+        exit=content.exit,
+        num_notes=len(content.notes),
+        record_bytes=content.record_bytes,
+        spans=tuple(content.spans),
+        quarantined={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        quarantine_digest=rows_digest(quarantine),
+        notes_digest=notes_digest(table),
+        samples_digest=samples_digest(table),
+        is_last=is_last,
+        fault=fault,
+    )
+    return Converted(table, quarantine, summary)
+
+
+def to_table(notes: Sequence[dict[str, Any]], audio: NDArray[np.float32]) -> pa.Table:
+    """Notes as rows.
+
+    Args:
+      notes: the scalar columns of each.
+      audio: float32 [num_notes, 8000].
+    """
+    scalars = pa.Table.from_pylist(list(notes), pa.schema(list(SCHEMA)[:-1]))
+    values = pa.array(audio.reshape(-1), pa.float32())
+    column = pa.FixedSizeListArray.from_arrays(values, type=AUDIO_FIELD.type)
+    return scalars.append_column(AUDIO_FIELD, column)
+
+
+def encode(table: pa.Table, *, summary: ShardSummary | None = None) -> bytes:
+    """The bytes of a Parquet file, each page with its checksum."""
+    if summary is not None:
+        # No page checksum covers a footer, so that the summary brings its own.
+        content = asdict(summary)
+        stored = json.dumps({"summary": content, "digest": digest(content)})
+        table = table.replace_schema_metadata({_SUMMARY_KEY: stored})
+    audio = AUDIO_FIELD.name in table.column_names
+    # A file of Python's would make the writer wait for its turn with each page.
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression="zstd",
+        write_page_checksum=True,
+        # Floats of like magnitude share their high bytes; samples hardly ever repeat.
+        use_byte_stream_split=["audio.list.element"] if audio else False,
+        use_dictionary=[name for name in table.column_names if name.endswith("_str")],
+        # The least and the largest sample of a page tell a reader nothing.
+        write_statistics=[name for name in table.column_names if name != AUDIO_FIELD.name],
+    ) as writer:
+        # A row group without a row stops Hugging Face's reader.
+        if table.num_rows:
+            writer.write_table(table, row_group_size=_ROW_GROUP_NOTES)
+    return cast(bytes, sink.getvalue().to_pybytes())
+
+
+def read_summary(uri: str) -> ShardSummary:
+    """The summary in a stored shard's footer.
+
+    Raises:
+      ShardError: the object is damaged, or no shard of a version that is known.
+    """
+
+    def read() -> ShardSummary:
+        with open_parquet(uri, whole=False) as file:
+            return summary_of(file, uri)
+
+    return reread(uri, read)
+
+
+def summary_of(file: pq.ParquetFile, uri: str) -> ShardSummary:
+    """The summary in the footer of an opened shard.
+
+    Raises:
+      ShardError: there is none, it is damaged, or of a version that is not known.
+    """
+    try:
+        stored = parse((file.metadata.metadata or {})[_SUMMARY_KEY])
+        content, version = stored["summary"], stored["summary"]["format_version"]
+    except (KeyError, ValueError, TypeError) as err:
+        raise ShardError(f"{uri} is not a shard of this project") from err
+    if version != SHARD_FORMAT_VERSION:
+        raise ShardError(
+            f"{uri} has shard format {version}, this version reads {SHARD_FORMAT_VERSION}"
+        )
+    if stored.get("digest") != digest(content):
+        raise ShardError(f"{uri} is damaged: its summary does not have the digest it was given")
+    try:
+        mend = "convert it again"
+        summary = validated(content, ShardSummary, uri=uri, what="a shard", mend=mend)
+    except DatasetError as err:
+        raise ShardError(str(err)) from err
+    if summary.name != storage.name(uri):
+        raise ShardError(f"{uri} holds the range of {summary.name}")
+    return summary
+
+
+def check_shard(uri: str) -> ShardSummary:
+    """Reads a stored shard whole and compares it with its own summary.
+
+    Raises:
+      ShardError: a page checksum, the schema, the number of rows or a digest is wrong.
+    """
+    with open_parquet(uri, whole=True) as file:
+        summary, table = summary_of(file, uri), file.read()
+    if not table.schema.equals(SCHEMA):
+        raise ShardError(f"{uri} is damaged: its columns are {listed(table.column_names)}")
+    found = (table.num_rows, notes_digest(table), samples_digest(table))
+    expected = (summary.num_notes, summary.notes_digest, summary.samples_digest)
+    if found != expected:
+        raise ShardError(f"{uri} holds {found}, but its footer says {expected}")
+    return summary
+
+
+def notes_digest(table: pa.Table) -> str:
+    """SHA-256 of what the source says of each note, its original samples by their digest."""
+    # peak and rms are arithmetic, whose last bit may differ from platform to platform.
+    return rows_digest(table.drop_columns(["audio", "peak", "rms"]))
+
+
+def samples_digest(table: pa.Table) -> str:
+    """XXH3 of the stored samples, as little-endian float32 in order of the rows."""
+    state = xxhash.xxh3_128()
+    for chunk in table.column("audio").chunks:
+        state.update(chunk.flatten().to_numpy(zero_copy_only=True).astype("<f4", copy=False))
+    return state.hexdigest()
+
+
+def rows_digest(table: pa.Table) -> str:
+    """SHA-256 of a table's rows as JSON, a line a row."""
+    state = hashlib.sha256()
+    for row in table.to_pylist():
+        state.update(json.dumps(list(row.values()), ensure_ascii=True).encode() + b"\n")
+    return state.hexdigest()
