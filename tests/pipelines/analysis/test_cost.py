@@ -9,8 +9,11 @@ from pipelines.layout import COST_FILE
 from pipelines.train.selection.run_plan import RunPlan
 
 
-def test_measure_cost_times_each_model_at_each_length(plan: RunPlan) -> None:
-    found = measure_cost(plan, force=True)
+def test_measure_cost_times_each_model_at_each_length_once(plan: RunPlan) -> None:
+    with heard() as decisions:
+        found = measure_cost(plan, force=True)
+        assert measure_cost(plan) == found == load_cost(plan.uri)
+    assert [decision.action for decision in decisions] == ["ran", "reused"]
     assert list(found["models"]) == ["preliminary"]
     assert found["lengths"] == [1_000, 2_000, 4_000, 8_000]
     assert found["batch_size"] == 8
@@ -21,14 +24,6 @@ def test_measure_cost_times_each_model_at_each_length(plan: RunPlan) -> None:
     assert all(time > 0 for times in seconds for time in times)
     low, high = found["models"]["preliminary"]["interval"]
     assert low <= found["models"]["preliminary"]["exponent"] <= high
-
-
-def test_measure_cost_is_stored_once_and_reused_until_forced(plan: RunPlan) -> None:
-    first = measure_cost(plan)
-    with heard() as decisions:
-        assert measure_cost(plan) == first == load_cost(plan.uri)
-        measure_cost(plan, force=True)
-    assert [of.action for of in decisions] == ["reused", "ran"]
 
 
 WHOLE = {
