@@ -12,7 +12,7 @@ import typer
 
 from infra.engines.installed import folder
 from infra.engines.parts import Part, install_wheel, parts
-from pipelines.engines.failure import in_a_line
+from pipelines.engines.remote_workers import one_line
 
 _WAITS_SEC: Final = (5.0, 20.0)
 
@@ -62,7 +62,7 @@ def _patiently(install: Callable[[], None]) -> None:
         try:
             install()
         except OSError as err:
-            typer.echo(f"{in_a_line(str(err))}; trying again in {wait_sec:g} s", err=True)
+            typer.echo(f"{one_line(str(err))}; trying again in {wait_sec:g} s", err=True)
             time.sleep(wait_sec)
         else:
             return

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from infra.engines import installed
 from pipelines import storage
-from pipelines.engines.engine import Engine, options_of
+from pipelines.engines.engine import Engine, parse_options
 from pipelines.errors import ConfigError
 from pipelines.storage import base_note
 from pipelines.text import listed
@@ -32,7 +32,7 @@ def load_engine(name: str, *, file: str | None = None, options: Iterable[str] = 
     path = Path(file) if file else _FOLDER / f"{name}.toml"
     content = _read(path) if file or path.exists() else {}
     found = content.get("options", {})
-    chosen = {**found, **options_of(options)}
+    chosen = {**found, **parse_options(options)}
     # A server that runs already knows nothing of this checkout, and refuses a folder it cannot see.
     given = chosen if chosen.get("job_endpoint") else {**_installed(name), **chosen}
     return Engine(name, given, shares_disk=content.get("shares_disk", False))

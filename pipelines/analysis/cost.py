@@ -60,11 +60,14 @@ class Growth:
     interval: Interval | None
 
 
-def measure_cost(plan: RunPlan, *, force: bool = False) -> dict[str, Any]:
+def measure_cost(
+    plan: RunPlan, *, force: bool = False, budget_sec: float = BUDGET_SEC
+) -> dict[str, Any]:
     """Time a training step of each model of a run at several lengths of its own notes.
 
     Args:
       force: measure again even if the times are stored.
+      budget_sec: for the rounds of each model, see `step_seconds`.
 
     Returns:
       The content of cost.json.
@@ -83,7 +86,9 @@ def measure_cost(plan: RunPlan, *, force: bool = False) -> dict[str, Any]:
     audio = open_validated(plan.train).audio(notes["row"].to_pylist())
     labels = notes["label"].to_numpy()
     times = {
-        name: summarise_times(step_seconds(name, plan.experiment, audio, labels))
+        name: summarise_times(
+            step_seconds(name, plan.experiment, audio, labels, budget_sec=budget_sec)
+        )
         for name in plan.experiment.models
     }
     data = to_json(

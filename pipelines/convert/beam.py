@@ -26,9 +26,15 @@ from pipelines.convert.shards.sequential_sources import convert_pieces
 from pipelines.convert.shards.shard import ShardSummary, encode_shard, put_objects
 from pipelines.engines import flink
 from pipelines.engines.engine import LOCAL, Engine
-from pipelines.engines.failure import as_raised, in_a_line, of_grpc
-from pipelines.engines.quiet import own_interrupts, silence
-from pipelines.engines.strangers import LISTENER, SAID, this_process
+from pipelines.engines.logging_setup import keep_interrupt_handler, silence_engines
+from pipelines.engines.remote_workers import (
+    MESSAGE_PREFIX,
+    MESSAGES,
+    grpc_message,
+    one_line,
+    parse_worker_error,
+    process_identity,
+)
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.text import listed
 
@@ -123,22 +129,22 @@ def run(
       ConfigError: the engine's own packages are missing, or it does not take an option.
       OSError: the engine failed; a rerun goes on where it stopped.
     """
-    silence()
+    silence_engines()
     loopback.bypass_proxies()
     with _with_workers(engine) as served:
         pipeline = build(ranges, folder=folder, engine=served, num_workers=num_workers)
         try:
-            with own_interrupts():
+            with keep_interrupt_handler():
                 result = pipeline.run()
         except (PipelineError, OSError):
             raise
         except grpc.RpcError as err:
-            raise OSError(f"{engine.name} cannot be reached: {of_grpc(err)}") from err
+            raise OSError(f"{engine.name} cannot be reached: {grpc_message(err)}") from err
         except grpc.FutureTimeoutError as err:
             raise OSError(f"{engine.name} cannot be reached: it did not answer in time") from err
         except Exception as err:
             # A worker of this process raises what it met, whatever that is; others send its text.
-            raise as_raised(_text(err), engine) from err
+            raise parse_worker_error(_text(err), engine) from err
         if not engine.template:
             _wait(result, engine, job_name=_job_name(pipeline))
             _log_counts(result)
@@ -153,7 +159,7 @@ def _with_workers(engine: Engine) -> Iterator[Engine]:
     if not engine.is_loopback:
         yield engine
         return
-    with pool.threads() as address:
+    with pool.serve_threads() as address:
         dialled = {"environment_type": "EXTERNAL", "environment_config": address}
         yield replace(engine, options={**engine.options, **dialled})
 
@@ -175,7 +181,11 @@ def build(
         together = _ConvertTogether(folder, num_workers or os.cpu_count() or 1)
         _ = pipeline | "ranges" >> beam.Create([tuple(ranges)]) | "convert" >> beam.ParDo(together)
     else:
-        _ = pipeline | "ranges" >> beam.Create(ranges) | ConvertRanges(folder, storage.carried())
+        _ = (
+            pipeline
+            | "ranges" >> beam.Create(ranges)
+            | ConvertRanges(folder, storage.settings_to_forward())
+        )
     return pipeline
 
 
@@ -191,9 +201,9 @@ def _wait(result: Any, engine: Engine, *, job_name: str) -> None:
     try:
         state = result.wait_until_finish()
     except RuntimeError as err:
-        raise as_raised(str(err), engine) from err
+        raise parse_worker_error(str(err), engine) from err
     except grpc.RpcError as err:
-        raise OSError(f"{engine.name} was lost while it worked: {of_grpc(err)}") from err
+        raise OSError(f"{engine.name} was lost while it worked: {grpc_message(err)}") from err
     except BaseException:
         # The engine knows nothing of a signal that came here.
         with suppress(Exception):
@@ -218,9 +228,11 @@ def _log_counts(result: Any) -> None:
                 *(timing.count, timing.mean / 1000, timing.min / 1000, timing.max / 1000),
             )
     counts = {m.key.metric.name: m.result for m in found["counters"] if m.result}
-    for said in [name for name in counts if name.startswith(SAID)]:
+    for said in [name for name in counts if name.startswith(MESSAGE_PREFIX)]:
         times = counts.pop(said)
-        log.warning("a worker: %s%s", said.removeprefix(SAID), f" ({times}x)" * (times > 1))
+        log.warning(
+            "a worker: %s%s", said.removeprefix(MESSAGE_PREFIX), f" ({times}x)" * (times > 1)
+        )
     if counts:
         log.info(
             "counted by the workers: %s",
@@ -349,18 +361,18 @@ class _Convert(beam.DoFn):
         super().__init__()
         self._folder = folder
         self._settings = settings
-        self._submitter = this_process()
+        self._submitter = process_identity()
 
     def setup(self) -> None:
         """In a process other than the submitter's, makes up for what that one knows.
 
         Finds the storage, before a range is begun that could not be stored.
         """
-        if this_process() == self._submitter:
+        if process_identity() == self._submitter:
             return
-        storage.adopt(self._settings)
+        storage.apply_forwarded(self._settings)
         storage.check_visible(self._folder)
-        logging.getLogger("pipelines").addHandler(LISTENER)
+        logging.getLogger("pipelines").addHandler(MESSAGES)
 
     def start_bundle(self) -> None:
         """Starts the thread."""
@@ -369,7 +381,7 @@ class _Convert(beam.DoFn):
     def process(self, byte_range: ByteRange) -> Iterator[int]:
         """Converts a range and gives the number of its notes."""
         num_notes = _counted(_convert(byte_range, self._folder, self._writer))
-        for line in LISTENER.taken():
+        for line in MESSAGES.take():
             Metrics.counter(_NAMESPACE, line).inc()
         yield num_notes
 
@@ -426,7 +438,7 @@ def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:
         return beam.Pipeline(options=PipelineOptions(engine.flags(), **options))
     except (SystemExit, ValueError) as err:
         raise ConfigError(
-            f"Beam does not take these options of {engine.name}: {in_a_line(str(err))}"
+            f"Beam does not take these options of {engine.name}: {one_line(str(err))}"
         ) from err
 
 

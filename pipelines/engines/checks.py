@@ -1,4 +1,4 @@
-"""What can be known to be wrong with an engine before anything starts."""
+"""Check an engine before anything starts."""
 
 import shutil
 import socket
@@ -21,14 +21,14 @@ _INSTALL: Final = "install it as docs/engines.md says"
 
 
 def check(engine: Engine, locations: Iterable[str]) -> None:
-    """Refuses an engine that cannot do the job.
+    """Refuse an engine that cannot do the job.
 
     Args:
-      locations: what is read and written: the sources and the root.
+      locations: everything that is read and written: the sources and the root.
 
     Raises:
-      ConfigError: an option is missing, a program is, an endpoint does not answer, or a location is
-        one that workers elsewhere cannot see.
+      ConfigError: an option or a program is missing, an endpoint does not answer, or remote workers
+        cannot see a location.
     """
     _check_options(engine)
     _check_programs(engine)
@@ -40,13 +40,13 @@ def check(engine: Engine, locations: Iterable[str]) -> None:
 
 
 def addresses(engine: Engine) -> Iterator[tuple[str, tuple[str, int]]]:
-    """The servers that have to be there already: each with the option that names it."""
+    """Yield the servers that must run already, each with the option that names it."""
     server = _server(engine)
     if server:
         yield server
     if engine.text("environment_type").upper() == "EXTERNAL":
         pool = _address(engine.text("environment_config"), option="environment_config")
-        # The engine looks for it: localhost is then where the engine is.
+        # The engine connects to it: localhost is then the engine's own machine.
         if not (server and _is_here(pool) and not _is_here(server[1])):
             yield "environment_config", pool
 
@@ -67,15 +67,15 @@ def _check_options(engine: Engine) -> None:
         needed = _DATAFLOW_NEEDS
     missing = [option for option in needed if not engine.text(option)]
     if missing:
-        told = " ".join(f"--beam-option {option}=..." for option in missing)
+        advice = " ".join(f"--beam-option {option}=..." for option in missing)
         raise ConfigError(
-            f"the runner {engine.name} needs {', '.join(missing)}: add {told}, "
+            f"the runner {engine.name} needs {', '.join(missing)}: add {advice}, "
             "or a file of settings"
         )
     for option in _BEAMS_OWN_WORKERS:
         if engine.name == "local" and option in engine.options:
-            # Beam's own workers are dialled on ports that all interfaces have, and with apache-beam
-            # 2.77 the job waits without end for a worker process that was killed.
+            # Beam's own workers listen on all interfaces, and with apache-beam 2.77 the job waits
+            # endlessly for a worker process that was killed.
             raise ConfigError(
                 f"the local runner converts in threads of its own: leave {option} out and say how "
                 "many by --workers, or choose the runner prism or flink"
@@ -89,7 +89,7 @@ def _check_options(engine: Engine) -> None:
 
 
 def _check_programs(engine: Engine) -> None:
-    """Looks for what Beam would start itself, and would otherwise look for on the network."""
+    """Check the programs that Beam would start itself, or download if they are missing."""
     if engine.text("job_endpoint"):
         return
     if engine.name == "prism":
@@ -121,9 +121,9 @@ def _check_shared(uri: str, engine: Engine) -> None:
 
 
 def _address(text: str, *, option: str) -> tuple[str, int]:
-    found = urlsplit(text if "://" in text else f"//{text}")
+    parts = urlsplit(text if "://" in text else f"//{text}")
     try:
-        host, port = found.hostname, found.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
     if not host or not port:

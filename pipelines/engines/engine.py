@@ -1,4 +1,4 @@
-"""Engines by name, and what Beam is told about each; knows nothing of Beam itself."""
+"""Engines by name and their Beam options; does not import Beam."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _EMBEDDED_FLINK: Final = ("[local]", "[auto]")
 
 @dataclass(frozen=True)
 class Engine:
-    """Who converts.
+    """A runner of Beam and its options.
 
     Raises:
       ConfigError: there is no such engine, or an option holds a secret.
@@ -24,7 +24,7 @@ class Engine:
     Attributes:
       name: one of `Runner`.
       options: Beam's pipeline options, by Beam's own names.
-      shares_disk: whether its workers see the files of this machine, under the same paths.
+      shares_disk: whether its workers see this machine's files under the same paths.
     """
 
     name: str = "local"
@@ -37,24 +37,24 @@ class Engine:
         _refuse_secrets(self.options)
 
     def text(self, option: str) -> str:
-        """An option as text; empty where it is not given."""
+        """Return an option as text; empty if it is not set."""
         return str(self.options.get(option) or "")
 
     @property
     def is_flink_embedded(self) -> bool:
-        """Whether a Flink of this job's own does it, in the process of its job server."""
+        """Return whether Flink runs inside the job server that this job starts."""
         master = self.text("flink_master") or _EMBEDDED_FLINK[0]
         return self.name == "flink" and master in _EMBEDDED_FLINK and not self.text("job_endpoint")
 
     @property
     def is_on_flink_cluster(self) -> bool:
-        """Whether it is known which Flink cluster does it."""
+        """Return whether a Flink cluster is named."""
         master = self.text("flink_master")
         return self.name == "flink" and master not in ("", *_EMBEDDED_FLINK)
 
     @property
     def has_remote_workers(self) -> bool:
-        """Whether ranges are converted by other processes than this one."""
+        """Return whether other processes convert the ranges."""
         if self.name in ("local", "dataflow"):
             return self.name == "dataflow"
         by_default = _OWN_PROCESS if self.name == "prism" or self.is_flink_embedded else "DOCKER"
@@ -62,42 +62,42 @@ class Engine:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether workers are threads of this process, which the engine dials."""
+        """Return whether workers are threads of this process to which the engine connects."""
         return self.name != "local" and not self.has_remote_workers
 
     @property
     def template(self) -> str:
-        """Where the job goes as a template, to be started later; empty where it is to run now."""
+        """Return the location of the template to write; empty to run the job now."""
         return self.text("template_location")
 
     def flags(self) -> list[str]:
-        """The options as Beam's command line has them, in the order of their names."""
+        """Return the options in the form of Beam's command line, sorted by name."""
         return [flag for name in sorted(self.options) for flag in _flags(name, self.options[name])]
 
 
-def options_of(pairs: Iterable[str]) -> dict[str, Any]:
-    """Beam options from `KEY=VALUE`, with or without dashes in front.
+def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
+    """Parse Beam options from `KEY=VALUE`, with or without leading dashes.
 
-    `true` and `false` are switches; a key that comes again is a list.
+    `true` and `false` are switches; a repeated key becomes a list.
 
     Raises:
       ConfigError: one of them has no key or no `=`, or is a secret: options are stored and shown.
     """
-    found: dict[str, Any] = {}
-    given = list(pairs)
-    for number, pair in enumerate(given, start=1):
+    options: dict[str, Any] = {}
+    texts = list(pairs)
+    for number, pair in enumerate(texts, start=1):
         match = re.fullmatch(r"-{0,2}([A-Za-z]\w*)=(.*)", pair, re.DOTALL)
         if not match:
-            # It is not repeated: what has no key may be a secret.
-            which = "another form" if len(given) == 1 else f"option {number} in another form"
+            # The text is not repeated: without a key it may be a secret.
+            which = "another form" if len(texts) == 1 else f"option {number} in another form"
             raise ConfigError(
                 f"expected a Beam option as KEY=VALUE, with letters, digits and _ in KEY, got "
                 f"{which}; correct it"
             )
         key, value = match[1], _switch(match[2])
-        found[key] = [*_listed(found[key]), value] if key in found else value
-    _refuse_secrets(found)
-    return found
+        options[key] = [*_listed(options[key]), value] if key in options else value
+    _refuse_secrets(options)
+    return options
 
 
 def _refuse_secrets(options: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What Beam's job server does not do for a Flink cluster: ending a job there."""
+"""Cancel a job on a Flink cluster, which Beam's job server does not do."""
 
 import json
 import logging
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 def cancel_job(master: str, name: str) -> None:
-    """Cancels the job of a name on a cluster.
+    """Cancel the job of a name on a cluster.
 
-    Beam's job server, asked to cancel a batch job, only stops waiting for it.
+    Beam's job server only stops waiting for a batch job that it is asked to cancel.
 
     Args:
       master: HOST:PORT or URL of the cluster's REST interface.

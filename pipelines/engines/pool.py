@@ -1,8 +1,8 @@
-"""Beam workers that an engine asks for, by a server on this machine's loopback.
+"""A pool of Beam workers on the loopback interface, which an engine asks for workers.
 
     python -m pipelines.engines.pool --port 50000
 
-Beam has the same server, but it listens on all interfaces, and whoever reaches it has code run.
+Beam has the same server, but it listens on all interfaces and runs code for everyone.
 """
 
 import argparse
@@ -31,13 +31,13 @@ from pipelines import loopback
 _OPTIONS: Final = [
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.max_ping_strikes", 0),
-    # Two pools at one port would get a part of the requests each.
+    # Two pools on one port would each get a part of the requests.
     ("grpc.so_reuseport", 0),
 ]
 
 
 class _QuietHarness(SdkHarness):  # type: ignore[misc] # Beam has no types here
-    """A worker that leaves it to the engine, and so to the submitter, to say what failed."""
+    """A worker that leaves the report of failures to the engine and so to the submitter."""
 
     def _execute(
         self, task: Callable[[], Any], request: beam_fn_api_pb2.InstructionRequest
@@ -60,7 +60,7 @@ class _Threads(BeamFnExternalWorkerPoolServicer):  # type: ignore[misc] # as abo
     def StartWorker(  # noqa: N802 - its name in Beam's protocol
         self, start_worker_request: beam_fn_api_pb2.StartWorkerRequest, unused_context: Any
     ) -> beam_fn_api_pb2.StartWorkerResponse:
-        """Starts a worker, which dials the engine."""
+        """Start a worker, which connects to the engine."""
         worker_id = start_worker_request.worker_id
         try:
             worker = _QuietHarness(start_worker_request.control_endpoint.url, worker_id=worker_id)
@@ -73,13 +73,13 @@ class _Threads(BeamFnExternalWorkerPoolServicer):  # type: ignore[misc] # as abo
 
 
 @contextmanager
-def threads() -> Iterator[str]:
-    """Serves workers in threads of this process, which is what Beam calls LOOPBACK.
+def serve_threads() -> Iterator[str]:
+    """Serve workers in threads of this process, which Beam calls LOOPBACK.
 
     Yields:
       HOST:PORT of the server, for the engine.
     """
-    server, address = _served(_Threads(), port=0)
+    server, address = _start_server(_Threads(), port=0)
     try:
         yield address
     finally:
@@ -87,29 +87,29 @@ def threads() -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serves workers in processes of their own, until it is stopped."""
+    """Serve workers in separate processes until stopped."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.engines.pool", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--boot", type=Path, help="Beam's boot program, to start workers with")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     loopback.bypass_proxies()
     # Beam starts the first `python` on the path, which may be another than this one.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     pool = BeamFnExternalWorkerPoolServicer(
-        use_process=True, container_executable=given.boot and str(given.boot)
+        use_process=True, container_executable=options.boot and str(options.boot)
     )
     atexit.register(_end_processes, pool)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        server, address = _served(pool, port=given.port)
+        server, address = _start_server(pool, port=options.port)
     except RuntimeError:
-        sys.exit(f"port {given.port} of {loopback.HOST} is taken; choose another one")
+        sys.exit(f"port {options.port} of {loopback.HOST} is taken; choose another one")
     print(f"a pool of workers is at {address}", flush=True)  # noqa: T201 - it is a command
     with suppress(KeyboardInterrupt):
         server.wait_for_termination()
 
 
-def _served(pool: BeamFnExternalWorkerPoolServicer, *, port: int) -> tuple[grpc.Server, str]:
+def _start_server(pool: BeamFnExternalWorkerPoolServicer, *, port: int) -> tuple[grpc.Server, str]:
     server = grpc.server(thread_pool_executor.shared_unbounded_instance(), options=_OPTIONS)
     bound = server.add_insecure_port(f"{loopback.HOST}:{port}")
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)

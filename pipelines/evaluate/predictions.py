@@ -98,17 +98,17 @@ class Predictions:
 
     @property
     def num_classes(self) -> int:
-        """The number of classes that the model distinguishes."""
+        """Return the number of classes that the model distinguishes."""
         return int(self.probabilities.shape[1])
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether the likeliest class is the true one."""
+        """Return whether the likeliest class is the true one, bool [num_notes]."""
         return np.asarray(self.label == self.predicted)
 
     @property
     def instrument(self) -> NDArray[np.int64]:
-        """Each note's instrument, numbered from 0 by name without gaps."""
+        """Return the instrument of each note, numbered from 0 by name, int64 [num_notes]."""
         return np.unique(self.instrument_str.astype(str), return_inverse=True)[1].astype(np.int64)
 
 

@@ -79,7 +79,7 @@ class Promotion:
 
     @property
     def alarms(self) -> list[str]:
-        """What needs attention, one sentence each; empty where all is well."""
+        """Return what needs attention, one sentence each; empty where all is well."""
         who = f"{self.model} of run {self.run_id}"
         worse = [f"{who} is worse than the champion: {self.why}"] if self.quality_drop else []
         return worse + [f"the data of {who} got worse: {phrase}" for phrase in self.health]

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pipelines import storage
 from pipelines.convert.commit.manifest import load_manifest
-from pipelines.convert.commit.quarantine import list_quarantined
+from pipelines.convert.commit.quarantine import stream_quarantined
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.report.formats import count, plural, shown
@@ -149,8 +150,8 @@ def _quarantined(dataset: Validation) -> _Rows:
     if not dataset.num_quarantined:
         return []
     _check_same(dataset, load_manifest(dataset.manifest_uri).manifest_digest)
-    rows = list_quarantined(dataset.manifest_uri).to_pylist()
-    return [row | {"name": row["detail"]} for row in rows]
+    rows = stream_quarantined(storage.parent(dataset.manifest_uri))
+    return [{**row, "name": row["detail"]} for row in rows]
 
 
 def _check_same(dataset: Validation, manifest_digest: str) -> None:

@@ -54,7 +54,7 @@ class Pick:
 
     @property
     def margin(self) -> float:
-        """The lead of the true class over the best other; negative where it loses."""
+        """Return the lead of the true class over the best other; negative where it loses."""
         return self.true_probability - self.other_probability
 
 

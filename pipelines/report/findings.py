@@ -79,7 +79,7 @@ class Evidence:
 
     @cached_property
     def gain(self) -> Difference | None:
-        """Accuracy of the largest model and of the smallest; None where they do not compare."""
+        """Return the gain of the largest model over the smallest; None without a comparison."""
         if len(self.run.models) == 1:
             return None
         try:
@@ -221,7 +221,7 @@ def judge_audio(evidence: Evidence) -> Judgement:
     ]
     if gain:
         ends = points(_interval(gain["interval"]))
-        effects.append(Effect("metadata beside the spectrum", change(gain["difference"]), ends))
+        effects.append(Effect("metadata added to the spectrum", change(gain["difference"]), ends))
     is_ahead = rules.is_above(
         _interval(audio and audio["interval"]), _interval(metadata and metadata["interval"])
     )

@@ -11,8 +11,8 @@ PROTOCOLS: Final[Mapping[str, str]] = {
     "reference": "Protocol reference: trained and validated on parts of one data set, split by "
     "note; the last epoch is scored.",
     "official": "Protocol official: the epoch of lowest loss on the validation data is scored.",
-    "grouped": "Protocol grouped: each note is scored by a model that has met none of its "
-    "instrument, and the folds are pooled.",
+    "grouped": "Protocol grouped: each note is scored by a model that trained on no note "
+    "of its instrument, and the folds are pooled.",
 }
 
 

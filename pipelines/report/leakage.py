@@ -59,22 +59,22 @@ def find_leakage(run: RunResults) -> Leakage:
 def describe(leakage: Leakage, protocol: str) -> list[str]:
     """Put the counts in words, a sentence or two each."""
     sentences = [
-        "No note is scored by a model that trained on its instrument or on its very audio: the "
+        "No note is scored by a model that trained on its instrument or on the same audio: the "
         "folds keep both together."
         if protocol == "grouped"
-        else f"{plural(leakage.num_dropped, 'note')} left out of training: the data that score the "
-        "models hold the very same audio."
+        else f"{plural(leakage.num_dropped, 'note')} left out of training, because scored notes "
+        "have the same audio."
     ]
     if leakage.num_shared_audio is not None:
         shared = plural(leakage.num_shared_audio, "note")
         sentences.append(
-            f"Counted again from what the run stores: {shared} that trained with the audio of a "
-            "scored note."
+            f"A second count, from the stored tables: {shared} trained with the audio of a scored "
+            "note."
         )
     trained = (
         ""
         if leakage.num_train_instruments is None
-        else f"{plural(leakage.num_train_instruments, 'instrument')} trained. "
+        else f"The models trained on {plural(leakage.num_train_instruments, 'instrument')}. "
     )
     scored = plural(leakage.num_instruments, "instrument")
     verb = "was" if leakage.num_seen_instruments == 1 else "were"

@@ -64,7 +64,7 @@ def describe(run: RunResults) -> str:
         return (
             "Our figures and the published ones are of different notes: "
             f"{plural(compared[0].every.num_scored, 'test note')} here, the official {official} "
-            "there. They stand side by side for orientation; neither confirms nor refutes the "
+            "there. They are shown side by side for orientation; neither confirms nor refutes the "
             "other."
         )
     if num_training_records(run) != NUM_VALID_NOTES:

@@ -46,7 +46,7 @@ class ModelResults:
 
     @property
     def published(self) -> PublishedModel | None:
-        """The published figures of the model of this name, if it has any."""
+        """Return the published figures of the model of this name, if it has any."""
         return PUBLISHED.get(self.name)
 
 
@@ -60,7 +60,7 @@ class RunResults:
 
     @cached_property
     def gain(self) -> Difference:
-        """The accuracies of the smallest and of the largest model; takes seconds, once.
+        """Compare the accuracies of the smallest and the largest model; takes seconds, once.
 
         Raises:
           ConfigError: the two were not scored on the same notes.
@@ -70,7 +70,7 @@ class RunResults:
 
     @property
     def families(self) -> Sequence[str]:
-        """The class names in label order."""
+        """Return the class names in label order."""
         return self.record.families
 
 

@@ -76,12 +76,12 @@ class Contrast:
 
     @property
     def title(self) -> str:
-        """The name, after the number if it has one."""
+        """Return the name, after the number if it has one."""
         return f"{self.number}: {self.name}" if self.number else self.name
 
     @property
     def accuracy(self) -> Difference:
-        """The difference in accuracy on all notes."""
+        """Return the difference in accuracy on all notes."""
         return self.comparison.every.figures["accuracy"]
 
 

@@ -1,18 +1,18 @@
-"""Object storage and folders by one door; one module of it is the only one that knows fsspec.
+"""Object storage and local folders behind one interface; only one module imports fsspec.
 
 A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this machine.
 
-- Objects are written whole: locally by a temporary file and a rename, remotely by one put, so that
-  a reader never sees half of one.
-- What may pass (a 5xx answer, throttling, a connection that is cut or stalls) is tried again here
-  and nowhere else, for every verb: all of them may be repeated. A write whose reply was lost is
+- Objects are written whole: locally by a temporary file and a rename, remotely by one put. A reader
+  never sees half an object.
+- Transient failures (a 5xx answer, throttling, a connection that is cut or stalls) are retried here
+  and nowhere else, for every function: all of them may be repeated. A write whose reply was lost is
   looked up, not repeated blindly.
-- What the user can mend (no such file, no permission, no such bucket) is a ConfigError; every other
-  failure is an OSError, for the retry of a whole stage to catch.
+- A failure that the user can mend (no such file, no permission, no such bucket) is a ConfigError;
+  every other failure is an OSError, which the retry of a whole stage catches.
 """
 
+from pipelines.storage.cleanup import sweep_uploads
 from pipelines.storage.lease import is_at_work, leased, wait_for
-from pipelines.storage.leftovers import sweep_uploads
 from pipelines.storage.listing import glob, identities, list_folders, list_names, modified, sizes
 from pipelines.storage.location import (
     absolute,
@@ -26,17 +26,16 @@ from pipelines.storage.location import (
     refuse_credentials,
     without_query,
 )
+from pipelines.storage.preflight import check_exists, check_visible, check_writable, free_bytes
 from pipelines.storage.reading import exists, identity, is_folder, open_seekable, read, read_range
-from pipelines.storage.root import check_exists, check_visible, check_writable, free_bytes
-from pipelines.storage.travel import adopt, carried
+from pipelines.storage.settings import apply_forwarded, settings_to_forward
 from pipelines.storage.writing import create, put, put_file, remove
 
 __all__ = [
     "absolute",
-    "adopt",
+    "apply_forwarded",
     "base_note",
     "cache_dir",
-    "carried",
     "check_exists",
     "check_visible",
     "check_writable",
@@ -64,6 +63,7 @@ __all__ = [
     "read_range",
     "refuse_credentials",
     "remove",
+    "settings_to_forward",
     "sizes",
     "sweep_uploads",
     "wait_for",

@@ -1,19 +1,22 @@
-"""What a failure of storage means: it may pass, the user can mend it, or neither.
+"""Failures of storage: retry the transient ones, explain those that the user can mend.
 
-By names and numbers, since each protocol brings its own exceptions and few have all of them.
+Failures are told apart by names and numbers, since each protocol has its own exceptions and few
+environments have all of them installed.
 """
 
 import errno
-from collections.abc import Iterator, Mapping
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from pipelines.credentials import without_credentials
 from pipelines.errors import ConfigError
-from pipelines.storage.google import is_google
 from pipelines.storage.local import broken_link
-from pipelines.storage.location import bucket_of, local_path
-from pipelines.storage.settings import is_anonymous
+from pipelines.storage.location import bucket_of, is_google, local_path
+from pipelines.storage.settings import is_anonymous, settings
 
 # botocore's, aiohttp's, urllib3's, s3fs's and gcsfs's.
 _PASSING: Final = {
@@ -44,7 +47,7 @@ _PASSING_CODES: Final = {
     "BadDigest",
     "ConditionalRequestConflict",
     "IncompleteBody",
-    # The upload was completed, and the reply lost, or it was swept.
+    # The upload was completed and the reply lost, or it was swept.
     "NoSuchUpload",
     "OperationAborted",
     "RequestLimitExceeded",
@@ -56,8 +59,8 @@ _PASSING_CODES: Final = {
 }
 
 
-def may_pass(err: BaseException) -> bool:
-    """Whether the same call may succeed a moment later."""
+def is_transient(err: BaseException) -> bool:
+    """Return whether the same call may succeed a moment later."""
     names = _names(err)
     if names & _FINAL or _redirects(err):
         return False
@@ -68,70 +71,70 @@ def may_pass(err: BaseException) -> bool:
 
 
 def is_refusal(err: BaseException) -> bool:
-    """Whether a conditional put was refused because there is an object."""
+    """Return whether a conditional put was refused because the object exists."""
     return isinstance(err, FileExistsError) or _answer(err)[0] == 412
 
 
 def is_unsupported(err: BaseException) -> bool:
-    """Whether a store cannot put conditionally at all, and says so."""
+    """Return whether a store says that it cannot put conditionally."""
     if isinstance(err, (TypeError, ValueError, NotImplementedError)):
         return True
     return isinstance(err, OSError) and err.errno in (errno.ENOSYS, errno.ENOTSUP)
 
 
 def is_out_of_range(err: BaseException) -> bool:
-    """Whether a range was asked for that begins behind the object's end."""
+    """Return whether a range begins after the object's end."""
     return _answer(err)[0] == 416
 
 
 def is_missing_bucket(err: BaseException) -> bool:
-    """Whether a store says that there is no such bucket."""
+    """Return whether a store says that there is no such bucket."""
     return _answer(err)[1] == "NoSuchBucket"
 
 
 def missing_bucket(uri: str) -> str:
-    """The sentence for a location in a bucket that there is not."""
+    """Return the error for a location in a bucket that does not exist."""
     which = "AWS_ENDPOINT_URL" if uri.startswith("s3") else "the project"
     return f"there is no bucket {bucket_of(uri)!r} for {uri}; check its name and {which}"
 
 
 def is_misuse(err: BaseException) -> bool:
-    """Whether a library will not carry out the call as it stands, such as with a bad endpoint."""
+    """Return whether a library refuses the call as it is, for example with a bad endpoint."""
     library = type(err).__module__.partition(".")[0]
     if isinstance(err, ValueError) or _redirects(err):
         return True
     return library in _LIBRARIES and not _lacks_credentials(err)
 
 
-def in_short(err: BaseException) -> str:
-    """A failure in one line, without credentials."""
+def one_line(err: BaseException) -> str:
+    """Return a failure in one line, without credentials."""
     text = " ".join(without_credentials(str(err)).split())
     return text[:300] or type(err).__name__
 
 
-def misused(uri: str, err: BaseException) -> ConfigError:
-    """The error of a call that a library will not carry out."""
+def refused_call(uri: str, err: BaseException) -> ConfigError:
+    """Return the error of a call that a library refuses."""
     if _redirects(err):
         return ConfigError(_astray(uri))
     if uri.startswith("http") and _answer(err)[0]:
         return ConfigError(_refused_by_web_server(uri, err))
     hint = "; AWS_CA_BUNDLE names the certificates to trust" if _names(err) & _UNTRUSTED else ""
-    return ConfigError(f"cannot use {uri}: {in_short(err)}{hint}")
+    return ConfigError(f"cannot use {uri}: {one_line(err)}{hint}")
 
 
-def lasting(uri: str, err: Exception, *, attempts: int) -> OSError:
-    """The error of a call that failed at each attempt."""
+def gave_up(uri: str, err: Exception, *, attempts: int) -> OSError:
+    """Return the error of a call that failed at each attempt."""
     if _names(err) & _NO_ANSWER:
-        return ConnectionError(f"{uri} cannot be reached: {in_short(err)}")
+        return ConnectionError(f"{uri} cannot be reached: {one_line(err)}")
     times = f" {attempts} times" if attempts > 1 else ""
-    status, said = _answer(err)[0], in_short(err)
-    # fsspec says of a web server's answer nothing but the address.
+    status, said = _answer(err)[0], one_line(err)
+    # For a web server's answer fsspec gives nothing but the address.
     said = f"the server answered {status}" if status and said == uri else said
     return ConnectionError(f"{uri} failed{times}: {said}{_page(err)}")
 
 
 def no_store(uri: str) -> ConfigError:
-    """The error of a server that answers, but not as a store does."""
+    """Return the error of a server whose answers are not those of a store."""
     if uri.startswith("s3"):
         return ConfigError(
             f"the server of {uri} does not answer as S3 does; check AWS_ENDPOINT_URL, which may "
@@ -143,8 +146,8 @@ def no_store(uri: str) -> ConfigError:
 
 
 @contextmanager
-def explained(uri: str) -> Iterator[None]:
-    """Turns the failures that the user can mend into one sentence."""
+def user_errors(uri: str) -> Iterator[None]:
+    """Turn failures that the user can mend into a ConfigError of one sentence."""
     try:
         yield
     except FileNotFoundError as err:
@@ -159,7 +162,7 @@ def explained(uri: str) -> Iterator[None]:
         if err.errno == errno.EROFS:
             raise ConfigError(f"cannot write to {uri}: the file system is read-only") from err
         if is_google(uri) and str(err).startswith("Forbidden"):
-            raise ConfigError(_forbidden(uri, in_short(err))) from err
+            raise ConfigError(_forbidden(uri, one_line(err))) from err
         if (sentence := _refused(uri, err)) is not None:
             raise ConfigError(sentence) from err
         raise
@@ -172,11 +175,11 @@ def explained(uri: str) -> Iterator[None]:
 
 
 def _refused(uri: str, err: OSError) -> str | None:
-    """The sentence for a refusal that has no exception of its own; None for other failures."""
+    """Return the error for a refusal without an exception type of its own; else None."""
     status, code = _answer(err)
     if isinstance(err, ConnectionError) or status in _PASSING_STATUS or code in _PASSING_CODES:
         return None
-    # 409, 412 and 416 are about the object, and callers know them.
+    # 409, 412 and 416 concern the object, and callers handle them.
     if not 400 <= status < 500 or status in (409, 412, 416):
         return _astray(uri) if _redirects(err) else None
     known = {
@@ -186,15 +189,15 @@ def _refused(uri: str, err: OSError) -> str | None:
     }
     return known.get(
         status,
-        f"the server of {uri} refused the request ({code or status}): {in_short(err)}; check "
+        f"the server of {uri} refused the request ({code or status}): {one_line(err)}; check "
         "AWS_ENDPOINT_URL, the region and the credentials",
     ) + _page(err)
 
 
 def _redirects(err: BaseException) -> bool:
-    """Whether a store sends elsewhere and does not say where.
+    """Return whether a store redirects without saying where.
 
-    botocore then asks for the region, is sent elsewhere again, and so on without an end.
+    botocore then asks for the region, is redirected again, and never ends.
     """
     chain = (err, err.__cause__, err.__context__, getattr(err, "error", None))
     if any(isinstance(raised, RecursionError) for raised in chain):
@@ -212,7 +215,7 @@ def _astray(uri: str) -> str:
 
 
 def _page(err: BaseException) -> str:
-    """What to add where a web page came in the place of an answer of S3."""
+    """Return a note if the answer is a web page instead of one of S3."""
     for raised in (err, err.__cause__, err.__context__):
         response = getattr(raised, "response", None)
         if isinstance(response, Mapping):
@@ -223,7 +226,7 @@ def _page(err: BaseException) -> str:
 
 
 def _lacks_credentials(err: BaseException) -> bool:
-    # gcsfs goes on as nobody where it finds none, and the server asks who that is.
+    # Without credentials gcsfs continues anonymously, and the server refuses that.
     return bool(_names(err) & _NO_CREDENTIALS) or _answer(err)[0] == 401
 
 
@@ -248,14 +251,14 @@ def _names(err: BaseException) -> set[str]:
 
 
 def _answer(err: BaseException) -> tuple[int, str]:
-    """HTTP status and error code of the server's answer; 0 and nothing where it gave none."""
-    # s3fs names the cause of some of its errors and not of others.
+    """Return HTTP status and error code of the server's answer; 0 and "" without one."""
+    # s3fs sets the cause of some of its errors only.
     for raised in (err, err.__cause__, err.__context__):
         response = getattr(raised, "response", None)
         if isinstance(response, Mapping):
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             return int(status), str(response.get("Error", {}).get("Code", ""))
-        # gcsfs's has a code; those of aiohttp's that have one too say it of a reply cut short.
+        # gcsfs's errors have a code; aiohttp's have one only for a reply that was cut short.
         status = getattr(raised, "code" if type(raised).__name__ == "HttpError" else "status", None)
         if isinstance(status, int):
             return status, ""
@@ -280,3 +283,46 @@ def _refused_by_web_server(uri: str, err: BaseException) -> str:
     if status in (0, 404, 410):
         return f"there is no {uri}; check the address"
     return f"the server of {uri} answered {status}; check the address"
+
+
+_MAX_WAIT_SEC: Final = 30.0
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def with_retries(uri: str, call: Callable[[], T], *, again: Callable[[], T] | None = None) -> T:
+    """Call with jittered exponential backoff until it succeeds or fails permanently.
+
+    Args:
+      uri: location of the object, for messages.
+      call: the first attempt.
+      again: each later attempt, if different: a write first checks whether it has arrived.
+
+    Raises:
+      ConfigError: the library refuses the call.
+      OSError: it failed at each attempt.
+    """
+    given = settings()
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return call() if attempt == 1 or again is None else again()
+        except Exception as err:
+            if is_misuse(err) and not is_transient(err):
+                raise refused_call(uri, err) from err
+            if not is_transient(err):
+                raise
+            if attempt >= given.attempts:
+                raise gave_up(uri, err, attempts=attempt) from err
+            wait_sec = _wait_sec(attempt, given.wait_sec)
+            log.warning("%s: %s; trying again in %.1f s", uri, one_line(err), wait_sec)
+        time.sleep(wait_sec)
+
+
+def _wait_sec(attempt: int, first_sec: float) -> float:
+    """Return seconds to wait after an attempt, spread so that workers do not return together."""
+    full = min(first_sec * 2.0 ** (attempt - 1), _MAX_WAIT_SEC)
+    return full * random.uniform(0.5, 1)  # noqa: S311 - it spreads load and guards nothing

@@ -1,7 +1,9 @@
-"""The filesystem of a location: the only module that knows fsspec."""
+"""The fsspec filesystem of a location; the only module that imports fsspec."""
 
 import hashlib
+import logging
 import os
+from types import MethodType
 from typing import Any, Final, cast
 
 import fsspec
@@ -9,14 +11,13 @@ import fsspec
 from pipelines.credentials import is_secret_location
 from pipelines.errors import ConfigError
 from pipelines.storage.failures import no_store
-from pipelines.storage.google import google_options, is_google, without_retries
-from pipelines.storage.location import bucket_of, local_path, refuse_credentials
+from pipelines.storage.location import bucket_of, is_google, local_path, refuse_credentials
 from pipelines.storage.settings import is_anonymous, settings
 
 _S3: Final = ("s3", "s3a")
 
 _PLAIN: Final = ("http", "ftp", "webhdfs")
-"""Protocols of which nothing notices what is changed on the way."""
+
 
 PART_BYTES: Final = 8 * 2**20
 """What a multipart upload sends at a time; what is less than two, as shards are, goes at once."""
@@ -27,15 +28,15 @@ _MIN_UPLOAD_BYTES_PER_SEC: Final = 32 * 2**10
 
 
 def is_s3(uri: str) -> bool:
-    """Whether a location is in a store that speaks S3."""
+    """Return whether a location is in a store with the S3 interface."""
     return uri.partition("://")[0] in _S3
 
 
 def resolve(uri: str, *, checksum: bool = True) -> tuple[Any, str]:
-    """The filesystem of a location, and its path there.
+    """Return the filesystem of a location, and its path there.
 
     Args:
-      checksum: whether what S3 sends is held against its checksum.
+      checksum: whether to compare what S3 sends with its checksum.
 
     Raises:
       ConfigError: the protocol is unknown, or the location holds credentials.
@@ -60,9 +61,9 @@ def resolve(uri: str, *, checksum: bool = True) -> tuple[Any, str]:
 
 
 def pipe(fs: Any, path: str, data: bytes, **options: Any) -> None:
-    """One attempt to write an object of a remote store whole."""
+    """Make one attempt to write an object of a remote store whole."""
     if fs.protocol == _S3:
-        # s3fs puts what is less than two parts at once.
+        # s3fs puts an object of less than two parts in one request.
         options["chunksize"] = PART_BYTES
     if fs.async_impl:
         # The read timeout begins when the last byte has gone, or never, where the server does not
@@ -135,14 +136,35 @@ def _options(uri: str, *, checksum: bool) -> dict[str, Any]:
         # More threads than that never read at a time.
         "max_pool_connections": 32,
         # `retry` does it: with botocore's own a dead server would be called five times as often,
-        # and who repeats a conditional put cannot tell whose object refuses it.
+        # and after a repeated conditional put nobody knows whose object refuses it.
         "retries": {"mode": "standard", "total_max_attempts": 1},
     }
     if not checksum:
         config["response_checksum_validation"] = "when_required"
     return {
-        # A cached listing hides the shards that other processes write.
+        # A cached listing would hide the shards that other processes write.
         "use_listings_cache": False,
         "config_kwargs": config,
         "anon": is_anonymous(bucket_of(uri)),
     }
+
+
+def google_options() -> dict[str, Any]:
+    """Return options of gcsfs's filesystem; call this before gcsfs is imported."""
+    # Otherwise every call asks a second service, by gRPC, for the kind of the bucket.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    # It logs tracebacks of errors that are raised as well and become one sentence.
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
+    # A cached listing would hide the shards that other processes write.
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if os.environ.get("STORAGE_EMULATOR_HOST"):
+        # Emulators need no credentials, and looking for some takes seconds.
+        options["token"] = "anon"  # noqa: S105 - the word for none
+    return options
+
+
+def without_retries(fs: Any) -> None:
+    """Make gcsfs send each request once; it would send six for each of our attempts."""
+    once = getattr(type(fs)._request, "__wrapped__", None)
+    if once is not None:
+        fs._request = MethodType(once, fs)

@@ -1,8 +1,8 @@
-"""Leases: signs in a folder that somebody is at work there, renewed until the work ends.
+"""Leases: objects that mark a folder as in use, renewed until the work ends.
 
-A folder takes any number of leases of any kind of work. Two kinds that exclude each other each
-write their own sign first and look for the other's then, so that at least one sees the other. A
-killed process leaves its sign, which counts no longer a few minutes later.
+A folder may have any number of leases of any kind of work. Two kinds that exclude each other each
+write their own lease first and then look for the other's, so that at least one sees the other. The
+lease of a killed process expires after a few minutes.
 """
 
 import logging
@@ -19,14 +19,14 @@ from pipelines.storage.location import join, name
 from pipelines.storage.writing import put, remove
 
 LEASE_PREFIX: Final = ".nsynth-lease-"
-"""The beginning of the names of leases."""
+
 
 VALID_SEC: Final = 600.0
 _RENEW_SEC: Final = 60.0
 _POLL_SEC: Final = 1.0
 
 Work = Literal["convert", "clean"]
-"""What somebody does to the folder of a data set; each of the two excludes the other."""
+
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def leased(folder: str, work: Work) -> Iterator[str]:
     """Hold a lease on a folder while the block runs.
 
     Yields:
-      The location of the sign, for `is_at_work`.
+      The location of the lease, for `is_at_work`.
     """
     uri = join(folder, f"{LEASE_PREFIX}{work}-{secrets.token_hex(8)}")
     put(uri, b"")
@@ -47,7 +47,7 @@ def leased(folder: str, work: Work) -> Iterator[str]:
             try:
                 put(uri, b"")
             except (ConfigError, OSError) as err:
-                # The work itself meets the same failure, and says so.
+                # The work itself meets the same failure and reports it.
                 log.debug("cannot renew %s: %s", uri, err)
 
     renewer = threading.Thread(target=renew, daemon=True)
@@ -61,10 +61,10 @@ def leased(folder: str, work: Work) -> Iterator[str]:
 
 
 def is_at_work(folder: str, work: Work, *, own: str) -> bool:
-    """Return whether somebody holds a lease of a kind of work on a folder.
+    """Return whether a process holds a lease for a kind of work on a folder.
 
     Args:
-      own: the sign of the caller's lease, of whatever kind; its age is the store's present time.
+      own: the caller's lease, of any kind; its time is the store's present time.
     """
     signs = modified(folder)
     now = signs.pop(name(own), time.time())
@@ -75,7 +75,7 @@ def is_at_work(folder: str, work: Work, *, own: str) -> bool:
 
 
 def wait_for(folder: str, work: Work, *, own: str) -> None:
-    """Wait until nobody holds a lease of a kind of work on a folder; see `is_at_work`."""
+    """Wait until no process holds a lease for a kind of work on a folder; see `is_at_work`."""
     is_told = False
     while is_at_work(folder, work, own=own):
         if not is_told:

@@ -1,8 +1,8 @@
-"""What lies under a location. Each verb may be repeated; a listing is of no single moment.
+"""List what is stored under a location. Each function may be repeated; no listing is atomic.
 
-A link of this machine is what it points to. One that points to nothing is neither a file nor
-passed over: a list of files with one in it is refused, and as a folder it is listed, so that
-whoever opens it gets the sentence that says so.
+A local link counts as its target. A broken link is neither a file nor ignored: a list of files
+that contains one is refused, and among folders it is listed, so that opening it gives a clear
+error.
 """
 
 import os
@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipelines.errors import ConfigError
-from pipelines.storage.failures import explained, is_missing_bucket
+from pipelines.storage.failures import is_missing_bucket, user_errors, with_retries
 from pipelines.storage.filesystem import resolve
 from pipelines.storage.local import broken_link
 from pipelines.storage.location import absolute, join, local_path, name
-from pipelines.storage.retry import retried
 
 _BROKEN: Final = "broken link"
 
@@ -58,16 +57,16 @@ def list_folders(uri: str) -> list[str]:
 
 
 def list_names(uri: str) -> set[str]:
-    """Return the names of all that is directly under a location, whatever it is; may be empty."""
+    """Return the names of everything directly under a location; may be empty."""
     return {name(e["name"]) for e in _entries(uri)}
 
 
 def glob(pattern: str) -> list[str]:
     """Return the locations of the files and folders that match a pattern, sorted.
 
-    `*` stands for any part of one name, but not for a dot at its beginning. All else stands for
-    itself, brackets and question marks too; and a part of the pattern that is the name of something
-    is taken for that alone, whatever it holds.
+    `*` matches any part of one name, except for a dot at its beginning. Everything else matches
+    itself, brackets and question marks too; a part of the pattern that is the name of an entry
+    matches that entry only.
 
     Raises:
       ConfigError: the pattern leaves the bucket or the host open.
@@ -98,14 +97,14 @@ def _matching(folder: str, part: str, is_folder: bool) -> list[str]:
 
 
 def identity_of(entry: Mapping[str, Any]) -> tuple[int, str]:
-    """Size and tag of an entry of a filesystem's listing."""
+    """Return size and tag of an entry of a filesystem's listing."""
     tags = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "created")
     tag = next((entry[key] for key in tags if entry.get(key)), None)
     return int(entry["size"]), str(tag).strip('"')
 
 
 def modified_sec(entry: Mapping[str, Any]) -> float:
-    """When an entry of a filesystem's listing was last changed, in seconds since 1970."""
+    """Return when an entry of a filesystem's listing last changed, in seconds since 1970."""
     for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
         value = entry.get(key)
         if isinstance(value, str):
@@ -130,15 +129,15 @@ def _files(uri: str) -> list[dict[str, Any]]:
 
 
 def _entries(uri: str) -> list[dict[str, Any]]:
-    """Return what is directly under a location; nothing where it is absent."""
+    """Return the entries directly under a location; none if it is absent."""
     fs, path = resolve(uri)
     local = local_path(uri)
-    with explained(uri):
+    with user_errors(uri):
         try:
             if local is not None:
                 return _local_entries(local)
-            entries = retried(uri, lambda: fs.ls(path, detail=True))
-            # Some clients store an empty object as a sign of the folder itself.
+            entries = with_retries(uri, lambda: fs.ls(path, detail=True))
+            # Some clients store an empty object for the folder itself.
             return [e for e in entries if e["type"] != "file" or not e["name"].endswith("/")]
         except FileNotFoundError as err:
             if is_missing_bucket(err) or (local is not None and broken_link(local)):
@@ -147,7 +146,7 @@ def _entries(uri: str) -> list[dict[str, Any]]:
 
 
 def _local_entries(folder: Path) -> list[dict[str, Any]]:
-    """Return what is in a folder of this machine; fsspec's own listing does not follow links."""
+    """Return the entries of a local folder; fsspec's own listing does not follow links."""
     entries = list[dict[str, Any]]()
     with os.scandir(folder) as found:
         for entry in found:

@@ -1,4 +1,4 @@
-"""Files of this machine written whole: synced beside their place, then given their name."""
+"""Write local files whole: sync a temporary file beside the target, then rename it."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 TEMPORARY: Final = re.compile(r"\..+\.[a-z0-9_]{8}\.nsynth-part")
-"""What `temporary_beside` calls its files; a killed process leaves one."""
+
 
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
@@ -36,13 +36,13 @@ def broken_link(path: Path) -> str:
 
 
 def put_local(path: Path, data: bytes) -> None:
-    """Writes a file in the place of any that was there; atomic by rename."""
+    """Write a file and replace any present one; atomic by rename."""
     with temporary_beside(path, data) as temporary:
         temporary.replace(path)
 
 
 def create_local(path: Path, data: bytes) -> bool:
-    """Writes a file unless there is one, and says whether it did; atomic by a hard link.
+    """Write a file unless it exists; return whether it was written; atomic by a hard link.
 
     Raises:
       NotImplementedError: the file system has no hard links.
@@ -61,15 +61,15 @@ def create_local(path: Path, data: bytes) -> bool:
 
 @contextmanager
 def temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
-    """A synced temporary file with `data` in the folder of `path`; removed in the end.
+    """Yield a synced temporary file with `data` in the folder of `path`; remove it at the end.
 
-    Its permissions are those that `open` would leave `path` with: those of the file that is there,
-    or what the umask of this process allows.
+    Its permissions are those that `open` would give `path`: those of the present file, or what the
+    umask of this process allows.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.nsynth-part")
     mode = _mode(path)
-    # Private until it has the permissions of the file that it will replace.
+    # Private until it gets the permissions of the file that it replaces.
     flags, first_mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600
     with os.fdopen(os.open(temporary, flags, first_mode), "wb") as file:
         try:
@@ -84,7 +84,7 @@ def temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
 
 
 def _mode(path: Path) -> int | None:
-    """The permissions of a file; None where there is none, or a link."""
+    """Return the permissions of a file; None for a missing file or a link."""
     try:
         found = path.lstat().st_mode
     except FileNotFoundError:

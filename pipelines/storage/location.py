@@ -1,4 +1,4 @@
-"""Locations as text: joined, taken apart, told from paths; nothing here asks what is stored."""
+"""Locations as text: join them, split them, distinguish them from paths; no access to a store."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import platformdirs
 from pipelines.credentials import is_secret_location
 from pipelines.errors import ConfigError
 
-# What a server of files never takes for a part of the name: a query or a fragment.
+# A query or a fragment, which a file server never reads as part of the name.
 _QUERY: Final = re.compile(r"((?:^|::)https?://[^?#]*)[?#].*", re.IGNORECASE | re.DOTALL)
 
 _MISTYPED: Final = re.compile(
@@ -20,8 +20,16 @@ _MISTYPED: Final = re.compile(
 )
 
 
+_GOOGLE: Final = ("gs", "gcs")
+
+
+def is_google(uri: str) -> bool:
+    """Return whether a location is in Google Cloud Storage."""
+    return uri.partition("://")[0] in _GOOGLE
+
+
 def join(uri: str, *parts: str) -> str:
-    """The location of `parts` under `uri`."""
+    """Return the location of `parts` under `uri`."""
     folder = uri if uri.endswith("/") else f"{uri}/"
     return folder + "/".join(part.strip("/") for part in parts)
 
@@ -45,17 +53,17 @@ def without_query(uri: str) -> str:
 
 
 def protocol_of(uri: str) -> str:
-    """What stands before `://`."""
+    """Return the protocol, without `://`."""
     return uri.partition("://")[0]
 
 
 def bucket_of(uri: str) -> str:
-    """The bucket of a remote location, or the host."""
+    """Return the bucket or host of a remote location."""
     return uri.partition("://")[2].partition("/")[0]
 
 
 def absolute(uri: str) -> str:
-    """`uri` made independent of the working folder; remote ones are so already.
+    """Return `uri` independent of the working folder; remote ones are unchanged.
 
     Raises:
       ConfigError: it holds credentials, or is mistyped.
@@ -78,7 +86,7 @@ def local_path(uri: str) -> Path | None:
         uri = uri.removeprefix("file://")
     elif "://" in uri:
         return None
-    # A link keeps its own name, by which the user knows the file.
+    # A link keeps its own name, which is the one that the user knows.
     return Path(os.path.abspath(Path(uri).expanduser()))  # noqa: PTH100 - `resolve` follows links
 
 
@@ -91,7 +99,7 @@ def is_link(uri: str) -> bool:
 def base_note(uri: str) -> str:
     """Return what an error about a relative path adds: the folder that it is relative to.
 
-    On a worker that is another folder than that of whoever asks for the run.
+    On a worker it differs from the folder of the person who starts the run.
     """
     if "://" in uri or Path(uri).expanduser().is_absolute():
         return ""
@@ -99,9 +107,9 @@ def base_note(uri: str) -> str:
 
 
 def cache_dir(root: str) -> Path:
-    """The folder of this machine for what can be made again from `root`.
+    """Return the local folder for caches of `root`.
 
-    NSYNTH_CACHE names it; otherwise it lies in a local root, or in the user's cache folder.
+    NSYNTH_CACHE names it; by default it is in a local root, or in the user's cache folder.
 
     Raises:
       ConfigError: NSYNTH_CACHE names another place.

@@ -1,7 +1,8 @@
-"""How patient storage is, and where it shows no credentials: by the environment, at each call."""
+"""Settings of storage from the environment, read at each call, and forwarded to workers."""
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,10 +13,10 @@ _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class Settings:
-    """How often a remote store is tried and how long it is waited for.
+    """Number of attempts on a remote store and how long to wait for it.
 
     Attributes:
-      attempts: NSYNTH_STORAGE_ATTEMPTS; the first one included.
+      attempts: NSYNTH_STORAGE_ATTEMPTS; includes the first.
       wait_sec: NSYNTH_STORAGE_WAIT_SEC; before the second attempt, and twice as long each time.
       timeout_sec: NSYNTH_STORAGE_TIMEOUT_SEC; without a byte from the server.
     """
@@ -26,10 +27,10 @@ class Settings:
 
 
 def settings() -> Settings:
-    """The settings of this moment.
+    """Return the present settings.
 
     Raises:
-      ConfigError: one is no number, or too small.
+      ConfigError: one is not a number, or too small.
     """
     return Settings(
         attempts=int(_number("NSYNTH_STORAGE_ATTEMPTS", 6, at_least=1)),
@@ -39,10 +40,10 @@ def settings() -> Settings:
 
 
 def is_anonymous(bucket: str) -> bool:
-    """Whether a bucket of S3 is read without credentials: NSYNTH_S3_ANONYMOUS names it, or `*`.
+    """Return whether NSYNTH_S3_ANONYMOUS names a bucket of S3, or is `*`: no credentials then.
 
     Raises:
-      ConfigError: the variable holds something else than names of buckets, with commas between.
+      ConfigError: the variable is not a list of bucket names separated by commas.
     """
     named = {part.strip() for part in os.environ.get("NSYNTH_S3_ANONYMOUS", "").split(",")} - {""}
     if wrong := sorted(part for part in named if part != "*" and not _BUCKET.fullmatch(part)):
@@ -59,7 +60,35 @@ def _number(name: str, default: float, *, at_least: float) -> float:
         number = float(text)
     except ValueError:
         number = float("nan")
-    # Not a number compares to nothing; infinity is no patience that anyone means.
+    # NaN compares to nothing, and nobody means to wait infinitely.
     if not at_least <= number < 1e6:
         raise ConfigError(f"{name} must be a number of at least {at_least:g}, got {text!r}")
     return number
+
+
+FORWARDED_VARIABLES: Final = (
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "NSYNTH_S3_ANONYMOUS",
+    "NSYNTH_STORAGE_ATTEMPTS",
+    "NSYNTH_STORAGE_TIMEOUT_SEC",
+    "NSYNTH_STORAGE_WAIT_SEC",
+    "STORAGE_EMULATOR_HOST",
+)
+
+
+def settings_to_forward() -> Mapping[str, str]:
+    """Return the settings of this process, without secrets."""
+    return {name: os.environ[name] for name in FORWARDED_VARIABLES if os.environ.get(name)}
+
+
+def apply_forwarded(settings: Mapping[str, str]) -> None:
+    """Adopt another process's settings where this one has none of its own.
+
+    A worker's own win: seen from there, the same server may have another address.
+    """
+    for name in FORWARDED_VARIABLES:
+        if name in settings:
+            os.environ.setdefault(name, settings[name])

@@ -1,33 +1,34 @@
-"""Objects written whole, created only where absent, and removed."""
+"""Write objects whole, create them only where they are absent, and remove them."""
 
+import logging
+import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-from pipelines.storage.conditional import (
-    create_once,
-    honours_create,
-    keeps_marks,
-    warn_unguarded,
-    written_by,
+from pipelines.storage.failures import (
+    is_refusal,
+    is_unsupported,
+    no_store,
+    user_errors,
+    with_retries,
 )
-from pipelines.storage.failures import explained
-from pipelines.storage.filesystem import pipe, resolve
+from pipelines.storage.filesystem import cat, is_s3, pipe, resolve
 from pipelines.storage.local import create_local, put_local
-from pipelines.storage.location import local_path, parent
+from pipelines.storage.location import is_google, join, local_path, parent, protocol_of
 from pipelines.storage.reading import exists, read
-from pipelines.storage.retry import retried
 
 
 def put(uri: str, data: bytes) -> None:
-    """Writes an object whole, in the place of any that was there.
+    """Write an object whole and replace any present one.
 
-    Atomic: readers see the old object or the new one. May be repeated. An attempt whose reply was
-    lost is looked up first, and written again only where the object is not there with this content.
+    Atomic: readers see the old object or the new one. May be repeated. After an attempt whose reply
+    was lost the object is looked up, and written again only if it does not have this content.
     """
     fs, path = resolve(uri)
     local = local_path(uri)
-    with explained(uri):
+    with user_errors(uri):
         if local is not None:
             put_local(local, data)
             return
@@ -36,22 +37,22 @@ def put(uri: str, data: bytes) -> None:
             pipe(fs, path, data)
             return True
 
-        retried(uri, write, again=lambda: _holds(uri, data) or write())
+        with_retries(uri, write, again=lambda: _holds(uri, data) or write())
 
 
 def create(uri: str, data: bytes) -> bool:
-    """Writes an object unless there is one; says whether it did.
+    """Write an object unless it exists; return whether it was written.
 
-    Atomic: of many writers at once exactly one gets True, and its object stays. A second call gets
-    False, with the same content too. Where a reply was lost, the object tells whether it is ours:
-    on S3 and on gs:// by a mark of this call beside it, elsewhere by its content.
+    Atomic: of many concurrent writers exactly one gets True, and its object stays. A second call
+    gets False, even with the same content. After a lost reply the object itself shows which writer
+    wrote it: on S3 and gs:// by metadata of this call, elsewhere by its content.
 
-    A store that cannot do that (`conditional` asks it and warns) is looked at before and after a
-    plain put, which keeps apart only writers that do not meet.
+    For a store that cannot do that (`honours_create` asks it and warns) the object is looked up
+    before and after a plain put, which does not separate concurrent writers.
     """
     local = local_path(uri)
     resolve(uri)
-    with explained(uri):
+    with user_errors(uri):
         if local is not None:
             try:
                 return create_local(local, data)
@@ -65,7 +66,7 @@ def create(uri: str, data: bytes) -> bool:
         def ours() -> bool:
             return written_by(uri, writer) if marked else _holds(uri, data)
 
-        return retried(
+        return with_retries(
             uri,
             # aiohttp sends a put a second time, unasked, where the connection broke before the
             # reply: what refuses even the first attempt may be our own object.
@@ -75,17 +76,17 @@ def create(uri: str, data: bytes) -> bool:
 
 
 def put_file(path: Path, uri: str) -> None:
-    """Writes a local file's content as an object, as `put` does."""
+    """Write a local file's content as an object, as `put` does."""
     put(uri, path.read_bytes())
 
 
 def remove(uri: str) -> None:
-    """Removes an object or an empty local folder; one that is gone is no error. May be repeated."""
+    """Remove an object or an empty local folder, if it exists. May be repeated."""
     fs, path = resolve(uri)
     local = local_path(uri)
-    with explained(uri), suppress(FileNotFoundError):
+    with user_errors(uri), suppress(FileNotFoundError):
         if local is None:
-            retried(uri, lambda: fs.rm_file(path))
+            with_retries(uri, lambda: fs.rm_file(path))
         elif local.is_dir():
             local.rmdir()
         else:
@@ -93,7 +94,7 @@ def remove(uri: str) -> None:
 
 
 def _holds(uri: str, data: bytes) -> bool:
-    """Whether a remote object is there with this content; one attempt."""
+    """Return whether a remote object has this content; makes one attempt."""
     fs, path = resolve(uri)
     try:
         return bool(fs.info(path)["size"] == len(data) and fs.cat_file(path) == data)
@@ -106,3 +107,112 @@ def _create_unguarded(uri: str, data: bytes) -> bool:
         return False
     put(uri, data)
     return read(uri) == data
+
+
+PROBE_PREFIX: Final = ".nsynth-probe-"
+
+
+_PROBES: Final = (b"first", b"second")
+_WRITER: Final = "nsynth-writer"
+_MARKS: Final = {"s3": "Metadata", "s3a": "Metadata", "gs": "metadata", "gcs": "metadata"}
+
+
+log = logging.getLogger(__name__)
+
+_honoured: Final[dict[tuple[str | None, str], bool]] = {}
+
+
+def honours_create(uri: str) -> bool:
+    """Return whether a remote store honours create-if-absent; ask it once per process."""
+    known = _honoured.get(_store_of(uri))
+    return probe(parent(uri)) if known is None else known
+
+
+def probe(folder: str) -> bool:
+    """Create one object twice to see whether a remote store refuses the second, and remove it.
+
+    Log a warning if it does not. The name belongs to this call: if another process removed a shared
+    object in between, a correct store would seem to ignore the condition.
+
+    Returns:
+      Whether the store honours create-if-absent.
+    """
+    uri = join(folder, PROBE_PREFIX + secrets.token_hex(8))
+    fs, path = resolve(uri)
+
+    def refuses_second() -> bool:
+        # Refusing the first is proof as well: its reply was lost and it was with_retries.
+        return not all(create_once(uri, content) for content in _PROBES)
+
+    with user_errors(folder):
+        try:
+            honoured = with_retries(uri, refuses_second)
+        except NotImplementedError:
+            honoured = False
+            with_retries(uri, lambda: pipe(fs, path, _PROBES[0]))
+        # A web server instead of a store accepts every write and stores nothing.
+        if not honoured and with_retries(uri, lambda: cat(fs, path, uri))[0] not in _PROBES:
+            raise no_store(uri)
+        with_retries(uri, lambda: fs.rm_file(path))
+    _honoured[_store_of(uri)] = honoured
+    if not honoured:
+        warn_unguarded(folder)
+    return honoured
+
+
+def create_once(uri: str, data: bytes, *, writer: str = "") -> bool:
+    """Make one attempt to create a remote object; return whether the store accepted it.
+
+    Args:
+      writer: identity of the caller, stored as metadata where `keeps_marks`, for `written_by`.
+
+    Raises:
+      NotImplementedError: the store says that it cannot.
+    """
+    fs, path = resolve(uri)
+    mark = {_MARKS[protocol_of(uri)]: {_WRITER: writer}} if writer and keeps_marks(uri) else {}
+    try:
+        pipe(fs, path, data, mode="create", **mark)
+    except Exception as err:
+        if is_refusal(err):
+            return False
+        if is_unsupported(err):
+            raise NotImplementedError("no conditional put") from err
+        raise
+    return True
+
+
+def keeps_marks(uri: str) -> bool:
+    """Return whether the store of a location keeps metadata of an object."""
+    return protocol_of(uri) in _MARKS
+
+
+def written_by(uri: str, writer: str) -> bool:
+    """Return whether `create_once` wrote an object for this writer; makes one attempt.
+
+    Only for a store that `keeps_marks`.
+    """
+    fs, path = resolve(uri)
+    try:
+        marks = fs.metadata(path) if is_s3(uri) else fs.info(path).get("metadata", {})
+        return bool(marks.get(_WRITER) == writer)
+    except FileNotFoundError:
+        return False
+
+
+def warn_unguarded(folder: str) -> None:
+    """Warn that the store does not keep two jobs apart."""
+    log.warning(
+        "WARNING: %s cannot create-if-absent (If-None-Match is ignored, or there are no hard "
+        "links): let only one job at a time write there",
+        folder,
+    )
+
+
+def _store_of(uri: str) -> tuple[str | None, str]:
+    """Return server and bucket, which honour or ignore a condition."""
+    if is_google(uri):
+        endpoint = os.environ.get("STORAGE_EMULATOR_HOST")
+    else:
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return endpoint, "/".join(uri.split("/")[:3])

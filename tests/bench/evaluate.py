@@ -91,7 +91,9 @@ def draw_pair(
         return from_table(table_of(certain(predicted), family[instrument], instrument_str=names))
 
     models = PUBLISHED.values()
-    first, second = (answers(expected_rows(of.confusion_matrix, design.likeness)) for of in models)
+    first, second = (
+        answers(expected_rows(model.confusion_matrix, design.likeness)) for model in models
+    )
     return first, second
 
 
@@ -101,8 +103,8 @@ def held(design: Design, rng: np.random.Generator) -> Iterator[tuple[str, bool]]
     share = counts / counts.sum()
     first, second = draw_pair(design, share, rng)
     before, after = (
-        truth(expected_rows(of.confusion_matrix, design.likeness), share)
-        for of in PUBLISHED.values()
+        truth(expected_rows(model.confusion_matrix, design.likeness), share)
+        for model in PUBLISHED.values()
     )
     scores = score(second)
     for name, value in after.items():

@@ -87,7 +87,8 @@ def test_commands_exist_and_have_the_options(page: Path) -> None:
 
 
 def test_options_belong_to_a_command(page: Path) -> None:
-    known = {"--version"}.union(OTHER_OPTIONS, *command_options().values())
+    own = {"--version", "--install-completion"}
+    known = own.union(OTHER_OPTIONS, *command_options().values())
     for line in code_lines(page.read_text("utf-8")):
         if not re.search(OTHER_PROGRAMS, line):
             assert set(OPTION.findall(line)) <= known, line

@@ -1,27 +1,40 @@
-"""Signals before any work: tests/e2e/test_interrupts.py has those of each stage."""
+"""How a command ends that is stopped; tests/e2e stops the main job at each stage."""
 
+import signal
 import subprocess
 import sys
 
 import pytest
 
-SCRIPT = """
-import os, signal, time
+from tests.flows.command import CHECKOUT
+
+COMMAND = """
+import time
 from flows.cli.interrupt import INTERRUPTS
 INTERRUPTS.take_over()
-os.kill(os.getpid(), signal.{name})
-time.sleep(60)
+from flows.cli.main import _stoppable
+
+@_stoppable
+def command():
+    print("ready", flush=True)
+    time.sleep(100)
+
+command()
 """
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_signal_before_any_work_ends_with_one_sentence_and_130(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(name=name)],
-        capture_output=True,
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_command_that_is_stopped_says_so_and_exits_with_130(number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=30,
-    )
-    assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr == "nsynth: stopped; run the same command again to go on where it stopped\n"
+        cwd=CHECKOUT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr == "nsynth: stopped; run the same command again to go on where it stopped\n"

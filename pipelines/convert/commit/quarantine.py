@@ -39,20 +39,6 @@ _BATCH_ROWS: Final = 4096
 Row = Mapping[str, Any]
 
 
-def list_quarantined(manifest_uri: str) -> pa.Table:
-    """All that a conversion set aside, by file and offset.
-
-    Raises:
-      ConfigError: there is no manifest, or a file that it needs is missing.
-      ShardError: a file is damaged.
-    """
-    manifest = load_manifest(manifest_uri)
-    folder = storage.join(storage.parent(manifest_uri), FOLDER)
-    tables = [read_quarantine(storage.join(folder, name)) for name in listed_files(manifest)]
-    rows = pa.concat_tables([QUARANTINE_SCHEMA.empty_table(), *tables])
-    return rows.sort_by([("source_file", "ascending"), ("offset", "ascending")])
-
-
 def stream_quarantined(dataset_uri: str) -> Iterator[Row]:
     """Yield what a conversion set aside, in the order of its sources and by offset in each.
 

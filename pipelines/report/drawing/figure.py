@@ -1,8 +1,8 @@
 """Charts as SVG elements of a page, in the colours of the page.
 
-matplotlib draws them in a few colours that stand for those of the page. They are replaced by the
-page's CSS colours afterwards, so that a chart is light or dark as the page is. Text stays text: it
-has the page's font and can be copied. The same drawing gives the same bytes.
+matplotlib draws them in placeholder colours, which are then replaced by the page's CSS colours, so
+that a chart is light or dark as the page is. Text stays text: it has the page's font and can be
+copied. The same drawing gives the same bytes.
 """
 
 import io

@@ -37,7 +37,7 @@ class LearningCurve:
 
     @property
     def points(self) -> list[tuple[float, float]]:
-        """Epochs and values, without those that are not finite."""
+        """Return epochs and values, without those that are not finite."""
         pairs = zip(self.epochs, self.values, strict=True)
         return [(epoch, value) for epoch, value in pairs if math.isfinite(value)]
 

@@ -2,28 +2,30 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.analysis.cost import measure_cost
+import numpy as np
+
+from pipelines.analysis.cost import MIN_ROUNDS, measure_cost
 from pipelines.analysis.stored import COST_FORMAT, load_cost
 from pipelines.decisions import heard
 from pipelines.layout import COST_FILE
 from pipelines.train.selection.run_plan import RunPlan
 
 
-def test_measure_cost_times_each_model_at_each_length_once(plan: RunPlan) -> None:
+def test_measure_cost_times_each_model_once_until_forced(plan: RunPlan) -> None:
     with heard() as decisions:
-        found = measure_cost(plan, force=True)
-        assert measure_cost(plan) == found == load_cost(plan.uri)
-    assert [decision.action for decision in decisions] == ["ran", "reused"]
-    assert list(found["models"]) == ["preliminary"]
-    assert found["lengths"] == [1_000, 2_000, 4_000, 8_000]
-    assert found["batch_size"] == 8
-    assert found["device"].startswith("cpu (tensorflow")
-    seconds = found["models"]["preliminary"]["seconds"]
-    assert len(seconds) >= 3
-    assert {len(times) for times in seconds} == {4}
-    assert all(time > 0 for times in seconds for time in times)
-    low, high = found["models"]["preliminary"]["interval"]
-    assert low <= found["models"]["preliminary"]["exponent"] <= high
+        first = measure_cost(plan, budget_sec=0)
+        assert measure_cost(plan) == first == load_cost(plan.uri)
+        measure_cost(plan, force=True, budget_sec=0)
+    assert [decision.action for decision in decisions] == ["ran", "reused", "ran"]
+    assert list(first["models"]) == ["preliminary"]
+    assert first["lengths"] == [1_000, 2_000, 4_000, 8_000]
+    assert first["batch_size"] == 8
+    assert first["device"].startswith("cpu (tensorflow")
+    times = first["models"]["preliminary"]
+    assert np.shape(times["seconds"]) == (MIN_ROUNDS, 4)
+    assert np.min(times["seconds"]) > 0
+    low, high = times["interval"]
+    assert low <= times["exponent"] <= high
 
 
 WHOLE = {

@@ -37,6 +37,9 @@ def test_band_levels_of_silence_are_the_floor() -> None:
     assert band_levels(np.zeros((1, 800), np.float32)) == pytest.approx(-6)
 
 
-def test_band_edges_are_evenly_spaced_on_a_logarithmic_scale() -> None:
-    steps = np.diff(np.log(band_edges(32_001)[-12:]))
-    assert steps == pytest.approx(steps.mean(), rel=0.02)
+def test_band_edges_are_logarithmic() -> None:
+    edges = band_edges(4_001)
+    assert edges[:4].tolist() == [1, 2, 3, 4]
+    # Half of the bands are below the geometric mean, 63, and the last one is a fourth of all bins.
+    assert (edges <= 63).sum() == NUM_BANDS / 2 + 1
+    assert 4_001 / edges[-1] == pytest.approx(4_001 ** (1 / NUM_BANDS), rel=0.01)

@@ -1,7 +1,7 @@
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, WorkerOptions
 
-from pipelines.engines.engine import Engine, options_of
+from pipelines.engines.engine import Engine, parse_options
 from pipelines.errors import ConfigError
 from pipelines.parameters import Runner
 
@@ -25,16 +25,16 @@ def test_engine_refuses_a_name_that_is_not_known() -> None:
     ],
 )
 def test_options_of_pairs(pairs: list[str], options: dict[str, object]) -> None:
-    assert options_of(pairs) == options
+    assert parse_options(pairs) == options
 
 
 @pytest.mark.parametrize("pair", ["hunter2", "=hunter2", "two words=hunter2", "a-b=hunter2"])
 def test_options_of_refuses_what_is_no_pair_and_does_not_repeat_it(pair: str) -> None:
     with pytest.raises(ConfigError, match="expected a Beam option as KEY=VALUE, ") as raised:
-        options_of([pair])
+        parse_options([pair])
     assert "hunter2" not in str(raised.value)
     with pytest.raises(ConfigError, match="got option 2 in another form"):
-        options_of(["parallelism=4", pair])
+        parse_options(["parallelism=4", pair])
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_options_of_refuses_what_is_no_pair_and_does_not_repeat_it(pair: str) ->
 )
 def test_options_of_refuses_a_secret_and_does_not_repeat_it(name: str) -> None:
     with pytest.raises(ConfigError, match=f"option {name} holds a secret") as raised:
-        options_of([f"{name}=hunter2"])
+        parse_options([f"{name}=hunter2"])
     assert "hunter2" not in str(raised.value)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from pipelines.engines.engine import Engine
-from pipelines.engines.failure import as_raised
+from pipelines.engines.remote_workers import parse_worker_error
 from pipelines.errors import ConfigError, DatasetError
 
 FLINK = """java.lang.RuntimeException: Error received from SDK harness for instruction 1: Traceback
@@ -26,7 +26,7 @@ pipelines.errors.ConfigError: a worker cannot use s3://b: no such bucket [while 
     ],
 )
 def test_as_raised_is_the_workers_error(text: str, kind: type[Exception], message: str) -> None:
-    error = as_raised(text, Engine("flink"))
+    error = parse_worker_error(text, Engine("flink"))
     assert type(error) is kind
     assert str(error).startswith(message)
     assert "while running" not in str(error)

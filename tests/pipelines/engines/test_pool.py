@@ -15,7 +15,7 @@ COMMAND = [sys.executable, "-m", "pipelines.engines.pool", "--port"]
 def test_threads_are_asked_for_on_loopback_alone() -> None:
     before, during, process = Listeners(), Listeners(), psutil.Process()
     before.look(process)
-    with pool.threads() as address:
+    with pool.serve_threads() as address:
         during.look(process)
     (served,) = during.found - before.found
     assert address == f"127.0.0.1:{served[2]}"

@@ -19,7 +19,7 @@ def pair(num_notes: int = 400, strength: float = 3.0) -> tuple[Predictions, Pred
 def test_compare_gives_the_figures_of_both_on_the_kept_notes() -> None:
     first, second = pair()
     found = compare(first, second).every
-    before, after = (score(of.take(of.kept)) for of in (first, second))
+    before, after = (score(model.take(model.kept)) for model in (first, second))
     for name in ("accuracy", "instrument_accuracy", "macro_f1"):
         figure = found.figures[name]
         assert figure.first == pytest.approx(getattr(before, name))
@@ -32,7 +32,7 @@ def test_compare_gives_the_figures_of_both_on_the_kept_notes() -> None:
 
 def test_compare_is_the_same_the_other_way_round_but_for_the_sign() -> None:
     first, second = pair()
-    there, back = (compare(*of).every.figures for of in ((first, second), (second, first)))
+    there, back = (compare(*pairs).every.figures for pairs in ((first, second), (second, first)))
     for name, figure in there.items():
         assert back[name].difference == pytest.approx(-figure.difference)
         assert figure.interval

@@ -89,15 +89,15 @@ def test_slices_hold_each_note_once() -> None:
         "fundamental",
         "family",
     ]
-    for of in found.values():
-        assert sum(part.num_notes for part in of) == 500
-        assert sum(part.num_correct for part in of) == notes.correct.sum()
+    for parts in found.values():
+        assert sum(part.num_notes for part in parts) == 500
+        assert sum(part.num_correct for part in parts) == notes.correct.sum()
 
 
 def test_slices_count_notes_and_instruments() -> None:
     notes = drawn(500)
     acoustic = notes.instrument_source_str == "acoustic"
-    part = next(of for of in slices(notes)["source"] if of.name == "acoustic")
+    part = next(part for part in slices(notes)["source"] if part.name == "acoustic")
     assert part.num_notes == acoustic.sum()
     assert part.num_instruments == len(set(notes.instrument_str[acoustic]))
     assert part.accuracy == pytest.approx(notes.correct[acoustic].mean())

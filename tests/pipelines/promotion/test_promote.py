@@ -45,7 +45,7 @@ def test_promote_again_adds_nothing_and_says_so(stage: Stage) -> None:
     with decisions.heard() as heard:
         again = stage.promote(uri)
     assert (again.outcome, again.is_news, first.is_news) == ("promoted", False, True)
-    assert [(of.action, of.why) for of in heard] == [
+    assert [(decision.action, decision.why) for decision in heard] == [
         ("reused", "run a is the champion of preliminary already (entry 1)")
     ]
     assert (crowned(stage), len(load_looks(stage.gate))) == (["a"], 1)
@@ -60,9 +60,11 @@ def test_promote_crowns_what_is_better_and_counts_the_look(stage: Stage) -> None
     assert (found.champion.number, found.champion.run_id) == (1, "a")
     assert found.gate is not None
     assert found.gate.look == 2
-    assert [(of.stage, of.subject, of.action) for of in heard] == [("promote", MODEL, "promoted")]
+    assert [(decision.stage, decision.subject, decision.action) for decision in heard] == [
+        ("promote", MODEL, "promoted")
+    ]
     assert crowned(stage) == ["a", "b"]
-    assert [of["challenger"]["run_id"] for of in load_looks(stage.gate)] == ["a", "b"]
+    assert [look["challenger"]["run_id"] for look in load_looks(stage.gate)] == ["a", "b"]
 
 
 def test_promote_keeps_the_champion_and_rings_the_alarm_once(stage: Stage) -> None:
@@ -211,25 +213,31 @@ def test_promote_of_many_at_once_ends_with_the_best(
         found = list(pool.map(stage.promote, uris))
     assert crowned(stage)[-1] == "0"
     # Each champion took the place of the one before it, and of no other.
-    entries = {of.entry: of for of in found if of.entry is not None}
+    entries = {promotion.entry: promotion for promotion in found if promotion.entry is not None}
     assert sorted(entries) == list(range(1, len(entries) + 1))
-    for number, of in entries.items():
-        assert of.champion is None if number == 1 else of.champion and of.champion.number < number
-        assert of.champion is None or of.champion.number == number - 1
+    for number, promotion in entries.items():
+        assert (
+            promotion.champion is None
+            if number == 1
+            else promotion.champion and promotion.champion.number < number
+        )
+        assert promotion.champion is None or promotion.champion.number == number - 1
 
 
 def test_promote_of_one_model_by_many_is_one_entry_and_one_look(stage: Stage) -> None:
     uri = stage.run("a")
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda _: stage.promote(uri), range(6)))
-    assert {(of.outcome, of.entry) for of in found} == {("promoted", 1)}
+    assert {(promotion.outcome, promotion.entry) for promotion in found} == {("promoted", 1)}
     assert (crowned(stage), len(load_looks(stage.gate))) == (["a"], 1)
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"format_version": 2}'])
 def test_load_promotion_refuses_what_it_does_not_know(stage: Stage, text: str) -> None:
     uri = stage.run("a")
-    (Path(uri) / MODEL / "promotion.json").write_text(text)
+    stored = Path(uri) / MODEL / "promotion.json"
+    stored.parent.mkdir(exist_ok=True)
+    stored.write_text(text)
     with pytest.raises(DatasetError, match=r"promotion\.json"):
         load_promotion(uri, MODEL)
 

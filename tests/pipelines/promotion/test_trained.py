@@ -83,7 +83,7 @@ def test_promote_decides_without_any_test_data(plans: list[RunPlan]) -> None:
     ]
     # At this margin only the loss of a family could keep the champion.
     assert found[0].outcome == "promoted"
-    assert [of.gate.look for of in found if of.gate] == [1, 2]
+    assert [promotion.gate.look for promotion in found if promotion.gate] == [1, 2]
     assert len(history(str(root), NAME)) == 1 + (found[1].outcome == "promoted")
     assert len(load_looks(gate_under(plans[0]))) == 2
     assert found[1].figures["num_notes"] == gate_under(plans[0]).notes.num_rows

@@ -70,7 +70,9 @@ def test_judge_keeps_the_champion_where_a_family_is_lost() -> None:
 
 @pytest.mark.parametrize("num_instruments", [2, 4])
 def test_judge_tells_nothing_from_too_few_instruments(num_instruments: int) -> None:
-    worst, best = (answers(of, num_instruments=num_instruments) for of in ({0, 1}, set[int]()))
+    worst, best = (
+        answers(wrong, num_instruments=num_instruments) for wrong in ({0, 1}, set[int]())
+    )
     verdict = judge(worst, best)
     assert verdict.outcome == "kept champion"
     assert f"of {num_instruments} instruments are too few" in verdict.why

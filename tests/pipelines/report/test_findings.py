@@ -41,7 +41,8 @@ def with_histories(
     run: RunResults, column: str, histories: Mapping[str, Sequence[float]]
 ) -> RunResults:
     models = [
-        replace(of, history=dict(of.history) | {column: histories[of.name]}) for of in run.models
+        replace(model, history=dict(model.history) | {column: histories[model.name]})
+        for model in run.models
     ]
     return replace(run, models=models)
 
@@ -139,9 +140,9 @@ def test_dense_layer_counts_those_that_others_follow(run: RunResults) -> None:
 
 def test_find_all_judges_all_eight_findings(tmp_path: Path) -> None:
     found = find_all(load_results(write_run(tmp_path)))
-    assert len({of.finding for of in found}) == 8
-    assert all(of.rule and of.rests_on for of in found)
-    assert {place for of in found for place, _ in of.rests_on} <= set(get_args(Place))
+    assert len({claim.finding for claim in found}) == 8
+    assert all(claim.rule and claim.rests_on for claim in found)
+    assert {place for claim in found for place, _ in claim.rests_on} <= set(get_args(Place))
     # The run left an unreadable record aside, and has neither features.json nor cost.json.
     assert found[7].verdict == "contradicted"
     assert tally(found[2:]) == "0 confirmed, 1 contradicted, 5 undecided"
@@ -211,7 +212,7 @@ def test_invalid_records_counts_each_data_set_once(run: RunResults) -> None:
     found = findings.judge_invalid_records(Evidence(run))
     assert found.verdict == "contradicted"
     # Leaked notes and synth_lead are no defects.
-    assert [of.value for of in found.effects] == ["2", "3"]
+    assert [effect.value for effect in found.effects] == ["2", "3"]
     # In the protocol grouped both are the same notes.
     test = run.record.datasets["test"]
     grouped = replace(run, record=replace(run.record, datasets={"train": test, "test": test}))

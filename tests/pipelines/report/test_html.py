@@ -64,7 +64,7 @@ def page(source: str) -> Page:
         "19.5 s to 20.0 s device cpu (tensorflow 2.21.0)",
         "Curves of one quantity share their axes",
         "Kept notes by family, train",
-        "1 note left out of training: the data that score the models hold the very same audio",
+        "1 note left out of training, because scored notes have the same audio",
         "dropped: leaked 1",
         "nsynth train gone/manifest.json --test gone/manifest.json",
         "What predicts the family Not measured: this run was not made by the main job",

@@ -44,9 +44,9 @@ def test_describe_leaves_out_what_the_run_does_not_store() -> None:
     known = Leakage(1, 0, 40, num_instruments=5, num_seen_instruments=3)
     left_out, counted, scored = describe(known, "reference")
     assert left_out.startswith("1 note left out of training")
-    assert "0 notes that trained with the audio of a scored note" in counted
+    assert "0 notes trained with the audio of a scored note" in counted
     assert scored == (
-        "40 instruments trained. The kept scored notes are of 5 instruments, "
+        "The models trained on 40 instruments. The kept scored notes are of 5 instruments, "
         "3 of which were trained on."
     )
     unknown = replace(known, num_shared_audio=None, num_train_instruments=None)

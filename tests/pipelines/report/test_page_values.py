@@ -22,8 +22,14 @@ from tests.pipelines.report.run_folder import write_run
 
 def test_note_choices_are_three_where_instruments_differ(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path))
-    assert [of for _, of in note_choices(run)] == ["kept", "seen", "unseen"]
-    assert [of for _, of, _ in accuracies(run)] == ["kept", "kept", "seen", "unseen", "every"]
+    assert [choice for _, choice in note_choices(run)] == ["kept", "seen", "unseen"]
+    assert [choice for _, choice, _ in accuracies(run)] == [
+        "kept",
+        "kept",
+        "seen",
+        "unseen",
+        "every",
+    ]
 
 
 def test_note_choices_name_no_part_that_is_the_whole(tmp_path: Path) -> None:
@@ -31,7 +37,7 @@ def test_note_choices_name_no_part_that_is_the_whole(tmp_path: Path) -> None:
     run = load_results(write_run(tmp_path, num_notes=3, num_dropped=2))
     assert run.models[0].seen is None or run.models[0].unseen is None
     assert note_choices(run) == [("kept notes", "kept")]
-    assert [of for _, of, _ in accuracies(run)] == ["kept", "kept", "every"]
+    assert [choice for _, choice, _ in accuracies(run)] == ["kept", "kept", "every"]
 
 
 def test_count_rows_account_for_every_note_of_each_data_set(tmp_path: Path) -> None:
@@ -114,7 +120,7 @@ def test_changes_of_the_first_and_of_the_second_model(stage: Stage) -> None:
     assert (accuracy.challenger, accuracy.difference) == ("0.9500", "+0.4500")
     low, high = accuracy.interval.split(" to ")
     assert float(low) < 0.45 < float(high)
-    assert [of.title for of in others] == ["accuracy, mean of instruments", "macro F1"]
+    assert [change.title for change in others] == ["accuracy, mean of instruments", "macro F1"]
 
 
 def test_changes_are_none_where_nothing_was_compared(stage: Stage) -> None:

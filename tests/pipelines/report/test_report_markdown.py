@@ -39,7 +39,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
         "| bass | 0.57 | 0.55 | 0.56 | 843 |",
         "| test, manifest digest | c0ffee |",
         "Findings of the reference: 0 confirmed, 1 contradicted, 7 undecided.",
-        "- 1 note left out of training: the data that score the models hold the very same audio.",
+        "- 1 note left out of training, because scored notes have the same audio.",
         "| dropped: leaked | 1 | ",
         "The verdicts are about this run alone",
         "### 8. One invalid record stopped training",

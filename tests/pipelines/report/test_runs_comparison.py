@@ -83,9 +83,11 @@ def test_describe_counts_what_is_sure(
 
 def test_family_parts_are_of_every_contrast_that_has_the_family() -> None:
     part = Part(60, 9, too_few=True, figures={})
-    of = [contrast(None), contrast(None)]
-    of[1] = replace(of[1], comparison=replace(of[1].comparison, families={"reed": part}))
-    assert family_parts(of) == {"reed": [part]}
+    contrasts = [contrast(None), contrast(None)]
+    contrasts[1] = replace(
+        contrasts[1], comparison=replace(contrasts[1].comparison, families={"reed": part})
+    )
+    assert family_parts(contrasts) == {"reed": [part]}
 
 
 def test_write_comparison_shows_each_later_run_minus_the_first(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.train import devices
 from pipelines.train.devices import _container_bytes, available_bytes, machine_bytes
 
 FAULTS = """
@@ -32,8 +31,23 @@ def test_keep_freed_memory_takes_freed_memory_again() -> None:
     assert int(done.stdout) < pages / 10
 
 
-def test_available_bytes_is_part_of_this_machines_memory() -> None:
+def test_memory_is_part_of_this_machines(tmp_path: Path) -> None:
     assert 0 < available_bytes() < psutil.virtual_memory().total
+    assert 2**28 < machine_bytes() <= psutil.virtual_memory().total == machine_bytes(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_machine_bytes_are_those_of_the_container(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("4096\n")
+    assert machine_bytes(tmp_path) == 4096
+
+
+def test_available_bytes_are_those_of_the_container(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("300\n")
+    (tmp_path / "memory.stat").write_text("inactive_file 100\n")
+    assert available_bytes(tmp_path) == 800
 
 
 @pytest.mark.parametrize(
@@ -52,21 +66,3 @@ def test_container_bytes_is_what_the_limit_leaves(
 
 def test_container_bytes_is_unknown_outside_a_container(tmp_path: Path) -> None:
     assert _container_bytes(tmp_path) is None
-
-
-@pytest.mark.parametrize("limit", [1_000, None])
-def test_available_bytes_keeps_to_a_container(
-    limit: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(devices, "_container_bytes", lambda _group: limit)
-    assert (available_bytes() == 1_000) is (limit is not None)
-
-
-@pytest.mark.parametrize("limit", ["1000", "max"])
-def test_machine_bytes_keeps_to_a_container(
-    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "memory.max"
-    path.write_text(f"{limit}\n")
-    monkeypatch.setattr(devices, "_CGROUP_LIMITS", (str(path), str(tmp_path / "none")))
-    assert (machine_bytes() == 1_000) is (limit != "max")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.convert.commit.quarantine import list_quarantined, verify
+from pipelines.convert.commit.quarantine import stream_quarantined, verify
 from pipelines.convert.job import convert
 from pipelines.convert.shards.plan import Parameters
 from tests.pipelines.convert.records import flipped, note, tfrecord
@@ -90,8 +90,8 @@ def test_verify_reads_the_quarantine_too(dataset: Path, damage: Callable[[Path],
     assert len(verify(manifest(dataset)).problems) == 2
 
 
-def test_list_quarantined_says_where_and_why(dataset: Path) -> None:
-    rows = list_quarantined(manifest(dataset)).to_pylist()
+def test_stream_quarantined_says_where_and_why(dataset: Path) -> None:
+    rows = list(stream_quarantined(str(dataset)))
     assert [row["reason"] for row in rows] == ["unparsable", "payload_crc"]
     assert [row["offset"] for row in rows] == sorted(row["offset"] for row in rows)
     assert all(len(row["sha256"]) == 64 for row in rows)

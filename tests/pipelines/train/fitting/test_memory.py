@@ -1,10 +1,8 @@
-import psutil
 import pytest
 
 from pipelines.errors import ConfigError
 from pipelines.experiment import Experiment
 from pipelines.parameters import ModelName
-from pipelines.train.devices import machine_bytes
 from pipelines.train.fitting.fit import check_footprint, step_bytes
 from pipelines.train.model.architectures import build
 from pipelines.train.model.backend import on_cpu
@@ -23,7 +21,3 @@ def test_check_footprint_refuses_what_can_never_fit(name: str) -> None:
     check_footprint(model, batch_size=32)
     with pytest.raises(ConfigError, match=r"batches of 10000000 on cpu.* GB are; choose a smaller"):
         check_footprint(model, batch_size=10_000_000)
-
-
-def test_machine_bytes_are_at_most_the_machines() -> None:
-    assert 2**28 < machine_bytes() <= psutil.virtual_memory().total

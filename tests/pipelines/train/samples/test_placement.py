@@ -11,6 +11,7 @@ from pipelines.train.model import backend
 from pipelines.train.samples.batches import (
     PLACES,
     VARIABLE,
+    Batches,
     Notes,
     best_place,
     gather,
@@ -96,6 +97,17 @@ def test_foresee_reads_no_further_than_the_file(audio: SampleFile) -> None:
     prefetch_rows(audio, np.array([6, 0]))
     prefetch_rows(audio, np.array([], int))
     prefetch_rows(np.array(audio), np.array([10**9]))
+
+
+def test_batches_prefetch_the_batch_after_the_next(
+    audio: SampleFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[list[int]] = []
+    monkeypatch.setattr(audio, "prefetch", lambda rows: fetched.append(rows.tolist()))
+    batches = Batches(Notes(audio, np.arange(7), np.arange(7)), batch_size=2)
+    assert batches[0][0].shape == (2, 8000, 1)
+    batches[1]
+    assert fetched == [[4, 5], [6]]
 
 
 @pytest.mark.parametrize("rows", [[7], [10**9], [0, -1]])

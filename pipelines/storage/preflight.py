@@ -1,22 +1,27 @@
-"""The root of a job, looked at before any work is done for it."""
+"""Check the root of a job before any work is done."""
 
 import shutil
 import tempfile
 
 from pipelines.errors import ConfigError
-from pipelines.storage.conditional import honours_create, probe
-from pipelines.storage.failures import explained, is_missing_bucket, missing_bucket, no_store
+from pipelines.storage.failures import (
+    is_missing_bucket,
+    missing_bucket,
+    no_store,
+    user_errors,
+    with_retries,
+)
 from pipelines.storage.filesystem import is_s3, resolve
 from pipelines.storage.local import broken_link
 from pipelines.storage.location import bucket_of, join, local_path
 from pipelines.storage.reading import exists
-from pipelines.storage.retry import retried
+from pipelines.storage.writing import honours_create, probe
 
 
 def check_writable(root: str) -> None:
-    """Refuses a root that nothing can be written to, and leaves it as it was.
+    """Refuse a root that cannot be written to, and leave it unchanged.
 
-    Warns where the store ignores create-if-absent.
+    Log a warning if the store ignores create-if-absent.
 
     Raises:
       ConfigError: the folder or the bucket is missing, or writing to it is not allowed.
@@ -26,7 +31,7 @@ def check_writable(root: str) -> None:
     if local is None:
         probe(root)
         return
-    with explained(root):
+    with user_errors(root):
         try:
             local.mkdir(parents=True, exist_ok=True)
         except (FileNotFoundError, FileExistsError) as err:
@@ -36,45 +41,44 @@ def check_writable(root: str) -> None:
 
 
 def check_exists(uri: str) -> None:
-    """Refuse a root, or another place, that is not there: a typo must not look like an empty one.
+    """Refuse a location that does not exist, so that a typo does not look like an empty root.
 
-    Nothing is made. An empty folder or bucket is there; in a bucket a folder is there when it holds
-    an object.
+    An empty folder or bucket exists; in a bucket a folder exists if it holds an object.
 
     Raises:
       ConfigError: it is not there.
     """
     fs, path = resolve(uri)
     local = local_path(uri)
-    with explained(uri):
+    with user_errors(uri):
         if local is not None:
             if not exists(uri):
                 kind = "file" if local.suffix else "folder"
                 raise ConfigError(broken_link(local) or f"there is no {kind} {uri}; check the path")
             return
         try:
-            retried(uri, lambda: fs.info(path))
+            with_retries(uri, lambda: fs.info(path))
         except FileNotFoundError as err:
             if is_missing_bucket(err) or path.strip("/") == bucket_of(uri):
                 raise ConfigError(missing_bucket(uri)) from err
             raise ConfigError(f"there is nothing in {uri}; check the path") from err
         if is_s3(uri):
             where = {"Bucket": bucket_of(uri), "MaxKeys": 1}
-            # A web page is taken for a list of nothing, but has no name.
-            if "Name" not in retried(uri, lambda: fs.call_s3("list_objects_v2", **where)):
+            # A web page is read as an empty listing, but has no name.
+            if "Name" not in with_retries(uri, lambda: fs.call_s3("list_objects_v2", **where)):
                 raise no_store(uri)
 
 
 def check_visible(folder: str) -> None:
-    """Refuses a folder of a job that this process, which was given it by another, cannot use.
+    """Refuse a job's folder, given by another process, that this process cannot use.
 
     Raises:
-      ConfigError: it is not there, closed to this process, or its store does not answer.
+      ConfigError: it does not exist, is closed to this process, or its store does not answer.
     """
     local = local_path(folder)
     try:
         if local is None:
-            # It writes, once in a process, and takes away what it wrote.
+            # It writes once per process and removes what it wrote.
             honours_create(join(folder, "manifest.json"))
         elif not local.is_dir():
             raise ConfigError("there is no such folder on the machine of the worker")
@@ -86,7 +90,7 @@ def check_visible(folder: str) -> None:
 
 
 def free_bytes(root: str) -> int | None:
-    """Bytes that may still be written under a root, which need not exist; None for a remote one."""
+    """Return the free bytes under a root, which need not exist; None for a remote one."""
     path = local_path(root)
     if path is None:
         return None

@@ -1,17 +1,17 @@
 import logging
 
-from pipelines.engines.strangers import SAID, Listener
+from pipelines.engines.remote_workers import MESSAGE_PREFIX, MessageHandler
 
 
 def test_listener_keeps_warnings_until_they_are_taken_and_not_without_end() -> None:
-    listener, log = Listener(), logging.Logger("a worker's")
+    listener, log = MessageHandler(), logging.Logger("a worker's")
     log.addHandler(listener)
     log.info("of no account")
     log.warning("%s: trying again", "s3://bucket")
-    assert listener.taken() == [f"{SAID}s3://bucket: trying again"]
-    assert listener.taken() == []
+    assert listener.take() == [f"{MESSAGE_PREFIX}s3://bucket: trying again"]
+    assert listener.take() == []
     for number in range(100):
         log.warning("%d %s", number, "x" * 1000)
-    lines = listener.taken()
+    lines = listener.take()
     assert len(lines) == 19
     assert max(map(len, lines)) < 320

@@ -1,4 +1,4 @@
-"""What killed writers leave behind: half uploads, temporary files, probes, leases."""
+"""Remove what killed writers leave: half uploads, temporary files, probes, leases."""
 
 import os
 import time
@@ -8,33 +8,31 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipelines.storage.conditional import PROBE_PREFIX
-from pipelines.storage.failures import explained
+from pipelines.storage.failures import user_errors, with_retries
 from pipelines.storage.filesystem import is_s3, resolve
 from pipelines.storage.lease import LEASE_PREFIX, VALID_SEC
 from pipelines.storage.listing import modified_sec
 from pipelines.storage.local import TEMPORARY
 from pipelines.storage.location import join, local_path, name
-from pipelines.storage.retry import retried
-from pipelines.storage.writing import remove
+from pipelines.storage.writing import PROBE_PREFIX, remove
 
 
 def sweep_uploads(root: str, older_than_sec: float, *, dry_run: bool = False) -> list[str]:
-    """Removes what killed writers left under a root. No reader ever sees it, but it is paid for.
+    """Remove what killed writers left under a root; no reader sees it, but it costs storage.
 
     Multipart uploads that were never completed (on S3), temporary files (on this machine), probes
-    of create-if-absent, and leases that are not valid any more. May be repeated.
+    of create-if-absent, and expired leases. May be repeated.
 
     Args:
-      older_than_sec: younger ones may belong to a writer at work and are left alone.
+      older_than_sec: younger ones may belong to a running writer and stay.
       dry_run: remove nothing.
 
     Returns:
-      The locations of what was found, sorted.
+      The locations of the leftovers, sorted.
     """
     newest = time.time() - older_than_sec
     local = local_path(root)
-    with explained(root):
+    with user_errors(root):
         if local is not None:
             found = list(_temporary_files(local, newest))
         else:
@@ -52,7 +50,7 @@ def _temporary_files(folder: Path, newest: float) -> Iterator[str]:
     for parent, folders, names in os.walk(folder, followlinks=True):
         stat = Path(parent).stat()
         if (stat.st_dev, stat.st_ino) in seen:
-            # A link leads back to where this walk has been.
+            # A link may lead back to a folder that was visited.
             folders.clear()
             continue
         seen.add((stat.st_dev, stat.st_ino))
@@ -61,13 +59,13 @@ def _temporary_files(folder: Path, newest: float) -> Iterator[str]:
                 if path.lstat().st_mtime <= _newest_of(path.name, newest):
                     yield str(path)
             except FileNotFoundError:
-                # Its writer finished.
+                # Its writer has finished.
                 continue
 
 
 def _probes(root: str, newest: float) -> Iterator[str]:
     fs, path = resolve(root)
-    for place, entry in retried(root, lambda: fs.find(path, detail=True)).items():
+    for place, entry in with_retries(root, lambda: fs.find(path, detail=True)).items():
         if _is_leftover(name(place)) and modified_sec(entry) <= _newest_of(name(place), newest):
             yield str(fs.unstrip_protocol(place))
 
@@ -77,7 +75,7 @@ def _is_leftover(name: str) -> bool:
 
 
 def _newest_of(name: str, newest: float) -> float:
-    """The latest time of change with which an object of this name is removed."""
+    """Return the latest modification time at which an object of this name is removed."""
     is_lease = name.startswith(LEASE_PREFIX)
     return min(newest, time.time() - VALID_SEC) if is_lease else newest
 
@@ -92,20 +90,20 @@ def _sweep_multipart(root: str, newest: float, *, dry_run: bool) -> list[str]:
     ]
     for upload in [] if dry_run else stale:
         which = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
-        retried(root, partial(_abort, fs, which))
+        with_retries(root, partial(_abort, fs, which))
     return [join(f"s3://{bucket}", upload["Key"]) for upload in stale]
 
 
 def _abort(fs: Any, which: dict[str, str]) -> None:
-    # It may have been completed or swept in the meantime.
+    # It may have been completed or removed in the meantime.
     with suppress(FileNotFoundError):
         fs.call_s3("abort_multipart_upload", **which)
 
 
 def _uploads(fs: Any, root: str, **where: str) -> Iterator[dict[str, Any]]:
-    """The multipart uploads under a prefix, page by page."""
+    """Yield the multipart uploads under a prefix, page by page."""
     while True:
-        page = retried(root, partial(fs.call_s3, "list_multipart_uploads", **where))
+        page = with_retries(root, partial(fs.call_s3, "list_multipart_uploads", **where))
         yield from page.get("Uploads", [])
         if not page.get("IsTruncated"):
             return

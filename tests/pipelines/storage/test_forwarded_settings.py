@@ -1,13 +1,13 @@
 import pytest
 
 from pipelines.errors import ConfigError
-from pipelines.storage import adopt, carried, check_visible
-from pipelines.storage.travel import TRAVELS
+from pipelines.storage import apply_forwarded, check_visible, settings_to_forward
+from pipelines.storage.settings import FORWARDED_VARIABLES
 
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in TRAVELS:
+    for name in FORWARDED_VARIABLES:
         # Set first, so that what a test adopts is taken away again.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -17,13 +17,13 @@ def test_carried_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.setenv(name, "hunter2")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
-    assert carried() == {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"}
+    assert settings_to_forward() == {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"}
 
 
 def test_adopt_leaves_a_workers_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://storage:9000")
-    adopt({"AWS_ENDPOINT_URL": "http://127.0.0.1:9000", "NSYNTH_STORAGE_ATTEMPTS": "2"})
-    assert carried() == {
+    apply_forwarded({"AWS_ENDPOINT_URL": "http://127.0.0.1:9000", "NSYNTH_STORAGE_ATTEMPTS": "2"})
+    assert settings_to_forward() == {
         "AWS_ENDPOINT_URL": "http://storage:9000",
         "NSYNTH_STORAGE_ATTEMPTS": "2",
     }
@@ -31,8 +31,8 @@ def test_adopt_leaves_a_workers_own_settings(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_adopt_takes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
-    adopt({"AWS_SECRET_ACCESS_KEY": "hunter2"})
-    assert carried() == {}
+    apply_forwarded({"AWS_SECRET_ACCESS_KEY": "hunter2"})
+    assert settings_to_forward() == {}
 
 
 def test_check_visible_takes_a_place_that_can_be_written(root: str) -> None:

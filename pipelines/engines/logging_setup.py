@@ -1,4 +1,4 @@
-"""Keeps an engine's own lines and signals out of the way of ours."""
+"""Keep the log lines and signal handlers of engines away from those of the caller."""
 
 import logging
 import signal
@@ -10,14 +10,13 @@ from typing import Final
 import grpc
 
 _SERVERS: Final = ("FlinkJarJobServer", "PrismJobServer")
-"""What Beam calls the loggers of the job servers that it starts."""
 
 
-def silence() -> None:
-    """Keeps the engines' own lines from the user.
+def silence_engines() -> None:
+    """Hide the engines' own log lines.
 
-    They are of stages and state caches, and the traceback of an error, several times, that the
-    submitter raises in one sentence.
+    They are about stages and state caches, and repeat the traceback of an error that the submitter
+    raises in one sentence.
     """
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     for server in _SERVERS:
@@ -25,14 +24,14 @@ def silence() -> None:
         logging.getLogger(server).addHandler(logging.NullHandler())
     # A job's messages go to the root logger.
     logging.getLogger().addFilter(_is_not_beams)
-    # What a thread of theirs fails of, the main one raises.
+    # The main thread raises what makes one of their threads fail.
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = _of_a_thread
 
 
 @contextmanager
-def own_interrupts() -> Iterator[None]:
-    """Takes Ctrl-C back from Beam, which stops a job server before its job could be cancelled."""
+def keep_interrupt_handler() -> Iterator[None]:
+    """Restore the Ctrl-C handler after Beam, whose own stops a job server before its job."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
