@@ -54,13 +54,13 @@ class Side:
 
     @property
     def usable(self) -> Indices:
-        """Rows of the notes that have a label and are not dropped, ascending."""
+        """Return the rows of the notes that have a label and are not dropped, ascending."""
         kept = np.array([reason is None for reason in self.reasons], bool)
         return np.flatnonzero(kept & (self.labels != NO_LABEL))
 
     @property
     def groups(self) -> NDArray[np.int64]:
-        """The group of each note, see `group_notes`."""
+        """Return the group of each note, int64 [num_notes]; see `group_notes`."""
         names = (
             np.array(self.notes[column].to_pylist(), str)
             for column in ("instrument_str", "audio_digest")
@@ -105,7 +105,7 @@ def find_held_out(
 
 
 def swap_with_validation(
-    labels: NDArray[np.int64], train: Indices, validation: Indices, *, gated: Indices, seed: int
+    labels: NDArray[np.int64], train: Indices, validation: Indices, *, held_out: Indices, seed: int
 ) -> tuple[Indices, Indices]:
     """Move held-out notes to validation, and as many others of their class to training.
 
@@ -113,15 +113,15 @@ def swap_with_validation(
       labels: int64 [num_notes], of all notes of the data set.
       train: rows that would train.
       validation: rows that would validate.
-      gated: rows of the held-out set.
+      held_out: rows of the held-out set.
       seed: decides which of the others train.
 
     Returns:
       Rows that train and rows that validate, ascending. Where a class has too few others, fewer of
       its notes train.
     """
-    leaving = train[np.isin(train, gated)]
-    others = validation[~np.isin(validation, gated)]
+    leaving = train[np.isin(train, held_out)]
+    others = validation[~np.isin(validation, held_out)]
     numbers = np.random.PCG64(np.random.SeedSequence([seed, len(others)])).random_raw(len(others))
     others = others[np.argsort(numbers, kind="stable")]
     coming = [

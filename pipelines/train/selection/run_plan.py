@@ -78,12 +78,12 @@ class RunPlan:
 
     @property
     def folds(self) -> Sequence[int | None]:
-        """The trainings of each model: one without a number, or one per fold, numbered from 1."""
+        """Return the folds of a model's trainings: None for the only one, or numbers from 1."""
         return range(1, NUM_FOLDS + 1) if self.experiment.protocol == "grouped" else (None,)
 
     @property
     def datasets(self) -> dict[str, Validation]:
-        """The verdicts by the role of the data set."""
+        """Return the verdicts by the role of the data set."""
         valid = {} if self.valid is None else {"valid": self.valid}
         return {"train": self.train, **valid, "test": self.test}
 
@@ -106,7 +106,7 @@ class Training:
 
     @property
     def name(self) -> str:
-        """The folder of the training in its run."""
+        """Return the folder of the training in its run."""
         return self.model if self.fold is None else f"{self.model}/fold-{self.fold}"
 
     def uri(self, *parts: str) -> str:
@@ -269,7 +269,7 @@ def _assign_parts(
         positions = split(labels[usable], experiment.validation_fraction, seed)
         train, valid = (usable[part] for part in positions)
         rows = held_out.get("train", np.empty(0, np.int64))
-        train, valid = swap_with_validation(labels, train, valid, gated=rows, seed=seed)
+        train, valid = swap_with_validation(labels, train, valid, held_out=rows, seed=seed)
         side.reasons[rows] = HELD_OUT
         yield _table(side, "train", {"train": train, "valid": valid}, experiment)
     test = sides["test"]

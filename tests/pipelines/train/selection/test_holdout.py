@@ -188,7 +188,7 @@ def test_swap_with_validation_keeps_all_notes_and_no_gated_one_trains(
     cut = round(share * len(of))
     train, validation = np.sort(order[:cut]), np.sort(order[cut:])
     gated = np.array(sorted(data.draw(st.sets(st.sampled_from(range(len(of)))))), np.int64)
-    trains, validates = swap_with_validation(of, train, validation, gated=gated, seed=seed)
+    trains, validates = swap_with_validation(of, train, validation, held_out=gated, seed=seed)
     assert sorted([*trains, *validates]) == list(range(len(of)))
     assert not np.isin(trains, gated).any()
     assert (np.diff(trains) > 0).all()
@@ -197,7 +197,7 @@ def test_swap_with_validation_keeps_all_notes_and_no_gated_one_trains(
         free = int((of[validation[~np.isin(validation, gated)]] == label).sum())
         left = int((of[train[np.isin(train, gated)]] == label).sum())
         assert after == before - max(0, left - free)
-    again = swap_with_validation(of, train, validation, gated=gated, seed=seed)
+    again = swap_with_validation(of, train, validation, held_out=gated, seed=seed)
     assert all(np.array_equal(*pair) for pair in zip(again, (trains, validates), strict=True))
 
 
