@@ -19,7 +19,7 @@ def _run_name() -> str:
 @takes(BuildRequest)
 def build_dataset(request: BuildRequest) -> Validation:
     """Convert one split and judge its notes; do only what is not stored yet."""
-    with decisions.heard() as made:
+    with decisions.collect_decisions() as made:
         manifest_uri = convert_source(
             request.source,
             conversion=ConversionRequest.part_of(request),

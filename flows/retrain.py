@@ -65,7 +65,7 @@ def _run_name() -> str:
 def retrain(request: RetrainRequest) -> list[Retrained]:
     """Train and test the models, and promote them; do only what is not stored yet."""
     experiments = experiments_of(request)
-    with decisions.heard() as heard:
+    with decisions.collect_decisions() as heard:
         validations = {
             name: build_dataset(**dict(BuildRequest.part_of(request, source=source)))
             for name, source in request.sources().items()
@@ -112,7 +112,7 @@ def _retrain(
       unjudged: why nothing is, then.
     """
     models, promotions = experiment.models, list[Promotion]()
-    with decisions.heard() as own:
+    with decisions.collect_decisions() as own:
         plan = plan_training(
             validations,
             experiment=experiment,

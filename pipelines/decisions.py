@@ -1,4 +1,7 @@
-"""Why a stage ran, went on or was left out: one sentence, logged and heard by whoever shows it."""
+"""Decisions of the stages: whether each ran, resumed, or reused what is stored, and why.
+
+Each is one sentence, which is logged and collected for the summaries of a run.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ Action = Literal["ran", "resumed", "reused", "promoted", "kept champion", "refus
 
 @dataclass(frozen=True)
 class Decision:
-    """What a stage did.
+    """One decision of a stage.
 
     Attributes:
       stage: its name, such as "convert".
@@ -26,31 +29,33 @@ class Decision:
     why: str
 
 
-_HEARD: ContextVar[list[Decision] | None] = ContextVar("heard", default=None)
+_COLLECTED: ContextVar[list[Decision] | None] = ContextVar("collected", default=None)
 
 
-def decided(log: logging.Logger, stage: str, subject: str, action: Action, why: str) -> None:
-    """Says what a stage does; `log` is that of the module which decided it."""
+def record_decision(
+    log: logging.Logger, stage: str, subject: str, action: Action, why: str
+) -> None:
+    """Log a decision with the logger of the deciding module, and add it to the collection."""
     log.info(why)
-    heard = _HEARD.get()
-    if heard is not None:
-        heard.append(Decision(stage, subject, action, why))
+    collected = _COLLECTED.get()
+    if collected is not None:
+        collected.append(Decision(stage, subject, action, why))
 
 
 @contextmanager
-def heard() -> Iterator[list[Decision]]:
-    """Hears what is decided until the block ends, in this thread and those that copy its context.
+def collect_decisions() -> Iterator[list[Decision]]:
+    """Collect decisions recorded in this block; enclosing collectors receive them too.
 
-    A block around it hears the same.
+    Threads that copy the context of the block are included.
 
     Yields:
       The decisions so far, in their order.
     """
     decisions: list[Decision] = []
-    outer, token = _HEARD.get(), _HEARD.set(decisions)
+    outer, token = _COLLECTED.get(), _COLLECTED.set(decisions)
     try:
         yield decisions
     finally:
-        _HEARD.reset(token)
+        _COLLECTED.reset(token)
         if outer is not None:
             outer.extend(decisions)

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +16,8 @@ from pipelines.errors import ShardError
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_ROW_GROUP_ROWS: Final = 256
 
 
 @contextmanager
@@ -45,6 +47,32 @@ def open_parquet(
         if type(err) is not OSError or err.errno is not None:
             raise
         raise ShardError(f"{uri} is damaged: {_one_line(err)}") from err
+
+
+def encode(table: pa.Table) -> bytes:
+    """Return the bytes of a Parquet file with a checksum in each page."""
+    # Writing to a Python file object would take the interpreter's lock for each page.
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression="zstd",
+        write_page_checksum=True,
+        # Floats of similar magnitude share their high bytes; samples hardly ever repeat.
+        use_byte_stream_split=["audio.list.element"] if "audio" in table.column_names else False,
+        use_dictionary=[name for name in table.column_names if name.endswith("_str")],
+        # The smallest and largest sample of a page are of no use to a reader.
+        write_statistics=[name for name in table.column_names if name != "audio"],
+    ) as writer:
+        # Hugging Face's reader stops at a row group without rows.
+        if table.num_rows:
+            writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
+    return cast(bytes, sink.getvalue().to_pybytes())
+
+
+def write_table(uri: str, table: pa.Table) -> None:
+    """Store a table as a Parquet file."""
+    storage.put(uri, encode(table))
 
 
 def read_table(

@@ -69,7 +69,7 @@ def train_model(
     if force and _is_first_attempt():
         discard_model(plan, model)
     with (
-        decisions.heard() as collected,
+        decisions.collect_decisions() as collected,
         show_progress(f"train {model} {plan.run_id}") as on_progress,
     ):
         run.train_model(

@@ -10,8 +10,8 @@ from typing import Final
 
 import typer
 
-from infra.engines.installed import folder
-from infra.engines.parts import Part, install_wheel, parts
+from infra.engines.components import Part, install_wheel, parts
+from infra.engines.settings import folder
 from pipelines.engines.remote_workers import one_line
 
 _WAITS_SEC: Final = (5.0, 20.0)

@@ -1,16 +1,46 @@
-"""The settings of each engine, from its file here or one of the user's."""
+"""Settings of each engine, and the paths of what `make engines` installed."""
 
+import os
+import shutil
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from infra.engines import installed
 from pipelines import storage
 from pipelines.engines.engine import Engine, parse_options
 from pipelines.errors import ConfigError
 from pipelines.storage import base_note
 from pipelines.text import listed
+
+CHECKOUT: Final = Path(__file__).parents[2]
+
+
+def folder() -> Path:
+    """The folder of all: NSYNTH_ENGINES, or `.engines` beside the sources."""
+    return Path(os.environ.get("NSYNTH_ENGINES") or CHECKOUT / ".engines").absolute()
+
+
+def program(name: str) -> Path:
+    """A program built from source here."""
+    return folder() / "bin" / name
+
+
+def python(environment: str) -> Path:
+    """The interpreter of an environment here."""
+    return folder() / environment / "bin" / "python"
+
+
+def prism() -> str:
+    """Prism: ours, or the one that is installed; its name alone where there is neither."""
+    ours = program("prism")
+    return str(ours) if ours.exists() else shutil.which("prism") or "prism"
+
+
+def job_server_jar() -> Path:
+    """Beam's job server for Flink."""
+    return folder() / "flink-job-server" / "job-server.jar"
+
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -41,10 +71,10 @@ def load_engine(name: str, *, file: str | None = None, options: Iterable[str] = 
 def _installed(name: str) -> Mapping[str, Any]:
     """What Beam starts itself, where this checkout has it."""
     if name == "prism":
-        return {"prism_location": installed.prism()}
+        return {"prism_location": prism()}
     if name == "flink":
         return {
-            "flink_job_server_jar": str(installed.job_server_jar()),
+            "flink_job_server_jar": str(job_server_jar()),
             "flink_conf_dir": str(_FOLDER / "flink-conf"),
         }
     return {}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from infra.orchestration import machine
+from infra.orchestration import local_stack
 from infra.orchestration.api import Api
 from infra.orchestration.provision import provision
 from infra.orchestration.settings import CHECKOUT, CLIENT_AUTH, Settings, settings
@@ -29,13 +29,13 @@ app = typer.Typer(
 @app.command()
 def up() -> None:
     """Start server and worker where they do not run, and set up all they need."""
-    _print(machine.up)
+    _print(local_stack.up)
 
 
 @app.command()
 def down() -> None:
     """End what `up` started."""
-    _print(machine.down)
+    _print(local_stack.down)
 
 
 @app.command(name="status")

@@ -4,9 +4,9 @@ from typing import Any
 
 from infra.orchestration import services
 from infra.orchestration.api import Api
-from infra.orchestration.machine import auth_of, url_of
+from infra.orchestration.local_stack import auth_of, url_of
+from infra.orchestration.provision import POOL, QUEUES
 from infra.orchestration.settings import Settings
-from infra.orchestration.wanted import POOL, QUEUES
 
 
 def status(given: Settings) -> list[str]:

@@ -16,7 +16,7 @@ from scipy import stats
 from pipelines import storage
 from pipelines.analysis.stored import COST_FORMAT, StepTimes, load_cost
 from pipelines.convert.reading.tfrecord_range import resample
-from pipelines.decisions import decided
+from pipelines.decisions import record_decision
 from pipelines.evaluate.bootstrap import LEVEL, Interval
 from pipelines.experiment import Experiment
 from pipelines.layout import COST_FILE
@@ -76,11 +76,11 @@ def measure_cost(
     stored = None if force else load_cost(plan.uri)
     if stored is not None and stored["of"] == plan.run_id:
         why = f"{uri} has what a longer note costs the models of run {plan.run_id}"
-        decided(log, "analyse", plan.run_id, "reused", why)
+        record_decision(log, "analyse", plan.run_id, "reused", why)
         return stored
     span = f"{LENGTHS[0]:,} to {LENGTHS[-1]:,} samples"
     why = f"timing training steps of run {plan.run_id} on notes of {span}"
-    decided(log, "analyse", plan.run_id, "ran", why)
+    record_decision(log, "analyse", plan.run_id, "ran", why)
     notes, _ = training_notes(plan.trainings(plan.experiment.models[0])[0])
     notes = notes.slice(0, min(plan.experiment.batch_size, MAX_BATCH))
     audio = open_validated(plan.train).audio(notes["row"].to_pylist())

@@ -22,7 +22,7 @@ from sklearn.ensemble import RandomForestClassifier
 from pipelines import storage
 from pipelines.analysis.stored import ANALYSIS_VERSION, FeatureScore, Gain, load_features
 from pipelines.dataset import Dataset
-from pipelines.decisions import decided
+from pipelines.decisions import record_decision
 from pipelines.evaluate.bootstrap import interval, resample_kinds
 from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.scores import is_too_few
@@ -84,10 +84,10 @@ def score_run_features(plan: RunPlan, *, force: bool = False) -> dict[str, Any]:
     stored = load_features(plan.uri) if storage.exists(uri) and not force else None
     if stored is not None and stored | current == stored:
         why = f"{uri} has what each feature of run {plan.run_id} says of the family"
-        decided(log, "analyse", plan.run_id, "reused", why)
+        record_decision(log, "analyse", plan.run_id, "reused", why)
         return stored
     why = f"scoring the features of run {plan.run_id} without the models"
-    decided(log, "analyse", plan.run_id, "ran", why)
+    record_decision(log, "analyse", plan.run_id, "ran", why)
     scores, gain = _score_features(plan, next(iter(models.values())))
     for name, predictions in models.items():
         kept = predictions.take(predictions.kept)

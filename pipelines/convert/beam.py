@@ -24,17 +24,17 @@ from pipelines import loopback, storage
 from pipelines.convert.shards.plan import ByteRange
 from pipelines.convert.shards.sequential_sources import convert_pieces
 from pipelines.convert.shards.shard import ShardSummary, encode_shard, put_objects
-from pipelines.engines import flink
+from pipelines.engines import submission
 from pipelines.engines.engine import LOCAL, Engine
-from pipelines.engines.logging_setup import keep_interrupt_handler, silence_engines
 from pipelines.engines.remote_workers import (
-    MESSAGE_PREFIX,
-    MESSAGES,
+    WARNING_PREFIX,
+    WARNINGS,
     grpc_message,
     one_line,
     parse_worker_error,
     process_identity,
 )
+from pipelines.engines.submission import keep_interrupts, silence_beam
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.text import listed
 
@@ -129,12 +129,12 @@ def run(
       ConfigError: the engine's own packages are missing, or it does not take an option.
       OSError: the engine failed; a rerun goes on where it stopped.
     """
-    silence_engines()
+    silence_beam()
     loopback.bypass_proxies()
     with _with_workers(engine) as served:
         pipeline = build(ranges, folder=folder, engine=served, num_workers=num_workers)
         try:
-            with keep_interrupt_handler():
+            with keep_interrupts():
                 result = pipeline.run()
         except (PipelineError, OSError):
             raise
@@ -159,7 +159,7 @@ def _with_workers(engine: Engine) -> Iterator[Engine]:
     if not engine.is_loopback:
         yield engine
         return
-    with pool.serve_threads() as address:
+    with pool.threads() as address:
         dialled = {"environment_type": "EXTERNAL", "environment_config": address}
         yield replace(engine, options={**engine.options, **dialled})
 
@@ -209,7 +209,7 @@ def _wait(result: Any, engine: Engine, *, job_name: str) -> None:
         with suppress(Exception):
             result.cancel()
         if engine.is_on_flink_cluster:
-            flink.cancel_job(engine.text("flink_master"), job_name)
+            submission.cancel_job(engine.text("flink_master"), job_name)
         raise
     if state not in (None, PipelineState.DONE):
         raise OSError(f"the job on {engine.name} ended as {state.lower()}")
@@ -228,10 +228,10 @@ def _log_counts(result: Any) -> None:
                 *(timing.count, timing.mean / 1000, timing.min / 1000, timing.max / 1000),
             )
     counts = {m.key.metric.name: m.result for m in found["counters"] if m.result}
-    for said in [name for name in counts if name.startswith(MESSAGE_PREFIX)]:
+    for said in [name for name in counts if name.startswith(WARNING_PREFIX)]:
         times = counts.pop(said)
         log.warning(
-            "a worker: %s%s", said.removeprefix(MESSAGE_PREFIX), f" ({times}x)" * (times > 1)
+            "a worker: %s%s", said.removeprefix(WARNING_PREFIX), f" ({times}x)" * (times > 1)
         )
     if counts:
         log.info(
@@ -372,7 +372,7 @@ class _Convert(beam.DoFn):
             return
         storage.apply_forwarded(self._settings)
         storage.check_visible(self._folder)
-        logging.getLogger("pipelines").addHandler(MESSAGES)
+        logging.getLogger("pipelines").addHandler(WARNINGS)
 
     def start_bundle(self) -> None:
         """Starts the thread."""
@@ -381,7 +381,7 @@ class _Convert(beam.DoFn):
     def process(self, byte_range: ByteRange) -> Iterator[int]:
         """Converts a range and gives the number of its notes."""
         num_notes = _counted(_convert(byte_range, self._folder, self._writer))
-        for line in MESSAGES.take():
+        for line in WARNINGS.take():
             Metrics.counter(_NAMESPACE, line).inc()
         yield num_notes
 

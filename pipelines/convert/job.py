@@ -23,7 +23,7 @@ from pipelines.convert.shards.plan import (
 )
 from pipelines.convert.shards.sequential_sources import remaining_range
 from pipelines.convert.shards.shard import check_shard
-from pipelines.decisions import decided
+from pipelines.decisions import record_decision
 from pipelines.engines.checks import check
 from pipelines.engines.engine import LOCAL, Engine
 from pipelines.errors import ConfigError, ShardError
@@ -77,7 +77,7 @@ def convert(
     if not force and storage.exists(planned.manifest_uri):
         committed = load_manifest(planned.manifest_uri)
         why = f"the source is unchanged: {planned.manifest_uri} is committed; nothing to convert"
-        decided(log, "convert", name, "reused", why)
+        record_decision(log, "convert", name, "reused", why)
         return planned.manifest_uri, committed
     check(engine, [*(source.uri for source in planned.sources), planned.folder])
     storage.check_writable(planned.folder)
@@ -111,7 +111,7 @@ def _convert_missing(
     why = f"converting {len(missing)} of {len(ranges)} ranges of {name} to {planned.folder}"
     is_begun = len(missing) < len(ranges)
     reason = "; the others are stored" if is_begun else "; asked to do so again" if force else ""
-    decided(log, "convert", name, "resumed" if is_begun else "ran", why + reason)
+    record_decision(log, "convert", name, "resumed" if is_begun else "ran", why + reason)
     if missing:
         check_space(planned, sum(byte_range.source_bytes for byte_range in missing))
         with report_progress(planned, missing, on_progress):

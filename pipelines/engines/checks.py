@@ -1,4 +1,4 @@
-"""Check an engine before anything starts."""
+"""What can be known to be wrong with an engine before anything starts."""
 
 import shutil
 import socket
@@ -67,9 +67,9 @@ def _check_options(engine: Engine) -> None:
         needed = _DATAFLOW_NEEDS
     missing = [option for option in needed if not engine.text(option)]
     if missing:
-        advice = " ".join(f"--beam-option {option}=..." for option in missing)
+        told = " ".join(f"--beam-option {option}=..." for option in missing)
         raise ConfigError(
-            f"the runner {engine.name} needs {', '.join(missing)}: add {advice}, "
+            f"the runner {engine.name} needs {', '.join(missing)}: add {told}, "
             "or a file of settings"
         )
     for option in _BEAMS_OWN_WORKERS:
@@ -121,9 +121,9 @@ def _check_shared(uri: str, engine: Engine) -> None:
 
 
 def _address(text: str, *, option: str) -> tuple[str, int]:
-    parts = urlsplit(text if "://" in text else f"//{text}")
+    found = urlsplit(text if "://" in text else f"//{text}")
     try:
-        host, port = parts.hostname, parts.port
+        host, port = found.hostname, found.port
     except ValueError:
         host, port = None, None
     if not host or not port:

@@ -1,4 +1,4 @@
-"""Engines by name and their Beam options; does not import Beam."""
+"""Engines by name, and what Beam is told about each; knows nothing of Beam itself."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -83,21 +83,21 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
     Raises:
       ConfigError: one of them has no key or no `=`, or is a secret: options are stored and shown.
     """
-    options: dict[str, Any] = {}
-    texts = list(pairs)
-    for number, pair in enumerate(texts, start=1):
+    found: dict[str, Any] = {}
+    given = list(pairs)
+    for number, pair in enumerate(given, start=1):
         match = re.fullmatch(r"-{0,2}([A-Za-z]\w*)=(.*)", pair, re.DOTALL)
         if not match:
             # The text is not repeated: without a key it may be a secret.
-            which = "another form" if len(texts) == 1 else f"option {number} in another form"
+            which = "another form" if len(given) == 1 else f"option {number} in another form"
             raise ConfigError(
                 f"expected a Beam option as KEY=VALUE, with letters, digits and _ in KEY, got "
                 f"{which}; correct it"
             )
         key, value = match[1], _switch(match[2])
-        options[key] = [*_listed(options[key]), value] if key in options else value
-    _refuse_secrets(options)
-    return options
+        found[key] = [*_listed(found[key]), value] if key in found else value
+    _refuse_secrets(found)
+    return found
 
 
 def _refuse_secrets(options: Mapping[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""A pool of Beam workers on the loopback interface, which an engine asks for workers.
+"""Beam workers that an engine asks for, by a server on this machine's loopback.
 
     python -m pipelines.engines.pool --port 50000
 
-Beam has the same server, but it listens on all interfaces and runs code for everyone.
+Beam has the same server, but it listens on all interfaces, and whoever reaches it has code run.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from pipelines import loopback
 _OPTIONS: Final = [
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.max_ping_strikes", 0),
-    # Two pools on one port would each get a part of the requests.
+    # Two pools at one port would get a part of the requests each.
     ("grpc.so_reuseport", 0),
 ]
 
@@ -73,13 +73,13 @@ class _Threads(BeamFnExternalWorkerPoolServicer):  # type: ignore[misc] # as abo
 
 
 @contextmanager
-def serve_threads() -> Iterator[str]:
+def threads() -> Iterator[str]:
     """Serve workers in threads of this process, which Beam calls LOOPBACK.
 
     Yields:
       HOST:PORT of the server, for the engine.
     """
-    server, address = _start_server(_Threads(), port=0)
+    server, address = _served(_Threads(), port=0)
     try:
         yield address
     finally:
@@ -91,25 +91,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m pipelines.engines.pool", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--boot", type=Path, help="Beam's boot program, to start workers with")
-    options = parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
     loopback.bypass_proxies()
     # Beam starts the first `python` on the path, which may be another than this one.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     pool = BeamFnExternalWorkerPoolServicer(
-        use_process=True, container_executable=options.boot and str(options.boot)
+        use_process=True, container_executable=given.boot and str(given.boot)
     )
     atexit.register(_end_processes, pool)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        server, address = _start_server(pool, port=options.port)
+        server, address = _served(pool, port=given.port)
     except RuntimeError:
-        sys.exit(f"port {options.port} of {loopback.HOST} is taken; choose another one")
+        sys.exit(f"port {given.port} of {loopback.HOST} is take; choose another one")
     print(f"a pool of workers is at {address}", flush=True)  # noqa: T201 - it is a command
     with suppress(KeyboardInterrupt):
         server.wait_for_termination()
 
 
-def _start_server(pool: BeamFnExternalWorkerPoolServicer, *, port: int) -> tuple[grpc.Server, str]:
+def _served(pool: BeamFnExternalWorkerPoolServicer, *, port: int) -> tuple[grpc.Server, str]:
     server = grpc.server(thread_pool_executor.shared_unbounded_instance(), options=_OPTIONS)
     bound = server.add_insecure_port(f"{loopback.HOST}:{port}")
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)

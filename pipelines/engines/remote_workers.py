@@ -1,7 +1,7 @@
-"""Warnings and errors of workers in other processes than the submitter.
+"""Warnings and errors that worker processes return to the submitter.
 
-Each engine forwards log lines in its own way, but all of them forward counters, so a log line
-travels as the name of a counter.
+Engines pass log lines on in different ways, or not at all. All of them return counters, so a
+warning travels as the name of a counter.
 """
 
 import logging
@@ -14,17 +14,17 @@ from pipelines import errors
 from pipelines.engines.engine import Engine
 from pipelines.errors import PipelineError
 
-MESSAGE_PREFIX: Final = "said: "
-
+WARNING_PREFIX: Final = "said: "
+"""What the name of a counter begins with that is a line."""
 
 _MAX_LINES: Final = 20
 _MAX_CHARS: Final = 300
 
 
-class MessageHandler(logging.Handler):
-    """Collects the warnings of a worker.
+class WarningCollector(logging.Handler):
+    """Keeps what a worker warns of, until it is take.
 
-    At most 20 lines, so that a store that keeps failing does not flood the metrics.
+    There are not many lines, lest a store that fails all day makes a metric of each attempt.
     """
 
     def __init__(self) -> None:
@@ -41,11 +41,11 @@ class MessageHandler(logging.Handler):
     def take(self) -> list[str]:
         """Return the lines since the last call, as names of counters."""
         lines, self._lines = self._lines, []
-        return [MESSAGE_PREFIX + line for line in lines]
+        return [WARNING_PREFIX + line for line in lines]
 
 
-# Shared by the ranges that a worker converts concurrently.
-MESSAGES: Final = MessageHandler()
+WARNINGS: Final = WarningCollector()
+"""The one of a worker, which may convert several ranges at a time."""
 
 
 def process_identity() -> tuple[str, int]:

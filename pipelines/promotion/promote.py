@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pipelines.decisions import decided
+from pipelines.decisions import record_decision
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.promotion.candidate import Candidate, champion_candidate, load_candidate
 from pipelines.promotion.stored import (
@@ -82,11 +82,11 @@ def promote(
         request = _Request(root, challenger, history(root, model), margin, by, reason)
         known = _known_answer(request, run_uri, override=override)
         if known is not None:
-            decided(log, STAGE, model, "reused", known.why)
+            record_decision(log, STAGE, model, "reused", known.why)
             return known
         if demotion := _was_demoted(request):
             # The stored decision on the model stays as it is.
-            decided(log, STAGE, model, demotion.outcome, demotion.why)
+            record_decision(log, STAGE, model, demotion.outcome, demotion.why)
             return demotion
         ruled = _decide(request, cache_dir)
         promotion = ruled
@@ -100,7 +100,7 @@ def promote(
                 continue
             promotion = replace(promotion, entry=entry.number)
         store_promotion(run_uri, promotion)
-        decided(log, STAGE, model, promotion.outcome, promotion.why)
+        record_decision(log, STAGE, model, promotion.outcome, promotion.why)
         return promotion
 
 

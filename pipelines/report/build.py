@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any, Final
 
 from pipelines import storage
-from pipelines.decisions import decided
+from pipelines.decisions import record_decision
 from pipelines.evaluate.metrics import NUM_BINS
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES
 from pipelines.layout import METRICS, REPORT_HTML, REPORT_MARKDOWN
@@ -63,9 +63,9 @@ def current_report(run_uri: str, *, force: bool = False) -> str:
     written = {REPORT_HTML, REPORT_MARKDOWN, METRICS, _STAMP}
     is_there = written <= storage.sizes(run_uri).keys()
     if not force and is_there and storage.read(stamp) == content:
-        decided(log, "report", run_id, "reused", f"{uri} shows what run {run_id} stores")
+        record_decision(log, "report", run_id, "reused", f"{uri} shows what run {run_id} stores")
         return uri
-    decided(log, "report", run_id, "ran", f"writing the report of run {run_id}")
+    record_decision(log, "report", run_id, "ran", f"writing the report of run {run_id}")
     build_report(run_uri)
     # It is written last: where it is, the report is.
     storage.put(stamp, content)

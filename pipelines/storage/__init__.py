@@ -11,9 +11,7 @@ A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this 
   every other failure is an OSError, which the retry of a whole stage catches.
 """
 
-from pipelines.storage.cleanup import sweep_uploads
-from pipelines.storage.lease import is_at_work, leased, wait_for
-from pipelines.storage.listing import glob, identities, list_folders, list_names, modified, sizes
+from pipelines.storage.cleanup import is_at_work, leased, sweep_uploads, wait_for
 from pipelines.storage.location import (
     absolute,
     base_note,
@@ -27,7 +25,20 @@ from pipelines.storage.location import (
     without_query,
 )
 from pipelines.storage.preflight import check_exists, check_visible, check_writable, free_bytes
-from pipelines.storage.reading import exists, identity, is_folder, open_seekable, read, read_range
+from pipelines.storage.reading import (
+    exists,
+    glob,
+    identities,
+    identity,
+    is_folder,
+    list_folders,
+    list_names,
+    modified,
+    open_seekable,
+    read,
+    read_range,
+    sizes,
+)
 from pipelines.storage.settings import apply_forwarded, settings_to_forward
 from pipelines.storage.writing import create, put, put_file, remove
 

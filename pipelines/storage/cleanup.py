@@ -1,20 +1,92 @@
-"""Remove what killed writers leave: half uploads, temporary files, probes, leases."""
+"""Leases on folders in use, and removal of what killed writers left there.
 
+A folder takes any number of leases of either kind of work. The two kinds exclude each other: each
+writes its own lease first and looks for the other's then, so that at least one sees the other. A
+killed process leaves its lease, which expires after a few minutes.
+"""
+
+import logging
 import os
+import secrets
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
+from pipelines.errors import ConfigError
 from pipelines.storage.failures import user_errors, with_retries
-from pipelines.storage.filesystem import is_s3, resolve
-from pipelines.storage.lease import LEASE_PREFIX, VALID_SEC
-from pipelines.storage.listing import modified_sec
-from pipelines.storage.local import TEMPORARY
-from pipelines.storage.location import join, local_path, name
-from pipelines.storage.writing import PROBE_PREFIX, remove
+from pipelines.storage.filesystem import resolve
+from pipelines.storage.location import is_s3, join, local_path, name
+from pipelines.storage.reading import modified, modified_sec
+from pipelines.storage.writing import PROBE_PREFIX, TEMPORARY, put, remove
+
+LEASE_PREFIX: Final = ".nsynth-lease-"
+"""The beginning of the names of leases."""
+
+VALID_SEC: Final = 600.0
+_RENEW_SEC: Final = 60.0
+_POLL_SEC: Final = 1.0
+
+Work = Literal["convert", "clean"]
+"""What somebody does to the folder of a data set; each of the two excludes the other."""
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def leased(folder: str, work: Work) -> Iterator[str]:
+    """Hold a lease on a folder while the block runs.
+
+    Yields:
+      The location of the lease, for `is_at_work`.
+    """
+    uri = join(folder, f"{LEASE_PREFIX}{work}-{secrets.token_hex(8)}")
+    put(uri, b"")
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(_RENEW_SEC):
+            try:
+                put(uri, b"")
+            except (ConfigError, OSError) as err:
+                # The work itself meets the same failure and reports it.
+                log.debug("cannot renew %s: %s", uri, err)
+
+    renewer = threading.Thread(target=renew, daemon=True)
+    renewer.start()
+    try:
+        yield uri
+    finally:
+        ended.set()
+        renewer.join()
+        remove(uri)
+
+
+def is_at_work(folder: str, work: Work, *, own: str) -> bool:
+    """Return whether a process holds a lease for a kind of work on a folder.
+
+    Args:
+      own: the caller's lease, of any kind; its time is the store's present time.
+    """
+    signs = modified(folder)
+    now = signs.pop(name(own), time.time())
+    return any(
+        sign.startswith(f"{LEASE_PREFIX}{work}-") and now - changed < VALID_SEC
+        for sign, changed in signs.items()
+    )
+
+
+def wait_for(folder: str, work: Work, *, own: str) -> None:
+    """Wait until no process holds a lease for a kind of work on a folder; see `is_at_work`."""
+    is_told = False
+    while is_at_work(folder, work, own=own):
+        if not is_told:
+            log.info("waiting for another process (%s), which is at work in %s", work, folder)
+            is_told = True
+        time.sleep(_POLL_SEC)
 
 
 def sweep_uploads(root: str, older_than_sec: float, *, dry_run: bool = False) -> list[str]:

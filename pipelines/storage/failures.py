@@ -1,7 +1,7 @@
-"""Failures of storage: retry the transient ones, explain those that the user can mend.
+"""Classify storage failures, explain them in one sentence, and retry the transient ones.
 
-Failures are told apart by names and numbers, since each protocol has its own exceptions and few
-environments have all of them installed.
+A failure is transient, or the user can mend it, or it is neither. It is classified by names and
+numbers, since each protocol has its own exceptions and few machines have all of the libraries.
 """
 
 import errno
@@ -14,8 +14,7 @@ from typing import Final, TypeVar
 
 from pipelines.credentials import without_credentials
 from pipelines.errors import ConfigError
-from pipelines.storage.local import broken_link
-from pipelines.storage.location import bucket_of, is_google, local_path
+from pipelines.storage.location import broken_link, bucket_of, is_google, local_path
 from pipelines.storage.settings import is_anonymous, settings
 
 # botocore's, aiohttp's, urllib3's, s3fs's and gcsfs's.
@@ -47,7 +46,7 @@ _PASSING_CODES: Final = {
     "BadDigest",
     "ConditionalRequestConflict",
     "IncompleteBody",
-    # The upload was completed and the reply lost, or it was swept.
+    # The upload was completed, and the reply lost, or it was swept.
     "NoSuchUpload",
     "OperationAborted",
     "RequestLimitExceeded",
@@ -106,28 +105,28 @@ def is_misuse(err: BaseException) -> bool:
     return library in _LIBRARIES and not _lacks_credentials(err)
 
 
-def one_line(err: BaseException) -> str:
+def short_message(err: BaseException) -> str:
     """Return a failure in one line, without credentials."""
     text = " ".join(without_credentials(str(err)).split())
     return text[:300] or type(err).__name__
 
 
-def refused_call(uri: str, err: BaseException) -> ConfigError:
+def misuse_error(uri: str, err: BaseException) -> ConfigError:
     """Return the error of a call that a library refuses."""
     if _redirects(err):
         return ConfigError(_astray(uri))
     if uri.startswith("http") and _answer(err)[0]:
         return ConfigError(_refused_by_web_server(uri, err))
     hint = "; AWS_CA_BUNDLE names the certificates to trust" if _names(err) & _UNTRUSTED else ""
-    return ConfigError(f"cannot use {uri}: {one_line(err)}{hint}")
+    return ConfigError(f"cannot use {uri}: {short_message(err)}{hint}")
 
 
 def gave_up(uri: str, err: Exception, *, attempts: int) -> OSError:
     """Return the error of a call that failed at each attempt."""
     if _names(err) & _NO_ANSWER:
-        return ConnectionError(f"{uri} cannot be reached: {one_line(err)}")
+        return ConnectionError(f"{uri} cannot be reached: {short_message(err)}")
     times = f" {attempts} times" if attempts > 1 else ""
-    status, said = _answer(err)[0], one_line(err)
+    status, said = _answer(err)[0], short_message(err)
     # For a web server's answer fsspec gives nothing but the address.
     said = f"the server answered {status}" if status and said == uri else said
     return ConnectionError(f"{uri} failed{times}: {said}{_page(err)}")
@@ -162,7 +161,7 @@ def user_errors(uri: str) -> Iterator[None]:
         if err.errno == errno.EROFS:
             raise ConfigError(f"cannot write to {uri}: the file system is read-only") from err
         if is_google(uri) and str(err).startswith("Forbidden"):
-            raise ConfigError(_forbidden(uri, one_line(err))) from err
+            raise ConfigError(_forbidden(uri, short_message(err))) from err
         if (sentence := _refused(uri, err)) is not None:
             raise ConfigError(sentence) from err
         raise
@@ -189,7 +188,7 @@ def _refused(uri: str, err: OSError) -> str | None:
     }
     return known.get(
         status,
-        f"the server of {uri} refused the request ({code or status}): {one_line(err)}; check "
+        f"the server of {uri} refused the request ({code or status}): {short_message(err)}; check "
         "AWS_ENDPOINT_URL, the region and the credentials",
     ) + _page(err)
 
@@ -312,13 +311,13 @@ def with_retries(uri: str, call: Callable[[], T], *, again: Callable[[], T] | No
             return call() if attempt == 1 or again is None else again()
         except Exception as err:
             if is_misuse(err) and not is_transient(err):
-                raise refused_call(uri, err) from err
+                raise misuse_error(uri, err) from err
             if not is_transient(err):
                 raise
             if attempt >= given.attempts:
                 raise gave_up(uri, err, attempts=attempt) from err
             wait_sec = _wait_sec(attempt, given.wait_sec)
-            log.warning("%s: %s; trying again in %.1f s", uri, one_line(err), wait_sec)
+            log.warning("%s: %s; trying again in %.1f s", uri, short_message(err), wait_sec)
         time.sleep(wait_sec)
 
 

@@ -1,4 +1,4 @@
-"""The fsspec filesystem of a location; the only module that imports fsspec."""
+"""The fsspec filesystem of a location; no other module imports fsspec."""
 
 import hashlib
 import logging
@@ -11,13 +11,18 @@ import fsspec
 from pipelines.credentials import is_secret_location
 from pipelines.errors import ConfigError
 from pipelines.storage.failures import no_store
-from pipelines.storage.location import bucket_of, is_google, local_path, refuse_credentials
+from pipelines.storage.location import (
+    S3_PROTOCOLS,
+    bucket_of,
+    is_google,
+    is_s3,
+    local_path,
+    refuse_credentials,
+)
 from pipelines.storage.settings import is_anonymous, settings
 
-_S3: Final = ("s3", "s3a")
-
 _PLAIN: Final = ("http", "ftp", "webhdfs")
-
+"""Protocols of which nothing notices what is changed on the way."""
 
 PART_BYTES: Final = 8 * 2**20
 """What a multipart upload sends at a time; what is less than two, as shards are, goes at once."""
@@ -25,11 +30,6 @@ PART_BYTES: Final = 8 * 2**20
 _CONNECT_SEC: Final = 5.0
 _MIN_UPLOAD_BYTES_PER_SEC: Final = 32 * 2**10
 """A put this slow is taken for a stalled one; sixteen of them fill a line of 4 Mbit/s."""
-
-
-def is_s3(uri: str) -> bool:
-    """Return whether a location is in a store with the S3 interface."""
-    return uri.partition("://")[0] in _S3
 
 
 def resolve(uri: str, *, checksum: bool = True) -> tuple[Any, str]:
@@ -62,7 +62,7 @@ def resolve(uri: str, *, checksum: bool = True) -> tuple[Any, str]:
 
 def pipe(fs: Any, path: str, data: bytes, **options: Any) -> None:
     """Make one attempt to write an object of a remote store whole."""
-    if fs.protocol == _S3:
+    if fs.protocol == S3_PROTOCOLS:
         # s3fs puts an object of less than two parts in one request.
         options["chunksize"] = PART_BYTES
     if fs.async_impl:
@@ -80,7 +80,7 @@ def cat(fs: Any, path: str, uri: str) -> tuple[bytes, bool]:
       connection, by the checksum that came with them, or because their MD5 is the ETag, as it is of
       what was put at once and not encrypted by a key of the store.
     """
-    if fs.protocol != _S3:
+    if fs.protocol != S3_PROTOCOLS:
         return cast(bytes, fs.cat_file(path)), is_guarded(fs, uri)
     # s3fs would ask for the size first, and for what is large in parts, of any writer's object.
     data, etag, has_checksum = fsspec.asyn.sync(fs.loop, _get, fs, path)
@@ -159,7 +159,7 @@ def google_options() -> dict[str, Any]:
     options: dict[str, Any] = {"use_listings_cache": False}
     if os.environ.get("STORAGE_EMULATOR_HOST"):
         # Emulators need no credentials, and looking for some takes seconds.
-        options["token"] = "anon"  # noqa: S105 - the word for none
+        options["token"] = "anon"  # noqa: S105 - it means none
     return options
 
 

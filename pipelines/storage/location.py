@@ -1,5 +1,6 @@
-"""Locations as text: join them, split them, distinguish them from paths; no access to a store."""
+"""Locations as text: joined, taken apart, told from paths; nothing here asks what is stored."""
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -10,22 +11,17 @@ import platformdirs
 from pipelines.credentials import is_secret_location
 from pipelines.errors import ConfigError
 
-# A query or a fragment, which a file server never reads as part of the name.
+# What a server of files never takes for a part of the name: a query or a fragment.
 _QUERY: Final = re.compile(r"((?:^|::)https?://[^?#]*)[?#].*", re.IGNORECASE | re.DOTALL)
+
+S3_PROTOCOLS: Final = ("s3", "s3a")
+_GOOGLE_PROTOCOLS: Final = ("gs", "gcs")
 
 _MISTYPED: Final = re.compile(
     r"(?P<protocol>s3a?|gs|gcs|file|https?|memory|abfss?|az|hdfs|hf|sftp|ftp)"
     r"(?P<separator>:/*|//+)(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-
-
-_GOOGLE: Final = ("gs", "gcs")
-
-
-def is_google(uri: str) -> bool:
-    """Return whether a location is in Google Cloud Storage."""
-    return uri.partition("://")[0] in _GOOGLE
 
 
 def join(uri: str, *parts: str) -> str:
@@ -62,6 +58,16 @@ def bucket_of(uri: str) -> str:
     return uri.partition("://")[2].partition("/")[0]
 
 
+def is_s3(uri: str) -> bool:
+    """Return whether a location is in a store that speaks S3."""
+    return protocol_of(uri) in S3_PROTOCOLS
+
+
+def is_google(uri: str) -> bool:
+    """Return whether a location is in Google Cloud Storage."""
+    return protocol_of(uri) in _GOOGLE_PROTOCOLS
+
+
 def absolute(uri: str) -> str:
     """Return `uri` independent of the working folder; remote ones are unchanged.
 
@@ -94,6 +100,25 @@ def is_link(uri: str) -> bool:
     """Return whether a location is a symbolic link of this machine."""
     path = local_path(uri)
     return path is not None and path.is_symlink()
+
+
+def broken_link(path: Path) -> str:
+    """Say which link on the way to a path leads nowhere; return an empty text where none does."""
+    for place in (*reversed(path.parents), path):
+        try:
+            if place.is_symlink():
+                place.stat()
+        except FileNotFoundError:
+            return (
+                f"{place} is a link to {place.readlink()}, which does not exist; put that back or "
+                "remove the link"
+            )
+        except OSError as err:
+            if err.errno == errno.ELOOP:
+                return f"{place} is a link that leads back to itself; remove it"
+            # The caller's own failure says more.
+            return ""
+    return ""
 
 
 def base_note(uri: str) -> str:

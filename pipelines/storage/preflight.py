@@ -1,4 +1,4 @@
-"""Check the root of a job before any work is done."""
+"""Check the root of a job before any work starts."""
 
 import shutil
 import tempfile
@@ -11,9 +11,8 @@ from pipelines.storage.failures import (
     user_errors,
     with_retries,
 )
-from pipelines.storage.filesystem import is_s3, resolve
-from pipelines.storage.local import broken_link
-from pipelines.storage.location import bucket_of, join, local_path
+from pipelines.storage.filesystem import resolve
+from pipelines.storage.location import broken_link, bucket_of, is_s3, join, local_path
 from pipelines.storage.reading import exists
 from pipelines.storage.writing import honours_create, probe
 

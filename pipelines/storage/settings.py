@@ -1,4 +1,7 @@
-"""Settings of storage from the environment, read at each call, and forwarded to workers."""
+"""Settings of storage, read from the environment at each call, and those forwarded to workers.
+
+Credentials are never forwarded.
+"""
 
 import os
 import re
@@ -77,6 +80,7 @@ FORWARDED_VARIABLES: Final = (
     "NSYNTH_STORAGE_WAIT_SEC",
     "STORAGE_EMULATOR_HOST",
 )
+"""Variables that say where and how; those that say who are the worker's own."""
 
 
 def settings_to_forward() -> Mapping[str, str]:

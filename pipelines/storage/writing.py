@@ -1,9 +1,17 @@
-"""Write objects whole, create them only where they are absent, and remove them."""
+"""Write objects whole, create them only where absent, and remove them.
 
+On this machine a file is written and synced under a temporary name in the same folder, then
+renamed. Of a remote store it is tested once per process whether it honours create-if-absent.
+"""
+
+import errno
 import logging
 import os
+import re
 import secrets
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,108 +22,80 @@ from pipelines.storage.failures import (
     user_errors,
     with_retries,
 )
-from pipelines.storage.filesystem import cat, is_s3, pipe, resolve
-from pipelines.storage.local import create_local, put_local
-from pipelines.storage.location import is_google, join, local_path, parent, protocol_of
+from pipelines.storage.filesystem import cat, pipe, resolve
+from pipelines.storage.location import is_google, is_s3, join, local_path, parent, protocol_of
 from pipelines.storage.reading import exists, read
 
+TEMPORARY: Final = re.compile(r"\..+\.[a-z0-9_]{8}\.nsynth-part")
+"""What `temporary_beside` calls its files; a killed process leaves one."""
 
-def put(uri: str, data: bytes) -> None:
-    """Write an object whole and replace any present one.
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
-    Atomic: readers see the old object or the new one. May be repeated. After an attempt whose reply
-    was lost the object is looked up, and written again only if it does not have this content.
+
+def put_local(path: Path, data: bytes) -> None:
+    """Write a file and replace any present one; atomic by rename."""
+    with temporary_beside(path, data) as temporary:
+        temporary.replace(path)
+
+
+def create_local(path: Path, data: bytes) -> bool:
+    """Write a file unless it exists; return whether it was written; atomic by a hard link.
+
+    Raises:
+      NotImplementedError: the file system has no hard links.
     """
-    fs, path = resolve(uri)
-    local = local_path(uri)
-    with user_errors(uri):
-        if local is not None:
-            put_local(local, data)
-            return
-
-        def write() -> bool:
-            pipe(fs, path, data)
-            return True
-
-        with_retries(uri, write, again=lambda: _holds(uri, data) or write())
+    with temporary_beside(path, data) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError as err:
+            if err.errno in _NO_LINKS:
+                raise NotImplementedError("no hard links") from err
+            raise
+    return True
 
 
-def create(uri: str, data: bytes) -> bool:
-    """Write an object unless it exists; return whether it was written.
+@contextmanager
+def temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """Yield a synced temporary file with `data` in the folder of `path`; remove it at the end.
 
-    Atomic: of many concurrent writers exactly one gets True, and its object stays. A second call
-    gets False, even with the same content. After a lost reply the object itself shows which writer
-    wrote it: on S3 and gs:// by metadata of this call, elsewhere by its content.
-
-    For a store that cannot do that (`honours_create` asks it and warns) the object is looked up
-    before and after a plain put, which does not separate concurrent writers.
+    Its permissions are those that `open` would give `path`: those of the present file, or what the
+    umask of this process allows.
     """
-    local = local_path(uri)
-    resolve(uri)
-    with user_errors(uri):
-        if local is not None:
-            try:
-                return create_local(local, data)
-            except NotImplementedError:
-                warn_unguarded(parent(uri))
-                return _create_unguarded(uri, data)
-        if not honours_create(uri):
-            return _create_unguarded(uri, data)
-        writer, marked = secrets.token_hex(8), keeps_marks(uri)
-
-        def ours() -> bool:
-            return written_by(uri, writer) if marked else _holds(uri, data)
-
-        return with_retries(
-            uri,
-            # aiohttp sends a put a second time, unasked, where the connection broke before the
-            # reply: what refuses even the first attempt may be our own object.
-            lambda: create_once(uri, data, writer=writer) or (marked and ours()),
-            again=lambda: ours() or create_once(uri, data, writer=writer) or ours(),
-        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.nsynth-part")
+    mode = _mode(path)
+    # Private until it gets the permissions of the file that it replaces.
+    flags, first_mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600
+    with os.fdopen(os.open(temporary, flags, first_mode), "wb") as file:
+        try:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
-def put_file(path: Path, uri: str) -> None:
-    """Write a local file's content as an object, as `put` does."""
-    put(uri, path.read_bytes())
-
-
-def remove(uri: str) -> None:
-    """Remove an object or an empty local folder, if it exists. May be repeated."""
-    fs, path = resolve(uri)
-    local = local_path(uri)
-    with user_errors(uri), suppress(FileNotFoundError):
-        if local is None:
-            with_retries(uri, lambda: fs.rm_file(path))
-        elif local.is_dir():
-            local.rmdir()
-        else:
-            local.unlink()
-
-
-def _holds(uri: str, data: bytes) -> bool:
-    """Return whether a remote object has this content; makes one attempt."""
-    fs, path = resolve(uri)
+def _mode(path: Path) -> int | None:
+    """Return the permissions of a file; None for a missing file or a link."""
     try:
-        return bool(fs.info(path)["size"] == len(data) and fs.cat_file(path) == data)
+        found = path.lstat().st_mode
     except FileNotFoundError:
-        return False
-
-
-def _create_unguarded(uri: str, data: bytes) -> bool:
-    if exists(uri):
-        return False
-    put(uri, data)
-    return read(uri) == data
+        return None
+    return stat.S_IMODE(found) if stat.S_ISREG(found) else None
 
 
 PROBE_PREFIX: Final = ".nsynth-probe-"
-
+"""What the names of probes begin with; a killed process leaves one."""
 
 _PROBES: Final = (b"first", b"second")
 _WRITER: Final = "nsynth-writer"
 _MARKS: Final = {"s3": "Metadata", "s3a": "Metadata", "gs": "metadata", "gcs": "metadata"}
-
+"""What s3fs and gcsfs call the words that stand beside an object."""
 
 log = logging.getLogger(__name__)
 
@@ -216,3 +196,92 @@ def _store_of(uri: str) -> tuple[str | None, str]:
     else:
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return endpoint, "/".join(uri.split("/")[:3])
+
+
+def put(uri: str, data: bytes) -> None:
+    """Write an object whole and replace any present one.
+
+    Atomic: readers see the old object or the new one. May be repeated. After an attempt whose reply
+    was lost the object is looked up, and written again only if it does not have this content.
+    """
+    fs, path = resolve(uri)
+    local = local_path(uri)
+    with user_errors(uri):
+        if local is not None:
+            put_local(local, data)
+            return
+
+        def write() -> bool:
+            pipe(fs, path, data)
+            return True
+
+        with_retries(uri, write, again=lambda: _holds(uri, data) or write())
+
+
+def create(uri: str, data: bytes) -> bool:
+    """Write an object unless it exists; return whether it was written.
+
+    Atomic: of many concurrent writers exactly one gets True, and its object stays. A second call
+    gets False, even with the same content. After a lost reply the object itself shows which writer
+    wrote it: on S3 and gs:// by metadata of this call, elsewhere by its content.
+
+    For a store that cannot do that (`honours_create` asks it and warns) the object is looked up
+    before and after a plain put, which does not separate concurrent writers.
+    """
+    local = local_path(uri)
+    resolve(uri)
+    with user_errors(uri):
+        if local is not None:
+            try:
+                return create_local(local, data)
+            except NotImplementedError:
+                warn_unguarded(parent(uri))
+                return _create_unguarded(uri, data)
+        if not honours_create(uri):
+            return _create_unguarded(uri, data)
+        writer, marked = secrets.token_hex(8), keeps_marks(uri)
+
+        def ours() -> bool:
+            return written_by(uri, writer) if marked else _holds(uri, data)
+
+        return with_retries(
+            uri,
+            # aiohttp sends a put a second time, unasked, where the connection broke before the
+            # reply: what refuses even the first attempt may be our own object.
+            lambda: create_once(uri, data, writer=writer) or (marked and ours()),
+            again=lambda: ours() or create_once(uri, data, writer=writer) or ours(),
+        )
+
+
+def put_file(path: Path, uri: str) -> None:
+    """Write a local file's content as an object, as `put` does."""
+    put(uri, path.read_bytes())
+
+
+def remove(uri: str) -> None:
+    """Remove an object or an empty local folder, if it exists. May be repeated."""
+    fs, path = resolve(uri)
+    local = local_path(uri)
+    with user_errors(uri), suppress(FileNotFoundError):
+        if local is None:
+            with_retries(uri, lambda: fs.rm_file(path))
+        elif local.is_dir():
+            local.rmdir()
+        else:
+            local.unlink()
+
+
+def _holds(uri: str, data: bytes) -> bool:
+    """Return whether a remote object has this content; makes one attempt."""
+    fs, path = resolve(uri)
+    try:
+        return bool(fs.info(path)["size"] == len(data) and fs.cat_file(path) == data)
+    except FileNotFoundError:
+        return False
+
+
+def _create_unguarded(uri: str, data: bytes) -> bool:
+    if exists(uri):
+        return False
+    put(uri, data)
+    return read(uri) == data

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import storage
-from pipelines.convert.shards.shard import encode
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.predictions import Predictions, add_stamp, from_table
 from pipelines.evaluate.stored import gate_predictions, predictions_uri
 from pipelines.layout import MODEL
+from pipelines.parquet import write_table
 from pipelines.registry.holdout import Holdout, check_notes
 from pipelines.train.fitting.fit import check_complete, predict, predictions_table
 from pipelines.train.model.architectures import decode_model
@@ -65,7 +65,7 @@ def score_holdout(
     probabilities = predict(model, to_score, batch_size=batch_size)
     check_complete(probabilities, num_notes=notes.num_rows, model=model.name)
     table = predictions_table(notes, probabilities)
-    storage.put(uri, encode(add_stamp(table, [model_sha256])))
+    write_table(uri, add_stamp(table, [model_sha256]))
     return from_table(table)
 
 

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipelines import storage
-from pipelines.convert.shards.shard import encode
-from pipelines.decisions import decided
+from pipelines.decisions import record_decision
 from pipelines.errors import ConfigError, DatasetError, FormatError
 from pipelines.evaluate.predictions import (
     add_stamp,
@@ -31,6 +30,7 @@ from pipelines.experiment import Experiment, check_datasets
 from pipelines.layout import HISTORY, METRICS, MODEL, PREDICTIONS, RECORD
 from pipelines.notes import CLASSES
 from pipelines.parameters import MAX_DROPPED
+from pipelines.parquet import write_table
 from pipelines.progress import OnProgress, Progress, ignore
 from pipelines.records import now, to_json
 from pipelines.registry.runs import (
@@ -171,10 +171,10 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
     predictions = stored_predictions(plan, name, notes, digests)
     if predictions is not None:
         why = f"reusing the predictions of {name} in run {plan.run_id}: same model and notes"
-        decided(log, "evaluate", name, "reused", why)
+        record_decision(log, "evaluate", name, "reused", why)
     else:
         why = f"scoring {notes.num_rows:,} test notes, which this {name} was not yet scored on"
-        decided(log, "evaluate", name, "ran", why)
+        record_decision(log, "evaluate", name, "ran", why)
         audio = scored_samples(plan, cache_dir)
         rows, labels = notes["row"].to_numpy(), notes["label"].to_numpy()
         folds = np.array(notes["fold"].to_pylist(), object)
@@ -188,7 +188,7 @@ def evaluate_model(plan: RunPlan, name: str, *, cache_dir: Path) -> Metrics:
             )
         check_complete(probabilities, num_notes=len(rows), model=name)
         predictions = predictions_table(notes, probabilities)
-        storage.put(plan.model_uri(name, PREDICTIONS), encode(add_stamp(predictions, digests)))
+        write_table(plan.model_uri(name, PREDICTIONS), add_stamp(predictions, digests))
     return _store_metrics(plan, name, summarise(from_table(predictions)))
 
 
@@ -229,7 +229,7 @@ def _train(training: Training, *, cache_dir: Path, on_epoch: OnEpoch) -> None:
     checkpoints = open_checkpoints(training)
     if stored_model(training) is not None:
         why = f"reusing {name} of run {plan.run_id}: same data, experiment and backend"
-        decided(log, "train", name, "reused", why)
+        record_decision(log, "train", name, "reused", why)
         checkpoints.clear()
         return
     if plan.backend != backend.NAME:
@@ -239,7 +239,7 @@ def _train(training: Training, *, cache_dir: Path, on_epoch: OnEpoch) -> None:
         )
     if not checkpoints.are_stored:
         why = f"no trained {name} is stored for these data, this experiment and {plan.backend}"
-        decided(log, "train", name, "ran", why)
+        record_decision(log, "train", name, "ran", why)
     begun = time.perf_counter()
     train, validation = load_training_samples(training, cache_dir)
     data_seconds = time.perf_counter() - begun

@@ -9,14 +9,13 @@ from typing import Final
 import pyarrow as pa
 
 from pipelines import storage
-from pipelines.convert.shards.shard import encode
 from pipelines.dataset import Dataset, open_dataset
-from pipelines.decisions import decided
+from pipelines.decisions import record_decision
 from pipelines.errors import ConfigError, DatasetError, FormatError, PipelineError
 from pipelines.layout import SUMMARY, VALIDATION_FOLDER, VERDICTS
 from pipelines.notes import FAMILIES, named_split
 from pipelines.parameters import MAX_DROPPED
-from pipelines.parquet import read_table, table_digest
+from pipelines.parquet import read_table, table_digest, write_table
 from pipelines.records import Count, Name, Place, digest, read_record, sealed
 from pipelines.text import listed
 from pipelines.validate.rules import (
@@ -98,13 +97,13 @@ def validate(manifest_uri: str, *, force: bool = False) -> Validation:
     names = listed(source.name for source in dataset.manifest.sources)
     if not force and (stored := _stored(summary_uri, dataset, verdict_digest)):
         why = f"the notes and the rules are unchanged: {summary_uri} is there"
-        decided(log, "validate", names, "reused", why)
+        record_decision(log, "validate", names, "reused", why)
         return stored
     why = f"judging {dataset.manifest.num_notes:,} notes of {dataset.manifest_uri}"
-    decided(log, "validate", names, "ran", f"{why}; asked to do so again" if force else why)
+    record_decision(log, "validate", names, "ran", f"{why}; asked to do so again" if force else why)
     validation, verdicts = judge(dataset, uri)
     # The summary goes last: where it is, the verdicts are.
-    storage.put(storage.join(uri, VERDICTS), encode(verdicts))
+    write_table(storage.join(uri, VERDICTS), verdicts)
     content = asdict(validation)
     data = sealed(content, format_version=content.pop("format_version"))
     storage.put(summary_uri, data)

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from infra.orchestration.wanted import HEARTBEAT_SEC, SILENCE_SEC
+from infra.orchestration.provision import HEARTBEAT_SEC, SILENCE_SEC
 from tests.e2e.stack import Stack, kill, until
 
 LONG = {"epochs": 12, "batch_size": 8}

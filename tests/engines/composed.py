@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import yaml
 
-from infra.engines.installed import CHECKOUT, folder, job_server_jar, program, python
+from infra.engines.settings import CHECKOUT, folder, job_server_jar, program, python
 from tests.engines.flink import JOB_MANAGER, OPENS, TASK_MANAGER, TASK_MANAGER_SIZES, num_slots
 from tests.engines.namespaces import Networks, networks
 from tests.engines.processes import started, wait_until

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import s3fs
 
-from infra.engines.installed import folder, program, python
+from infra.engines.settings import folder, program, python
 from infra.sample.splits import write_splits
 from tests.engines.flink import flink_cluster
 from tests.engines.processes import free_port, started

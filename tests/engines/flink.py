@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from infra.engines.installed import CHECKOUT, folder
+from infra.engines.settings import CHECKOUT, folder
 from tests.engines.processes import free_port, started, wait_until
 
 JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import s3fs
 
-from infra.engines.installed import program
+from infra.engines.settings import program
 from tests.engines.processes import free_port, started
 
 USER, PASSWORD = "nsynth", "nsynth-secret"  # of a server that lives as long as its user

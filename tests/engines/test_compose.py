@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 import s3fs
 
-from infra.engines.installed import CHECKOUT
+from infra.engines.settings import CHECKOUT
 from infra.sample.splits import write_splits
 from tests.engines.composed import PASSWORD, POOLS, USER, Composed, composed
 from tests.engines.conftest import BIN, LENIENT, installed

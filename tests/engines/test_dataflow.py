@@ -14,7 +14,7 @@ from apache_beam.coders import FastPrimitivesCoder
 from apache_beam.internal import pickler
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from infra.engines.installed import folder, program
+from infra.engines.settings import folder, program
 from pipelines.convert import beam
 from pipelines.convert.shards.plan import ByteRange, Parameters, plan
 from pipelines.engines.engine import Engine

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from infra.engines.installed import program
+from infra.engines.settings import program
 from tests.engines.conftest import LENIENT, Pool, Store, Submitter, installed, on_cluster
 from tests.engines.flink import jobs
 from tests.engines.processes import free_port, started, wait_until

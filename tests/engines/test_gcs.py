@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from infra.engines.installed import CHECKOUT, program, python
+from infra.engines.settings import CHECKOUT, program, python
 from infra.sample.splits import write_splits
 from tests.engines.conftest import LENIENT, installed
 from tests.engines.processes import free_port, started, wait_until

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.engines.installed import CHECKOUT
+from infra.engines.settings import CHECKOUT
 from tests.infra.dockerfile import Step, stages
 
 DOCKERFILE = CHECKOUT / "infra/images/beam-worker.Dockerfile"

@@ -62,7 +62,7 @@ def test_convert_makes_the_same_data_set_on_each_engine(
 
 def test_workers_have_nothing_that_conversion_does_not_need(pool: Pool) -> None:
     installed("worker")
-    from infra.engines.installed import folder  # noqa: PLC0415
+    from infra.engines.settings import folder  # noqa: PLC0415
 
     packages = {path.name for path in (folder() / "worker").glob("lib/python*/site-packages/*")}
     assert "apache_beam" in packages

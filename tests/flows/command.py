@@ -1,5 +1,6 @@
 """The command, run as a user runs it: in a process of its own."""
 
+import atexit
 import json
 import os
 import socket
@@ -17,8 +18,8 @@ TIMEOUT_SEC: Final = 280
 
 
 @cache
-def _warm_process() -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start tests/flows/warm.py, which ends with this process."""
+def _warm_process() -> socket.socket:
+    """Start tests/flows/warm.py, which ends with this process; return the link to it."""
     # Keeps a request in one piece.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     number = theirs.fileno()
@@ -32,7 +33,13 @@ def _warm_process() -> tuple[subprocess.Popen[bytes], socket.socket]:
     )
     theirs.close()
     ours.settimeout(TIMEOUT_SEC)
-    return process, ours
+
+    def stop() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(stop)
+    return ours
 
 
 def run(
@@ -41,7 +48,7 @@ def run(
     """Run `nsynth` with these arguments to its end."""
     assert arguments[0] == "nsynth"
     request = {"arguments": arguments[1:], "env": os.environ | dict(env or {}), "cwd": str(cwd)}
-    _, link = _warm_process()
+    link = _warm_process()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         socket.send_fds(link, [json.dumps(request).encode()], [out.fileno(), err.fileno()])
         code = int(link.recv(100))

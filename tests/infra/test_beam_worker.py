@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 import yaml
 
-from infra.engines.installed import CHECKOUT
-from infra.engines.parts import parts
+from infra.engines.components import parts
+from infra.engines.settings import CHECKOUT
 from tests.infra.dockerfile import stages
 
 IMAGES = CHECKOUT / "infra" / "images"

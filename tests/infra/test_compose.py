@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.engines.installed import CHECKOUT
-from infra.engines.settings import load_engine
+from infra.engines.settings import CHECKOUT, load_engine
 from pipelines.engines.checks import addresses
 
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "infra" / "compose.yaml").read_text())

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from docker.utils.build import exclude_paths
 
-from infra.engines.installed import CHECKOUT
+from infra.engines.settings import CHECKOUT
 
 SECRET = b"sesame-of-infra"
 

@@ -13,12 +13,13 @@ from pipelines.convert.reading.sources import Source
 from pipelines.convert.shards.plan import Parameters, Plan
 from pipelines.convert.shards.shard import (
     ShardSummary,
-    encode,
+    add_summary,
     notes_digest,
     samples_digest,
     to_table,
 )
 from pipelines.notes import CLASSES, FAMILIES, NUM_SAMPLES
+from pipelines.parquet import encode
 
 _RECORD_BYTES = 256_400
 
@@ -90,7 +91,7 @@ def store(
             notes_digest=notes_digest(table),
             samples_digest=samples_digest(table),
         )
-        (folder / "data" / shard.name).write_bytes(encode(table, summary=shard))
+        (folder / "data" / shard.name).write_bytes(encode(add_summary(table, shard)))
         shards.append(shard)
     size = len(rows) * _RECORD_BYTES
     plan = Plan(

@@ -8,10 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.convert.commit.quarantine import stream_quarantined, verify
-from pipelines.convert.shards.shard import encode, read_summary
+from pipelines.convert.shards.shard import add_summary, read_summary
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import ConfigError, DatasetError, ShardError
 from pipelines.notes import SCALAR_COLUMNS, SCHEMA
+from pipelines.parquet import encode
 from tests.pipelines.convert.records import flipped
 from tests.pipelines.datasets import row, samples, store
 
@@ -154,7 +155,7 @@ def test_open_dataset_does_not_depend_on_the_folder(
 def test_reading_a_shard_of_another_version_is_one_sentence(spoilt: Path) -> None:
     shard = second_shard(spoilt)
     summary = dataclasses.replace(read_summary(str(shard)), format_version=2)
-    shard.write_bytes(encode(pq.read_table(shard), summary=summary))
+    shard.write_bytes(encode(add_summary(pq.read_table(shard), summary)))
     with pytest.raises(ShardError, match="has shard format 2, this version reads 1; convert again"):
         open_dataset(str(spoilt)).read(["note"])
 

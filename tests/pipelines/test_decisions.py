@@ -4,13 +4,13 @@ from threading import Thread
 
 import pytest
 
-from pipelines.decisions import Decision, decided, heard
+from pipelines.decisions import Decision, collect_decisions, record_decision
 
 log = logging.getLogger(__name__)
 
 
 def decide(subject: str) -> Decision:
-    decided(log, "train", subject, "reused", f"{subject} is there")
+    record_decision(log, "train", subject, "reused", f"{subject} is there")
     return Decision("train", subject, "reused", f"{subject} is there")
 
 
@@ -22,16 +22,16 @@ def test_decided_logs_why(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_heard_holds_what_is_decided_in_the_block_only() -> None:
     decide("before")
-    with heard() as decisions:
+    with collect_decisions() as decisions:
         inside = decide("inside")
     decide("after")
     assert decisions == [inside]
 
 
 def test_heard_passes_on_what_a_block_inside_it_hears() -> None:
-    with heard() as outer:
+    with collect_decisions() as outer:
         first = decide("first")
-        with heard() as inner:
+        with collect_decisions() as inner:
             second = decide("second")
         third = decide("third")
     assert inner == [second]
@@ -40,17 +40,17 @@ def test_heard_passes_on_what_a_block_inside_it_hears() -> None:
 
 def test_heard_passes_on_what_was_decided_before_a_failure() -> None:
     def fail() -> None:
-        with heard():
+        with collect_decisions():
             decide("first")
             raise OSError("gone")
 
-    with heard() as outer, pytest.raises(OSError, match="gone"):
+    with collect_decisions() as outer, pytest.raises(OSError, match="gone"):
         fail()
     assert [decision.subject for decision in outer] == ["first"]
 
 
 def test_heard_hears_threads_that_copy_its_context() -> None:
-    with heard() as decisions:
+    with collect_decisions() as decisions:
         thread = Thread(target=copy_context().run, args=(decide, "elsewhere"))
         thread.start()
         thread.join()

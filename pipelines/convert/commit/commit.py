@@ -30,11 +30,11 @@ from pipelines.convert.shards.shard import (
     QUARANTINE_SCHEMA,
     ShardSummary,
     convert_range,
-    encode,
     read_summary,
 )
 from pipelines.errors import DatasetError, PipelineError, ShardError
 from pipelines.parameters import MAX_QUARANTINED
+from pipelines.parquet import encode
 from pipelines.text import listed
 
 _READERS: Final = 16

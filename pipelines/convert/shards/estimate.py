@@ -19,8 +19,9 @@ from pipelines.convert.reading.sources import (
     fetcher,
 )
 from pipelines.convert.shards.plan import ByteRange, Plan
-from pipelines.convert.shards.shard import Converted, build_shard, convert_bytes, encode
+from pipelines.convert.shards.shard import Converted, add_summary, build_shard, convert_bytes
 from pipelines.errors import ConfigError
+from pipelines.parquet import encode
 
 SAMPLE_BYTES: Final = 16 * 2**20
 """Source bytes converted in memory for the estimate: some sixty notes, a fraction of a second."""
@@ -57,7 +58,7 @@ def estimate(planned: Plan) -> Estimate:
     ranges = list(planned.ranges())
     begun = time.perf_counter()
     converted, sample_bytes = _sample(ranges[0])
-    stored = len(encode(converted.table, summary=converted.summary)) if converted else 0
+    stored = len(encode(add_summary(converted.table, converted.summary))) if converted else 0
     seconds = time.perf_counter() - begun
     has_notes = converted is not None and converted.summary.num_notes > 0
     if not has_notes:

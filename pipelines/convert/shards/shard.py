@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -26,14 +26,13 @@ from pipelines.convert.reading.tfrecord_range import RangeResult, read_range
 from pipelines.convert.shards.plan import ByteRange, shard_uri
 from pipelines.errors import DatasetError, ShardError
 from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, SCHEMA
-from pipelines.parquet import open_parquet, reread
+from pipelines.parquet import encode, open_parquet, reread
 from pipelines.records import digest, parse, validated
 from pipelines.text import listed
 
 SHARD_FORMAT_VERSION: Final = 1
 
 _SUMMARY_KEY: Final = b"nsynth_flows"
-_ROW_GROUP_NOTES: Final = 256
 
 QUARANTINE_SCHEMA: Final = pa.schema(
     [
@@ -141,7 +140,7 @@ def encode_shard(
         then is replaced too.
     """
     name = converted.summary.name
-    objects = [(shard_uri(folder, name), encode(converted.table, summary=converted.summary))]
+    objects = [(shard_uri(folder, name), encode(add_summary(converted.table, converted.summary)))]
     # The quarantine goes first: a shard that is there has all that belongs to it.
     if converted.summary.quarantined or replaces:
         quarantine = storage.join(folder, "quarantine", name)
@@ -210,31 +209,12 @@ def to_table(notes: Sequence[dict[str, Any]], audio: NDArray[np.float32]) -> pa.
     return scalars.append_column(AUDIO_FIELD, column)
 
 
-def encode(table: pa.Table, *, summary: ShardSummary | None = None) -> bytes:
-    """The bytes of a Parquet file, each page with its checksum."""
-    if summary is not None:
-        # No page checksum covers a footer, so that the summary brings its own.
-        content = asdict(summary)
-        stored = json.dumps({"summary": content, "digest": digest(content)})
-        table = table.replace_schema_metadata({_SUMMARY_KEY: stored})
-    audio = AUDIO_FIELD.name in table.column_names
-    # A file of Python's would make the writer wait for its turn with each page.
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(
-        sink,
-        table.schema,
-        compression="zstd",
-        write_page_checksum=True,
-        # Floats of like magnitude share their high bytes; samples hardly ever repeat.
-        use_byte_stream_split=["audio.list.element"] if audio else False,
-        use_dictionary=[name for name in table.column_names if name.endswith("_str")],
-        # The least and the largest sample of a page tell a reader nothing.
-        write_statistics=[name for name in table.column_names if name != AUDIO_FIELD.name],
-    ) as writer:
-        # A row group without a row stops Hugging Face's reader.
-        if table.num_rows:
-            writer.write_table(table, row_group_size=_ROW_GROUP_NOTES)
-    return cast(bytes, sink.getvalue().to_pybytes())
+def add_summary(table: pa.Table, summary: ShardSummary) -> pa.Table:
+    """Return a shard's table with its summary in the metadata, which goes into the footer."""
+    # No page checksum covers a footer, so that the summary brings its own.
+    content = asdict(summary)
+    stored = json.dumps({"summary": content, "digest": digest(content)})
+    return table.replace_schema_metadata({_SUMMARY_KEY: stored})
 
 
 def read_summary(uri: str) -> ShardSummary:

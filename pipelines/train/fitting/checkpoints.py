@@ -19,7 +19,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.decisions import decided
+from pipelines.decisions import record_decision
 from pipelines.layout import CHECKPOINTS_FOLDER
 from pipelines.registry.runs import History
 from pipelines.train.model.backend import keras
@@ -84,7 +84,7 @@ class Checkpoints:
                 f"resuming {self.owner} after epoch {epoch}, since {uri} is there and no trained "
                 "model"
             )
-            decided(log, "train", self.owner, "resumed", why)
+            record_decision(log, "train", self.owner, "resumed", why)
             return found
         return None
 

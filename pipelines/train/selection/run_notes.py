@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import storage
-from pipelines.convert.shards.shard import encode
 from pipelines.errors import ConfigError, DatasetError, PipelineError
 from pipelines.layout import HELD_OUT_NOTES, LEAKED_NOTES, RUN_NOTES, TRAINED
-from pipelines.parquet import read_table, table_digest
+from pipelines.parquet import encode, read_table, table_digest
 from pipelines.validate.rules import HELD_OUT, LEAKED
 
 # `dataset` is train, valid or test; `row` is a position in that data set. `part` is train, valid,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.engines import __main__ as installer
-from infra.engines.parts import Part
+from infra.engines.components import Part
 
 
 @pytest.fixture

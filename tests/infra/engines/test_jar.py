@@ -1,7 +1,7 @@
 import zipfile
 from pathlib import Path
 
-from infra.engines.jar import manifest_jar
+from infra.engines.components import write_manifest_jar
 
 
 def test_manifest_jar_lists_the_jars_beside_it_in_lines_that_java_reads(tmp_path: Path) -> None:
@@ -10,7 +10,7 @@ def test_manifest_jar_lists_the_jars_beside_it_in_lines_that_java_reads(tmp_path
         (tmp_path / name).touch()
     path = tmp_path / "all.jar"
     for _ in range(2):
-        manifest_jar(path, main_class="org.example.Main")
+        write_manifest_jar(path, main_class="org.example.Main")
     with zipfile.ZipFile(path) as jar:
         lines = jar.read("META-INF/MANIFEST.MF").decode().split("\r\n")
     assert max(map(len, lines)) <= 70

@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.orchestration.password import export_line, password_file, server_auth
-from infra.orchestration.settings import CLIENT_AUTH, SERVER_AUTH, Settings, settings
+from infra.orchestration.settings import (
+    CLIENT_AUTH,
+    SERVER_AUTH,
+    Settings,
+    export_line,
+    password_file,
+    server_auth,
+    settings,
+)
 from pipelines.errors import ConfigError
 
 OWN = "me:sesame"

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.orchestration.reports import ReportServer, served_root
+from infra.orchestration.report_server import ReportServer, served_root
 from pipelines import storage
 from pipelines.errors import ConfigError
 from tasks.report import report_link

@@ -6,13 +6,13 @@ import numpy as np
 
 from pipelines.analysis.cost import MIN_ROUNDS, measure_cost
 from pipelines.analysis.stored import COST_FORMAT, load_cost
-from pipelines.decisions import heard
+from pipelines.decisions import collect_decisions
 from pipelines.layout import COST_FILE
 from pipelines.train.selection.run_plan import RunPlan
 
 
 def test_measure_cost_times_each_model_once_until_forced(plan: RunPlan) -> None:
-    with heard() as decisions:
+    with collect_decisions() as decisions:
         first = measure_cost(plan, budget_sec=0)
         assert measure_cost(plan) == first == load_cost(plan.uri)
         measure_cost(plan, force=True, budget_sec=0)

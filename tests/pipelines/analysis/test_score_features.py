@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.analysis.features import score_run_features
 from pipelines.analysis.stored import load_features
-from pipelines.decisions import heard
+from pipelines.decisions import collect_decisions
 from pipelines.evaluate.predictions import from_table
 from pipelines.layout import FEATURES_FILE
 from pipelines.parquet import open_parquet
@@ -40,7 +40,7 @@ def test_analyse_gives_the_gain_of_metadata_as_the_difference_of_two_scores(plan
 
 def test_analyse_is_reused_until_forced(plan: RunPlan) -> None:
     first = score_run_features(plan, force=True)
-    with heard() as decisions:
+    with collect_decisions() as decisions:
         assert score_run_features(plan) == first
         assert score_run_features(plan, force=True) == first
     assert [of.action for of in decisions] == ["reused", "ran"]

@@ -19,7 +19,7 @@ from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES
 from pipelines.convert.job import convert
 from pipelines.convert.shards.plan import Parameters, plan
 from pipelines.dataset import open_dataset
-from pipelines.decisions import heard
+from pipelines.decisions import collect_decisions
 from pipelines.engines.engine import Engine
 from pipelines.errors import ConfigError, DatasetError, ShardError
 from pipelines.progress import Progress
@@ -127,7 +127,7 @@ def test_convert_with_force_writes_all_and_arrives_at_the_same_digests(
 
 
 def test_convert_says_why_it_does_what_it_does(source: Path, root: str) -> None:
-    with heard() as decisions:
+    with collect_decisions() as decisions:
         uri, _ = run(source, root)
         run(source, root)
         Path(uri).unlink()

@@ -14,7 +14,7 @@ import pytest
 
 from pipelines import storage
 from pipelines.convert.commit.manifest import load_manifest
-from pipelines.decisions import heard
+from pipelines.decisions import collect_decisions
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.predictions import STAMP_KEY
 from pipelines.records import SEAL
@@ -303,7 +303,7 @@ def test_convert_names_what_mends_a_manifest_and_mends_it(root: Path) -> None:
     source = json.loads(path.read_text())["sources"][0]["uri"]
     before, command = path.read_bytes(), ("convert", source, "--root", str(root))
     path.write_bytes(b"")
-    with heard() as decisions:
+    with collect_decisions() as decisions:
         code, text = said(*command)
     assert (code, decisions) == (1, [])
     assert "manifest.json is not a manifest: it is empty; name the manifest.json of a" in text

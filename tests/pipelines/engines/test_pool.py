@@ -15,7 +15,7 @@ COMMAND = [sys.executable, "-m", "pipelines.engines.pool", "--port"]
 def test_threads_are_asked_for_on_loopback_alone() -> None:
     before, during, process = Listeners(), Listeners(), psutil.Process()
     before.look(process)
-    with pool.serve_threads() as address:
+    with pool.threads() as address:
         during.look(process)
     (served,) = during.found - before.found
     assert address == f"127.0.0.1:{served[2]}"
@@ -36,14 +36,14 @@ def test_command_serves_on_loopback_alone_until_it_is_ended(
         address = line.split()[-1]
         found.look(psutil.Process(served.pid))
         port = int(address.removeprefix("127.0.0.1:"))
-        taken = subprocess.run(
+        take = subprocess.run(
             [*COMMAND, str(port)], capture_output=True, text=True, check=False, timeout=60
         )
         served.terminate()
     assert served.returncode == 0
     assert [listener[2] for listener in found.found] == [port]
     assert not found.exposed
-    assert taken.returncode == 1
-    assert taken.stderr.strip().splitlines()[-1] == (
-        f"port {port} of 127.0.0.1 is taken; choose another one"
+    assert take.returncode == 1
+    assert take.stderr.strip().splitlines()[-1] == (
+        f"port {port} of 127.0.0.1 is take; choose another one"
     )

@@ -11,10 +11,10 @@ import pyarrow as pa
 import xxhash
 
 from pipelines import storage
-from pipelines.convert.shards.shard import encode
 from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY
 from pipelines.experiment import Experiment
 from pipelines.notes import CLASSES
+from pipelines.parquet import encode
 from pipelines.promotion.promote import promote
 from pipelines.promotion.stored import Promotion
 from pipelines.registry.holdout import Holdout, freeze_holdout

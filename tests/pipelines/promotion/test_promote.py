@@ -42,7 +42,7 @@ def test_promote_makes_the_first_model_champion(stage: Stage) -> None:
 def test_promote_again_adds_nothing_and_says_so(stage: Stage) -> None:
     uri = stage.run("a")
     first = stage.promote(uri)
-    with decisions.heard() as heard:
+    with decisions.collect_decisions() as heard:
         again = stage.promote(uri)
     assert (again.outcome, again.is_news, first.is_news) == ("promoted", False, True)
     assert [(decision.action, decision.why) for decision in heard] == [
@@ -53,7 +53,7 @@ def test_promote_again_adds_nothing_and_says_so(stage: Stage) -> None:
 
 def test_promote_crowns_what_is_better_and_counts_the_look(stage: Stage) -> None:
     stage.promote(stage.run("a", wrong=BAD))
-    with decisions.heard() as heard:
+    with decisions.collect_decisions() as heard:
         found = stage.promote(stage.run("b"))
     assert (found.outcome, found.entry, found.quality_drop) == ("promoted", 2, False)
     assert found.champion is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.decisions import heard
+from pipelines.decisions import collect_decisions
 from pipelines.report import build
 from pipelines.report.build import REPORT_VERSION, current_report
 from tests.pipelines.report.run_folder import write_run
@@ -22,7 +22,7 @@ def run_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def did(run_uri: str, *, force: bool = False) -> str:
-    with heard() as decisions:
+    with collect_decisions() as decisions:
         assert current_report(run_uri, force=force) == f"{run_uri}/report.html"
     (decision,) = decisions
     assert (decision.stage, decision.subject) == ("report", "a1b2")

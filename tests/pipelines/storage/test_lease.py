@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import storage
-from pipelines.storage import lease as leases
-from pipelines.storage.lease import VALID_SEC
+from pipelines.storage import cleanup as leases
+from pipelines.storage.cleanup import VALID_SEC
 
 
 def test_leased_leaves_the_folder_as_it_was(root: str) -> None:

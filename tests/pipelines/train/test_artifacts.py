@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.decisions import heard
+from pipelines.decisions import collect_decisions
 from pipelines.train.artifacts import discard_model, discard_scores
 from pipelines.train.run import evaluate_model, finish_run, train_model
 from pipelines.train.selection.run_plan import RunPlan
@@ -19,7 +19,7 @@ def done(plan: RunPlan, tmp_path: Path) -> RunPlan:
 
 
 def run(plan: RunPlan, tmp_path: Path) -> list[tuple[str, str]]:
-    with heard() as decisions:
+    with collect_decisions() as decisions:
         train_model(plan, NAME, cache_dir=tmp_path / "cache")
         evaluate_model(plan, NAME, cache_dir=tmp_path / "cache")
         finish_run(plan)

@@ -15,12 +15,13 @@ from pipelines.convert.reading.sources import Source
 from pipelines.convert.shards.plan import Parameters, Plan, shard_uri
 from pipelines.convert.shards.shard import (
     ShardSummary,
-    encode,
+    add_summary,
     notes_digest,
     samples_digest,
     to_table,
 )
 from pipelines.notes import FAMILIES, NUM_SAMPLES, QUALITIES, SAMPLE_RATE_HZ
+from pipelines.parquet import encode
 from pipelines.train.selection.notes import training_notes
 from pipelines.train.selection.run_notes import load_run_notes
 from pipelines.train.selection.run_plan import RunPlan, Training
@@ -73,7 +74,7 @@ def commit_notes(root: Path, name: str, named: Sequence[tuple[int, str]]) -> str
         notes_digest=notes_digest(table),
         samples_digest=samples_digest(table),
     )
-    storage.put(shard_uri(folder, summary.name), encode(table, summary=summary))
+    storage.put(shard_uri(folder, summary.name), encode(add_summary(table, summary)))
     manifest = make_manifest(plan, [summary], [Account(NUM_BYTES, NUM_BYTES, ())])
     storage.put(plan.manifest_uri, manifest.to_json().encode())
     return plan.manifest_uri

@@ -17,13 +17,14 @@ from pipelines.convert.reading.sources import Source
 from pipelines.convert.shards.plan import ByteRange
 from pipelines.convert.shards.shard import (
     SHARD_FORMAT_VERSION,
+    add_summary,
     check_shard,
     convert_range,
-    encode,
     read_summary,
 )
 from pipelines.errors import ShardError
 from pipelines.notes import SCHEMA
+from pipelines.parquet import encode
 from tests.pipelines.convert.records import note, sound, texts, tfrecord
 
 GOLDEN_SCHEMA = [
@@ -214,7 +215,7 @@ def test_check_shard_refuses_rows_that_the_summary_does_not_know(shard: Path) ->
     summary, table = read_summary(str(shard)), pq.read_table(shard)
     other = table.set_column(1, SCHEMA.field("note"), pa.array([0, 1, 7], pa.int64()))
     for changed in (table.slice(1), other):
-        shard.write_bytes(encode(changed, summary=summary))
+        shard.write_bytes(encode(add_summary(changed, summary)))
         with pytest.raises(ShardError, match=r"holds .*, but its footer says"):
             check_shard(str(shard))
 
@@ -232,6 +233,6 @@ def test_read_summary_refuses_a_summary_that_was_changed(shard: Path) -> None:
 def test_read_summary_refuses_an_unknown_version(shard: Path) -> None:
     newer = SHARD_FORMAT_VERSION + 1
     summary = dataclasses.replace(read_summary(str(shard)), format_version=newer)
-    shard.write_bytes(encode(pq.read_table(shard), summary=summary))
+    shard.write_bytes(encode(add_summary(pq.read_table(shard), summary)))
     with pytest.raises(ShardError, match=f"has shard format {newer}, this version reads"):
         read_summary(str(shard))

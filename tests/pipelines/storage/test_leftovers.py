@@ -14,7 +14,7 @@ DAY = 24 * 3600.0
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pipelines.storage.local import temporary_beside
+from pipelines.storage.writing import temporary_beside
 with temporary_beside(Path(sys.argv[1]), b"content"):
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -1,4 +1,4 @@
-"""What the engines are made of, each pinned, and how each is installed into a folder of its own."""
+"""Components of the engines, each pinned and installed into a folder of its own."""
 
 import json
 import os
@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from infra.engines.installed import CHECKOUT, folder, job_server_jar, python
-from infra.engines.jar import manifest_jar
+from infra.engines.settings import CHECKOUT, folder, job_server_jar, python
 
 _HERE: Final = Path(__file__).parent
 
@@ -172,7 +171,7 @@ def _install_job_server() -> None:
     goal = ("dependency:copy-dependencies", f"-DoutputDirectory={jars}")
     run(["mvn", "--quiet", "--batch-mode", "-f", _HERE / "flink-job-server.xml", *goal])
     _listen_where_told(jars)
-    manifest_jar(job_server_jar(), main_class=_JOB_SERVER)
+    write_manifest_jar(job_server_jar(), main_class=_JOB_SERVER)
 
 
 def _listen_where_told(jars: Path) -> None:
@@ -232,3 +231,31 @@ def _install_flink() -> None:
 def _inherited() -> dict[str, str]:
     # The checkout's own packages must not be found in place of the wheel's.
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+_LINE_BYTES = 72
+"""No line of a manifest is longer; one that goes on begins with a space.
+
+Source: the JAR file specification."""
+
+
+def write_manifest_jar(path: Path, *, main_class: str) -> None:
+    """Writes the jar, for all other jars of its folder.
+
+    Args:
+      main_class: what `java -jar` starts.
+    """
+    others = sorted(jar.name for jar in path.parent.glob("*.jar") if jar != path)
+    lines = [
+        "Manifest-Version: 1.0",
+        f"Main-Class: {main_class}",
+        *_folded(f"Class-Path: {' '.join(others)}"),
+    ]
+    with zipfile.ZipFile(path, "w") as jar:
+        jar.writestr("META-INF/MANIFEST.MF", "\r\n".join(lines) + "\r\n\r\n")
+
+
+def _folded(line: str) -> list[str]:
+    first, rest = line[: _LINE_BYTES - 2], line[_LINE_BYTES - 2 :]
+    size = _LINE_BYTES - 3
+    return [first, *(f" {rest[at : at + size]}" for at in range(0, len(rest), size))]

@@ -1,8 +1,8 @@
-"""Serves the reports below the roots that it was started with to the browsers of this machine.
+"""Serve the reports below the given roots to the browsers of this machine.
 
 A page of the server cannot link to a file, so the summary of a run links here:
-http://127.0.0.1:4201/ and the report's path or URI. The page over all runs is at the root's path
-or URI and /index.html, and what it links to is found from there.
+http://127.0.0.1:4201/ and the report's path or URI. The page of all runs is at the root's path
+or URI and /index.html, and its links are relative to that.
 """
 
 import re
@@ -188,7 +188,7 @@ def _is_own(host: str) -> bool:
 
 def main() -> None:
     """Serve until the process is ended; another host is for a container's own network."""
-    parser = ArgumentParser(prog="python -m infra.orchestration.reports", description=__doc__)
+    parser = ArgumentParser(prog="python -m infra.orchestration.report_server", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--more", default="", help="further roots, separated by commas")

@@ -1,21 +1,56 @@
-"""A server and a worker on this machine: up and down."""
+"""Start and stop a server, a report server and a worker on this machine."""
 
 import os
 import socket
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
 
 import psutil
 
 from infra.orchestration import services
 from infra.orchestration.api import LOOPBACK, Api, wait_for
-from infra.orchestration.orphans import crash_orphans
-from infra.orchestration.password import export_line, password_file, server_auth
-from infra.orchestration.provision import provision
-from infra.orchestration.reports import served_root
-from infra.orchestration.settings import CLIENT_AUTH, SERVER_AUTH, Settings
-from infra.orchestration.wanted import HEARTBEAT_SEC, POOL
+from infra.orchestration.provision import HEARTBEAT_SEC, POOL, provision
+from infra.orchestration.report_server import served_root
+from infra.orchestration.settings import (
+    CLIENT_AUTH,
+    SERVER_AUTH,
+    Settings,
+    export_line,
+    password_file,
+    server_auth,
+)
 from pipelines.errors import ConfigError
+
+_AT_WORK: Final = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
+
+_CRASHED: Final = {
+    "type": "CRASHED",
+    "name": "Crashed",
+    "message": "Its worker is gone. Run it again: it goes on where it stopped.",
+}
+
+
+def crash_orphans(api: Api, *, alive: Collection[str]) -> int:
+    """Ends the pool's runs that no process runs, with their subflows.
+
+    Args:
+      alive: ids of the runs that a process still runs.
+
+    Returns:
+      How many runs of the pool it ended.
+    """
+    runs = _ids(api, _AT_WORK, work_pools={"name": {"any_": [POOL]}})
+    orphans = [run for run in runs if run not in alive]
+    for orphan in orphans:
+        subflows = _ids(api, {**_AT_WORK, "parent_flow_run_id": {"any_": [orphan]}})
+        for run in (*subflows, orphan):
+            api.post(f"flow_runs/{run}/set_state", {"state": _CRASHED, "force": True})
+    return len(orphans)
+
+
+def _ids(api: Api, flow_runs: dict[str, Any], **others: Any) -> list[str]:
+    return [run["id"] for run in api.post("flow_runs/filter", {"flow_runs": flow_runs, **others})]
+
 
 SERVICES: Final = ("worker", "reports", "server")
 """In the order in which they end: while the worker ends, the server hears of its runs."""
@@ -135,7 +170,7 @@ def _start_server(api: Api, given: Settings, env: dict[str, str]) -> None:
 def _start_reports(given: Settings, env: dict[str, str], *, root: str) -> None:
     port = given.port + 1
     roots = dict.fromkeys(served_root(root) for root in (root, *given.report_roots))
-    command = ("python", "-m", "infra.orchestration.reports", "--port", str(port), *roots)
+    command = ("python", "-m", "infra.orchestration.report_server", "--port", str(port), *roots)
     runs = services.running(given.state, "reports")
     # It keeps nothing, and other roots are another command.
     if runs is not None and runs.cmdline()[1:] != list(command[1:]):
