@@ -17,7 +17,7 @@ def sample(
     notes_valid: Annotated[int, typer.Option(help="Intact notes in valid.")] = NUM_NOTES["valid"],
     notes_test: Annotated[int, typer.Option(help="Intact notes in test.")] = NUM_NOTES["test"],
 ) -> None:
-    """Writes a small NSynth look-alike with planted defects: three TFRecord files."""
+    """Write a small NSynth look-alike with planted defects: three TFRecord files."""
     num_notes = {"train": notes_train, "valid": notes_valid, "test": notes_test}
     try:
         for uri, fresh in write_splits(out, num_notes, seed=seed).items():
@@ -29,7 +29,7 @@ def sample(
 
 
 def main() -> None:
-    """Runs the command."""
+    """Run the command."""
     typer.run(sample)
 
 

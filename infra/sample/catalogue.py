@@ -33,18 +33,18 @@ class Note:
 
     @property
     def source(self) -> str:
-        """How its instrument sounds, a member of `SOURCES`."""
+        """Return the source of its instrument, a member of `SOURCES`."""
         sources = TIMBRES[self.family].sources
         return sources[self.number // 2 % len(sources)]
 
     @property
     def instrument_str(self) -> str:
-        """Its instrument as NSynth writes it, such as bass_synthetic_003."""
+        """Return its instrument as NSynth writes it, such as bass_synthetic_003."""
         return f"{self.family}_{self.source}_{self.number:03d}"
 
     @property
     def note_str(self) -> str:
-        """Its name as NSynth writes it, such as bass_synthetic_003-052-100."""
+        """Return its name as NSynth writes it, such as bass_synthetic_003-052-100."""
         return f"{self.instrument_str}-{self.pitch:03d}-{self.velocity:03d}"
 
 
@@ -62,7 +62,7 @@ class Roster:
 
 
 def family_counts(split: str, num_notes: int) -> dict[str, int]:
-    """Notes of each family in a split: equal shares, and a few of synth_lead in train."""
+    """Return the number of notes of each family: equal shares, and a few of synth_lead in train."""
     num_leads = max(1, num_notes // _SYNTH_LEAD_SHARE) if split == "train" else 0
     rest = num_notes - num_leads
     return {"synth_lead": num_leads} | {
@@ -73,7 +73,7 @@ def family_counts(split: str, num_notes: int) -> dict[str, int]:
 def draw(
     num_notes: Mapping[str, int], num_spares: Mapping[str, int], *, seed: int
 ) -> dict[str, Roster]:
-    """Draws the notes of all splits, no note twice; both arguments count by split."""
+    """Draw the notes of all splits, no note twice; both arguments count by split."""
     rosters = {}
     for side, splits in enumerate((("train",), ("valid", "test"))):
         pools = {family: _pool(family, side=side, seed=seed) for family in FAMILIES}
@@ -88,7 +88,7 @@ def draw(
 
 
 def features(note: Note, *, seed: int) -> Features:
-    """The 14 official features of a note, its sound among them."""
+    """Return the 14 official features of a note, its audio among them."""
     family = FAMILIES.index(note.family)
     instrument = family * 1000 + note.number
     timbre = vary(TIMBRES[note.family], _generator(seed, note.instrument_str))
@@ -116,7 +116,7 @@ def features(note: Note, *, seed: int) -> Features:
 
 
 def _pool(family: str, *, side: int, seed: int) -> Iterator[Note]:
-    """Notes of a family without end: half of those of a few instruments, then of the next ones."""
+    """Yield notes of a family without end: half of those of a few instruments, then of the next."""
     low, high = TIMBRES[family].register
     rng = _generator(seed, f"{family} {side}")
     num_instruments = (4, 2)[side]
@@ -127,5 +127,5 @@ def _pool(family: str, *, side: int, seed: int) -> Iterator[Note]:
 
 
 def _generator(seed: int, name: str) -> np.random.Generator:
-    """A stream for each name, so that no note's sound depends on which others are drawn."""
+    """Return a generator for a name, so that no note depends on which others are drawn."""
     return np.random.default_rng(np.random.SeedSequence([seed, *name.encode()]))

@@ -12,26 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.sample.records import Features, Values, example, frame, header
-from pipelines.convert.formats.example import NOT_FINITE
-from pipelines.convert.formats.features import (
-    MISSING_FEATURE,
-    NOT_TEXT,
-    UNPARSABLE,
-    WRONG_LENGTH,
-    WRONG_TYPE,
-)
+from pipelines.convert.formats.reasons import Reason
 from pipelines.convert.formats.tfrecord import (
     HEADER_BYTES,
-    LENGTH_CRC,
     MAX_RECORD_BYTES,
-    PAYLOAD_CRC,
-    RECORD_TOO_LONG,
-    TRUNCATED,
 )
 from pipelines.notes import NUM_SOURCE_SAMPLES
 
 Fate = Literal["verdict", "record", "span"]
-"""A row that validation drops, a sound record that becomes no row, or bytes that are none."""
+"""A row that validation drops, a valid record that becomes no row, or bytes that are none."""
 
 Twin = Literal["same family", "other family", "test note"]
 """An intact note that a defect repeats: of the same split, or of the test split and the family."""
@@ -65,18 +54,18 @@ class Defect:
     splits: tuple[str, ...] = ("train",)
 
     def plant(self, note: Features, twin: Features) -> bytes:
-        """The bytes to write for a spare note."""
+        """Return the bytes to write for a spare note."""
         record = frame(example(self.change(note, twin) if self.change else note))
         return self.damage(record) if self.damage else record
 
 
 def _given(**values: Values) -> ChangeFeatures:
-    """Other values for some features."""
+    """Replace some features."""
     return lambda note, _: note | values
 
 
 def _renamed(**values: int) -> ChangeFeatures:
-    """Another pitch or velocity, and a name that says the same."""
+    """Change pitch or velocity, and the name with them."""
 
     def change(note: Features, _: Features) -> Features:
         changed = note | {name: [value] for name, value in values.items()}
@@ -89,12 +78,12 @@ def _renamed(**values: int) -> ChangeFeatures:
 
 
 def _another_pitch(note: Features, _: Features) -> Features:
-    """A pitch that the name does not say."""
+    """Change the pitch to one that the name does not say."""
     return note | {"pitch": [cast(list[int], note["pitch"])[0] + 1]}
 
 
 def _another_family_name(note: Features, _: Features) -> Features:
-    """A family's name that is not the one of its number."""
+    """Change the family's name to another than that of its number."""
     other = b"bass" if note["instrument_family_str"] != [b"bass"] else b"vocal"
     return note | {"instrument_family_str": [other]}
 
@@ -126,7 +115,7 @@ def _audio(note: Features) -> NDArray[np.float32]:
 
 
 def _flipped(position: int) -> ChangeRecord:
-    """One byte with all its bits turned over."""
+    """Invert all bits of one byte."""
 
     def damage(record: bytes) -> bytes:
         damaged = bytearray(record)
@@ -174,24 +163,26 @@ DEFECTS: Final = {
         "verdict", "duplicate_audio", _twins_audio, twin="other family", num=2
     ),
     "audio of a test note": Defect("verdict", "leaked", _twins_audio, twin="test note"),
-    "no protocol buffer": Defect("record", UNPARSABLE, damage=_no_example),
-    "no velocity": Defect("record", MISSING_FEATURE, _without_velocity),
-    "pitch as a float": Defect("record", WRONG_TYPE, _given(pitch=np.array([60], np.float32))),
-    "pitch as text": Defect("record", WRONG_TYPE, _given(pitch=[b"60"])),
-    "63,999 samples": Defect("record", WRONG_LENGTH, _one_sample_short),
-    "a sample that is no number": Defect("record", NOT_FINITE, _one_sample_nan),
+    "no protocol buffer": Defect("record", Reason.UNPARSABLE, damage=_no_example),
+    "no velocity": Defect("record", Reason.MISSING_FEATURE, _without_velocity),
+    "pitch as a float": Defect(
+        "record", Reason.WRONG_TYPE, _given(pitch=np.array([60], np.float32))
+    ),
+    "pitch as text": Defect("record", Reason.WRONG_TYPE, _given(pitch=[b"60"])),
+    "63,999 samples": Defect("record", Reason.WRONG_LENGTH, _one_sample_short),
+    "a sample that is no number": Defect("record", Reason.NOT_FINITE, _one_sample_nan),
     "name that is not UTF-8": Defect(
-        "record", NOT_TEXT, _given(note_str=["bass_synthetic_000-é".encode("latin-1")])
+        "record", Reason.NOT_TEXT, _given(note_str=["bass_synthetic_000-é".encode("latin-1")])
     ),
-    "damaged length": Defect("span", LENGTH_CRC, damage=_flipped(0)),
-    "damaged checksum of the length": Defect("span", LENGTH_CRC, damage=_flipped(8)),
-    "foreign bytes": Defect("span", LENGTH_CRC, damage=_foreign_bytes),
+    "damaged length": Defect("span", Reason.LENGTH_CRC, damage=_flipped(0)),
+    "damaged checksum of the length": Defect("span", Reason.LENGTH_CRC, damage=_flipped(8)),
+    "foreign bytes": Defect("span", Reason.LENGTH_CRC, damage=_foreign_bytes),
     "damaged payload": Defect(
-        "span", PAYLOAD_CRC, damage=_flipped(_IN_PAYLOAD), splits=("train", "test")
+        "span", Reason.PAYLOAD_CRC, damage=_flipped(_IN_PAYLOAD), splits=("train", "test")
     ),
-    "damaged checksum of the payload": Defect("span", PAYLOAD_CRC, damage=_flipped(-1)),
-    "incredible length": Defect("span", RECORD_TOO_LONG, damage=_too_long),
+    "damaged checksum of the payload": Defect("span", Reason.PAYLOAD_CRC, damage=_flipped(-1)),
+    "incredible length": Defect("span", Reason.RECORD_TOO_LONG, damage=_too_long),
     # The last of the table stands at the end of the file.
-    "file that ends too early": Defect("span", TRUNCATED, damage=_first_half),
+    "file that ends too early": Defect("span", Reason.TRUNCATED, damage=_first_half),
 }
 """Every defect by what it is, in the order in which they stand in the file."""

@@ -21,7 +21,7 @@ _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
 
 def example(features: Features) -> bytes:
-    """A serialised tf.train.Example, its features in the order of their names."""
+    """Serialise a tf.train.Example, its features in the order of their names."""
     entries = [
         _field(1, _field(1, name.encode()), _field(2, _feature(features[name])))
         for name in sorted(features)
@@ -30,13 +30,13 @@ def example(features: Features) -> bytes:
 
 
 def header(length: int) -> bytes:
-    """The first twelve bytes of a record with a payload of `length` bytes."""
+    """Return the first twelve bytes of a record with a payload of `length` bytes."""
     data = struct.pack("<Q", length)
     return data + _masked_crc(data)
 
 
 def frame(payload: bytes) -> bytes:
-    """The payload as a record: its length, its content, and a checksum after each."""
+    """Frame a payload as a record: its length, its content, and a checksum after each."""
     return b"".join((header(len(payload)), payload, _masked_crc(payload)))
 
 
@@ -49,13 +49,13 @@ def _feature(values: Values) -> bytes:
 
 
 def _field(number: int, *parts: bytes) -> bytes:
-    """A length-delimited field (wire type 2) that holds the parts one after another."""
+    """Encode a length-delimited field (wire type 2) that holds the parts one after another."""
     content = b"".join(parts)
     return b"".join((_varint(number << 3 | 2), _varint(len(content)), content))
 
 
 def _varint(value: int) -> bytes:
-    """Groups of seven bits, the lowest first; all but the last have the high bit set."""
+    """Encode groups of seven bits, the lowest first; all but the last have the high bit set."""
     groups = [value >> shift & 0x7F for shift in range(0, max(value.bit_length(), 1), 7)]
     return bytes([*(group | 0x80 for group in groups[:-1]), groups[-1]])
 

@@ -25,7 +25,7 @@ class Planted:
       num_rows: notes that become rows.
       verdicts: rows to drop by reason. `leaked` needs the test split too; seen without it, such a
         note is kept.
-      quarantined: records that become no row, and spans that are no sound record, by reason.
+      quarantined: records that become no row, and spans that are no valid record, by reason.
       num_spans: how many of `quarantined` are spans.
     """
 
@@ -36,7 +36,7 @@ class Planted:
 
 
 def planted(split: str, num_notes: int | None = None) -> Planted:
-    """What is planted in a split with so many intact notes."""
+    """Return the defects to plant in a split with this number of intact notes."""
     num_notes = NUM_NOTES[split] if num_notes is None else num_notes
     leads = {"synth_lead": family_counts(split, num_notes)["synth_lead"]}
     verdicts, spans = _count(split, "verdict"), _count(split, "span")
@@ -52,7 +52,7 @@ def planted(split: str, num_notes: int | None = None) -> Planted:
 def write_splits(
     out: str, num_notes: Mapping[str, int] = NUM_NOTES, *, seed: int = 0
 ) -> dict[str, bool]:
-    """Writes the three files, each whole or not at all.
+    """Write the three files, each whole or not at all.
 
     Args:
       out: the folder.
@@ -82,7 +82,7 @@ def write_splits(
 
 
 def _records(split: str, rosters: Mapping[str, Roster], *, seed: int) -> Iterator[bytes]:
-    """The bytes of one file, a record or a defect at a time."""
+    """Yield the bytes of one file, a record or a defect at a time."""
     notes, num_defects = rosters[split].notes, len(rosters[split].spares)
     defects = _defective(split, rosters, seed=seed)
     # Equal stretches of intact notes end in a defect each.
@@ -94,7 +94,7 @@ def _records(split: str, rosters: Mapping[str, Roster], *, seed: int) -> Iterato
 
 
 def _defective(split: str, rosters: Mapping[str, Roster], *, seed: int) -> Iterator[bytes]:
-    """The bytes of each defect of a split, in the order of the table."""
+    """Yield the bytes of each defect of a split, in the order of the table."""
     free = {name: list(roster.notes) for name, roster in rosters.items()}
     for defect, spare in zip(_defects(split), rosters[split].spares, strict=True):
         twin = spare
@@ -107,7 +107,7 @@ def _defective(split: str, rosters: Mapping[str, Roster], *, seed: int) -> Itera
 
 
 def _fits(defect: Defect, note: Note, spare: Note) -> bool:
-    """Whether an intact note can be the twin of a spare one."""
+    """Return whether an intact note can be the twin of a spare one."""
     if defect.twin == "other family":
         return note.family not in (spare.family, "synth_lead")
     return note.family == spare.family

@@ -23,7 +23,7 @@ _PHASE_JITTER: Final = 0.04
 def play(
     timbre: Timbre, *, pitch: int, loudness: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Synthesises one note.
+    """Synthesise one note.
 
     Args:
       timbre: the instrument's.
@@ -54,13 +54,13 @@ def play(
 
 
 def _sine(cycles: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The sine of a phase in cycles."""
+    """Return the sine of a phase in cycles."""
     # float32 sines are several times faster, and exact enough once whole cycles are gone.
     return np.asarray(np.sin(2 * np.pi * (cycles - np.floor(cycles)).astype(np.float32)))
 
 
 def _resonance(frequencies_hz: NDArray[np.float64], center_hz: float) -> NDArray[np.float64]:
-    """Gain of the instrument's body at each frequency."""
+    """Return the gain of the instrument's body at each frequency."""
     if not center_hz:
         return np.ones_like(frequencies_hz)
     distance = (frequencies_hz / center_hz - 1) / _RESONANCE_WIDTH
@@ -68,7 +68,7 @@ def _resonance(frequencies_hz: NDArray[np.float64], center_hz: float) -> NDArray
 
 
 def _bent_time(timbre: Timbre, phase: float) -> NDArray[np.float64]:
-    """Time as vibrato stretches it, in seconds: the integral of the relative frequency."""
+    """Return time stretched by vibrato, in seconds: the integral of the relative frequency."""
     if not timbre.vibrato_semitones:
         return _SECONDS
     depth = 2 ** (timbre.vibrato_semitones / 12) - 1
@@ -77,7 +77,7 @@ def _bent_time(timbre: Timbre, phase: float) -> NDArray[np.float64]:
 
 
 def _envelope(timbre: Timbre, phase: float) -> NDArray[np.float32]:
-    """Loudness over time but for the decay of the partials: attack, tremolo, release."""
+    """Return loudness over time without the decay of partials: attack, tremolo, release."""
     seconds = _SECONDS_32
     attack = np.minimum(seconds / np.float32(timbre.attack_sec), 1)
     swing = np.sin(np.float32(2 * np.pi * timbre.vibrato_hz) * seconds + np.float32(phase))

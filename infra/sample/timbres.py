@@ -52,12 +52,12 @@ class Timbre:
 
 
 def _harmonics(*strengths: float) -> tuple[tuple[float, float], ...]:
-    """Partials at the whole multiples of the fundamental."""
+    """Return partials at the whole multiples of the fundamental."""
     return tuple((float(k), strength) for k, strength in enumerate(strengths, start=1))
 
 
 def _stretched(stiffness: float, *strengths: float) -> tuple[tuple[float, float], ...]:
-    """Partials of a stiff string, which lie higher than the whole multiples."""
+    """Return partials of a stiff string, which are higher than the whole multiples."""
     return tuple(
         (ratio * math.sqrt(1 + stiffness * ratio**2), strength)
         for ratio, strength in _harmonics(*strengths)
@@ -187,7 +187,7 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
 
 
 def vary(timbre: Timbre, rng: np.random.Generator) -> Timbre:
-    """One instrument of the family: the same timbre with slightly other figures."""
+    """Return one instrument of the family: the same timbre with slightly different figures."""
 
     def near(value: float, spread: float) -> float:
         return value * math.exp(spread * rng.standard_normal())

@@ -79,7 +79,7 @@ class ConvertRanges(beam.PTransform):
     settings: Mapping[str, str]
 
     def expand(self, ranges: PCollection[ByteRange]) -> PCollection[int]:
-        """Ranges in, the number of notes in each out."""
+        """Convert ranges to the number of notes in each."""
         return (
             ranges
             # A local source is one bundle: without it all ranges would go to one worker.
@@ -89,7 +89,7 @@ class ConvertRanges(beam.PTransform):
 
 
 def check_options(engine: Engine) -> None:
-    """Refuses an option that nobody would read; a job server has some that are not known here.
+    """Refuse an option that nothing reads; a job server may have options that are unknown here.
 
     Raises:
       ConfigError: Beam does not know an option, or Dataflow's packages are missing.
@@ -119,7 +119,7 @@ def run(
     engine: Engine = LOCAL,
     num_workers: int | None = None,
 ) -> None:
-    """Converts ranges on an engine and waits for it; a template is written and not waited for.
+    """Convert ranges on an engine and wait for it; a template is only written.
 
     Args:
       num_workers: ranges converted at a time; what the engine likes by default.
@@ -152,7 +152,7 @@ def run(
 
 @contextmanager
 def _with_workers(engine: Engine) -> Iterator[Engine]:
-    """Serves the workers of an engine that dials this process; yields the engine that knows them.
+    """Serve the workers of an engine that dials this process; yield the engine with their address.
 
     Beam's own LOOPBACK does the same on all interfaces.
     """
@@ -190,14 +190,14 @@ def build(
 
 
 def _text(err: Exception) -> str:
-    """The text of what an engine raised; of an error of another kind, as a traceback ends."""
+    """Return the text of an engine's error; for unusual kinds as the last line of a traceback."""
     if isinstance(err, RuntimeError | ValueError):
         return str(err)
     return f"{type(err).__name__}: {err}"
 
 
 def _wait(result: Any, engine: Engine, *, job_name: str) -> None:
-    """Waits for a job's end, and ends it with this process if that is told to stop."""
+    """Wait for a job's end, and cancel it if this process is interrupted."""
     try:
         state = result.wait_until_finish()
     except RuntimeError as err:
@@ -216,7 +216,7 @@ def _wait(result: Any, engine: Engine, *, job_name: str) -> None:
 
 
 def _log_counts(result: Any) -> None:
-    """What the workers counted, wherever they were."""
+    """Log the counters of all workers."""
     try:
         found = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))
     except (NotImplementedError, grpc.RpcError):
@@ -364,7 +364,7 @@ class _Convert(beam.DoFn):
         self._submitter = process_identity()
 
     def setup(self) -> None:
-        """In a process other than the submitter's, makes up for what that one knows.
+        """Apply the submitter's storage settings in a worker process.
 
         Finds the storage, before a range is begun that could not be stored.
         """
@@ -375,18 +375,18 @@ class _Convert(beam.DoFn):
         logging.getLogger("pipelines").addHandler(WARNINGS)
 
     def start_bundle(self) -> None:
-        """Starts the thread."""
+        """Start the writer's thread."""
         self._writer = BackgroundWriter()
 
     def process(self, byte_range: ByteRange) -> Iterator[int]:
-        """Converts a range and gives the number of its notes."""
+        """Convert a range and yield the number of its notes."""
         num_notes = _counted(_convert(byte_range, self._folder, self._writer))
         for line in WARNINGS.take():
             Metrics.counter(_NAMESPACE, line).inc()
         yield num_notes
 
     def finish_bundle(self) -> None:
-        """Waits until all is stored."""
+        """Wait until all shards are stored."""
         self._writer.close()
 
 
@@ -423,7 +423,7 @@ def _counted(outcome: Outcome) -> int:
 
 
 def _pipeline(engine: Engine, *, num_workers: int | None) -> beam.Pipeline:
-    """An empty pipeline for an engine."""
+    """Return an empty pipeline for an engine."""
     # Workers import this package; Dataflow would have them unpickle the submitter's own module.
     options: dict[str, Any] = {"runner": _RUNNERS[engine.name], "save_main_session": False}
     if engine.name == "local":

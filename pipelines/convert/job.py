@@ -45,7 +45,7 @@ def convert(
     force: bool = False,
     on_progress: OnProgress = ignore,
 ) -> tuple[str, Manifest]:
-    """Converts NSynth's files, of either form, to Parquet shards under `root`.
+    """Convert NSynth's files, of either form, to Parquet shards under `root`.
 
     Running it again converts only the ranges that have no intact shard, and none where the manifest
     is there.
@@ -132,7 +132,7 @@ def write_template(
     parameters: Parameters | None = None,
     force: bool = False,
 ) -> tuple[Plan, int]:
-    """Writes a conversion as a template, to be started later where the engine runs.
+    """Write a conversion as a template, to be started later where the engine runs.
 
     Once it has run, `convert` finds every shard and has only the manifest left to write.
 
@@ -154,7 +154,7 @@ def write_template(
 
 
 def _without_shard(planned: Plan, ranges: Sequence[ByteRange]) -> list[ByteRange]:
-    """The ranges whose shard is absent or damaged; of a stream, what follows its intact shards."""
+    """Return the ranges without an intact shard; for a stream what follows its intact shards."""
     stored = storage.sizes(storage.join(planned.folder, SHARDS_FOLDER))
     files = [byte_range for byte_range in ranges if not byte_range.source.is_stream]
     rests = [remaining_range(r, folder=planned.folder) for r in ranges if r.source.is_stream]
@@ -183,7 +183,7 @@ log = logging.getLogger(__name__)
 def report_progress(
     planned: Plan, missing: Sequence[ByteRange], on_progress: OnProgress
 ) -> Iterator[None]:
-    """Reports how many shards of a plan are stored while the block runs, and once at its end.
+    """Report how many shards of a plan are stored while the block runs, and once at its end.
 
     Args:
       missing: the ranges that are converted in the block; all others are done already.

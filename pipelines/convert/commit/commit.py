@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 def commit(
     plan: Plan, *, max_quarantined: float = MAX_QUARANTINED, force: bool = False
 ) -> Manifest:
-    """Commits the shards of a conversion, all of which are stored.
+    """Commit the shards of a conversion, all of which are stored.
 
     Args:
       max_quarantined: share of damaged records above which nothing is committed.
@@ -82,7 +82,7 @@ def _by_source(plan: Plan) -> list[tuple[Source, list[ByteRange]]]:
 def _accounted_bytes(
     source: Source, ranges: Sequence[ByteRange], shards: Sequence[ShardSummary]
 ) -> int:
-    """The bytes whose whereabouts a conversion has to show: of a stream those that it held."""
+    """Return the number of bytes to account for; for a stream the bytes that it held."""
     if source.form == GZIP:
         return shards[-1].end
     if source.is_stream:
@@ -91,7 +91,7 @@ def _accounted_bytes(
 
 
 def _join(ranges: Sequence[ByteRange], *, folder: str) -> list[ShardSummary]:
-    """The summaries of one source's shards; a range that started wrong is converted again."""
+    """Return the summaries of one source's shards; convert a range that started wrong again."""
     by_name = {byte_range.shard_name: byte_range for byte_range in ranges}
 
     def again(shard: ShardSummary, position: Position) -> ShardSummary:
@@ -104,7 +104,7 @@ def _join(ranges: Sequence[ByteRange], *, folder: str) -> list[ShardSummary]:
 
 
 def _store_spans(plan: Plan, accounts: Sequence[Account]) -> None:
-    """Lists the skipped spans in the quarantine, each with a digest of its bytes."""
+    """Store the skipped spans in the quarantine, each with a digest of its bytes."""
     rows = [
         {
             "source_file": source.name,
@@ -123,7 +123,7 @@ def _store_spans(plan: Plan, accounts: Sequence[Account]) -> None:
 
 
 def _sha256s(source: Source, spans: Sequence[Span]) -> Iterator[str]:
-    """A digest of the bytes of each span; of a compressed file those that it unfolds to."""
+    """Yield a digest of the bytes of each span, in a compressed file the decompressed bytes."""
     fetch = fetcher(source)
     if source.form == GZIP:
         fetch = RecordStream(source).read

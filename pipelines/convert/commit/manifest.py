@@ -38,12 +38,12 @@ class Account:
 
     @property
     def skipped_bytes(self) -> int:
-        """Bytes of all spans."""
+        """Return the number of bytes in all spans."""
         return sum(span.length for span in self.spans)
 
 
 def follows(position: Position, shard: ShardSummary) -> bool:
-    """Whether the range was read as a reader at `position` would have read it."""
+    """Return whether the range was read as a reader at `position` would have read it."""
     if shard.entry == position:
         return True
     if shard.entry.synced or not position.synced:
@@ -54,7 +54,7 @@ def follows(position: Position, shard: ShardSummary) -> bool:
 
 
 def leave(position: Position, shard: ShardSummary) -> Position:
-    """Where a reader that came to the range at `position` stands behind it."""
+    """Return the position after the range of a reader that came to it at `position`."""
     if position.synced and position.offset >= shard.end:
         return position
     return shard.exit
@@ -63,7 +63,7 @@ def leave(position: Position, shard: ShardSummary) -> Position:
 def join(
     shards: Iterable[ShardSummary], *, again: Callable[[ShardSummary, Position], ShardSummary]
 ) -> list[ShardSummary]:
-    """The ranges of one source as one reader finds them.
+    """Join the ranges of one source as a single reader would read them.
 
     Args:
       shards: of all ranges in order, each read on its own.
@@ -77,7 +77,7 @@ def join(
 
 
 def account(shards: Sequence[ShardSummary], *, size: int) -> Account:
-    """Joins the ranges of one source.
+    """Account for the bytes of the ranges of one source.
 
     Args:
       shards: of all its ranges in order, each following the one before.
@@ -110,7 +110,7 @@ def account(shards: Sequence[ShardSummary], *, size: int) -> Account:
 
 
 def _blamed(spans: Sequence[Span], fault: Fault) -> list[Span]:
-    """The spans with the reason for the one in which the stream broke off.
+    """Return the spans with the reason for the one in which the stream broke off.
 
     Where it broke off between two records, and nothing of it is left, an empty span says so.
     """
@@ -133,7 +133,7 @@ class Shard:
 
     Attributes:
       begin: first byte of the source that it covers.
-      end: the byte behind the last.
+      end: the byte after the last.
     """
 
     name: Name
@@ -162,7 +162,7 @@ class Manifest:
     """A committed data set.
 
     Attributes:
-      num_quarantined: sound records that cannot become notes, and skipped spans.
+      num_quarantined: valid records that cannot become notes, and skipped spans.
       quarantined: the same by reason.
       record_bytes: bytes of the records whose checksums hold; with `skipped_bytes` it makes
         `source_bytes`.
@@ -201,7 +201,7 @@ class Manifest:
 def make_manifest(
     plan: Plan, shards: Sequence[ShardSummary], accounts: Sequence[Account]
 ) -> Manifest:
-    """Puts together what the shards and the accounts of the sources say."""
+    """Build the manifest from the shards and the accounts of the sources."""
     spans = tuple(
         SkippedSpan(source.name, *span)
         for source, account in zip(plan.sources, accounts, strict=True)

@@ -83,7 +83,7 @@ def read_quarantine(uri: str) -> pa.Table:
 
 
 def listed_files(manifest: Manifest) -> list[str]:
-    """The quarantine's files; others beside them are of attempts that did not count."""
+    """Return the names of the quarantine's files; others are of attempts that did not count."""
     names = [shard.name for shard in manifest.shards if shard.num_quarantined]
     return names + ([SPANS] if manifest.spans else [])
 
@@ -113,7 +113,7 @@ class Verification:
 
 
 def verify(manifest_uri: str, *, on_progress: OnProgress = ignore) -> Verification:
-    """Reads every shard and every quarantine file of a data set, and does its sums again.
+    """Read every shard and every quarantine file of a data set, and check its sums.
 
     Raises:
       ConfigError: there is no manifest that this version reads.
@@ -151,7 +151,7 @@ def verify(manifest_uri: str, *, on_progress: OnProgress = ignore) -> Verificati
 
 
 def _check(folder: str, manifest: Manifest, listed: Shard) -> tuple[ShardSummary | None, list[str]]:
-    """One shard and its quarantine; the summary only where the shard is what was committed."""
+    """Check one shard and its quarantine; return no summary if it is not the committed shard."""
     uri = manifest.shard_uri(folder, listed)
     try:
         summary = check_shard(uri)

@@ -50,7 +50,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def readme(manifest: Manifest) -> str:
-    """The text of README.md, equal wherever `dataset_id` and `manifest_digest` are.
+    """Return the text of README.md, equal wherever `dataset_id` and `manifest_digest` are.
 
     So it says nothing of `samples_digest`, which depends on the platform, nor of where sources lie.
     """
@@ -80,7 +80,7 @@ def _escaped(value: Any) -> Any:
 
 
 def split_name(manifest: Manifest) -> str:
-    """The official split that all sources are of; otherwise `train`, as of any unsplit data."""
+    """Return the official split of all sources; otherwise `train`, as for any unsplit data."""
     splits = [named_split(source.name) for source in manifest.sources]
     names = {split.name if split else "train" for split in splits}
     return names.pop() if len(names) == 1 else "train"

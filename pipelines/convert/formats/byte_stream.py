@@ -10,6 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeVar
 
+from pipelines.convert.formats.reasons import Reason
+
 _UNKNOWN_SIZE: Final = 2**63
 _MAX_IN_VAIN: Final = 32
 
@@ -44,7 +46,7 @@ class Window:
         self._blocks: deque[tuple[int, bytes]] = deque()
 
     def bytes_at(self, start: int, end: int, *, keep: int | None = None) -> bytes:
-        """Bytes [start, end), cut at the end of the file.
+        """Return bytes [start, end), cut at the end of the file.
 
         Args:
           keep: what lies before it is let go; `start` unless told.
@@ -59,7 +61,7 @@ class Window:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def reaches(self, end: int, *, keep: int) -> bool:
-        """Whether the file has so many bytes; one of unknown size is read to tell."""
+        """Return whether the file has `end` bytes; one of unknown size is read as far."""
         if self.size == _UNKNOWN_SIZE:
             self._hold(keep, end)
         return end <= self.size
@@ -112,10 +114,6 @@ def _replaced(block: bytes, fresh: bytes, place: int) -> bytes:
 
 MAGIC: Final = b"\x1f\x8b\x08"
 
-GZIP_CORRUPT: Final = "gzip_corrupt"
-GZIP_TRUNCATED: Final = "gzip_truncated"
-REASONS: Final = (GZIP_CORRUPT, GZIP_TRUNCATED)
-"""Why a stream ends before it should."""
 
 _BLOCK_BYTES: Final = 2**20
 # What follows a member's end is copied by each call: in larger pieces, a file of empty members
@@ -129,7 +127,7 @@ class Fault(NamedTuple):
 
     Attributes:
       offset: in the stream; all before it was given out.
-      reason: one of `REASONS`.
+      reason: a `Reason`.
     """
 
     offset: int
@@ -161,7 +159,7 @@ class GzipStream:
         self._decoder = zlib.decompressobj(_WBITS_GZIP)
 
     def read(self, start: int, end: int) -> bytes:
-        """Bytes [start, end) of the stream, fewer only where it ends.
+        """Return bytes [start, end) of the stream, fewer only where it ends.
 
         After a fault the rest of the file follows as it is, so that no byte of it goes uncounted.
 
@@ -179,7 +177,7 @@ class GzipStream:
         return b"".join(parts)
 
     def _take(self, max_bytes: int) -> bytes:
-        """The next bytes, at least one unless the stream ends here."""
+        """Return the next bytes, at least one unless the stream ends here."""
         if self._taken == len(self._block):
             self._block, self._taken = self._next_block(), 0
         part = self._block[self._taken : self._taken + max_bytes]
@@ -195,7 +193,7 @@ class GzipStream:
         return block
 
     def _decoded(self) -> bytes:
-        """The next bytes that decode, none at the end of the stream and where it breaks off."""
+        """Return the next decoded bytes, none at the end of the stream and where it breaks off."""
         while self.fault is None:
             self._fill()
             if self._decoder.eof and not self._next_member():
@@ -208,18 +206,18 @@ class GzipStream:
             except zlib.error:
                 block, used = _salvage(before, self._input)
                 self._input = self._input[used:]
-                self.fault = Fault(self._position + len(block), GZIP_CORRUPT)
+                self.fault = Fault(self._position + len(block), Reason.GZIP_CORRUPT)
                 return block
             ended = not self._input and not block
             self._input = self._decoder.unused_data or self._decoder.unconsumed_tail
             if block:
                 return block
             if ended and not self._decoder.eof:
-                self.fault = Fault(self._position, GZIP_TRUNCATED)
+                self.fault = Fault(self._position, Reason.GZIP_TRUNCATED)
         return b""
 
     def _next_member(self) -> bool:
-        """Goes on to the member behind the one that ended; False at the end of the file."""
+        """Start the next gzip member; return False at the end of the file."""
         # Archives on tapes are filled up with zeros, which gzip itself passes over.
         while (padding := len(self._input) - len(self._input.lstrip(b"\0"))) or not self._input:
             self._input = self._input[padding:]
@@ -250,7 +248,7 @@ class GzipStream:
 
 
 def _salvage(decoder: "zlib._Decompress", data: bytes) -> tuple[bytes, int]:
-    """What decodes of `data` before the byte that does not, and how many bytes that took."""
+    """Return what decodes before the first bad byte of `data`, and the number of bytes used."""
     # A call that fails gives nothing out, so that the calls close in on the place.
     parts, at = list[bytes](), 0
     for step in (2**14, 2**7, 1):
@@ -309,7 +307,7 @@ class ReadAhead:
         self._pool.shutdown(cancel_futures=True)
 
     def __call__(self, start: int, end: int) -> bytes:
-        """Bytes from `start`, to `end` at most; none only at the end of the source.
+        """Return bytes from `start`, to `end` at most; none only at the end of the source.
 
         Raises:
           Exception: what the fetch of these bytes raised.
@@ -324,7 +322,7 @@ class ReadAhead:
         return block
 
     def _waiting(self, start: int) -> bytes:
-        """What was fetched ahead of the bytes from `start` on."""
+        """Return the prefetched bytes from `start` on."""
         if self._ahead is None:
             return b""
         (at, future), self._ahead = self._ahead, None
@@ -341,7 +339,7 @@ class ReadAhead:
 def fetch_ahead(
     fetch: Callable[[Key], Item], keys: Iterable[Key], *, num_ahead: int
 ) -> Generator[Item, None, None]:
-    """Fetches many small things, some at a time, and gives them out in the order of their keys.
+    """Fetch many small objects, some at a time, and yield them in the order of their keys.
 
     Its threads end with the generator: close it when it is not used up.
     """

@@ -1,119 +1,95 @@
 """A serialized tf.train.Example becomes a note, without TensorFlow.
 
-The audio, almost all of a record, is one packed list of floats. It is a view of the record where it
-is written as every known writer does it; only the rest is parsed as a message.
+The audio, almost all of a record, is one packed list of floats, which is parsed as bytes.
 
 Source: tensorflow/core/example/example.proto and feature.proto of TensorFlow.
 """
 
 import math
 from collections.abc import Iterable
-from itertools import chain
-from typing import Any, Final, NamedTuple
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory, text_format
+from google.protobuf.unknown_fields import UnknownFieldSet
 from numpy.typing import NDArray
 
 from pipelines.convert.formats.features import (
     AUDIO,
     FLOAT,
     INTEGER,
-    MISSING_FEATURE,
-    NOT_TEXT,
     NSYNTH,
-    OUT_OF_RANGE,
     TEXT,
     TFDS,
-    UNPARSABLE,
     UNSET,
-    WRONG_LENGTH,
-    WRONG_TYPE,
     Feature,
     check_features,
     is_tfds,
     tfds_scalars,
 )
-from pipelines.convert.formats.wire import find_audio
+from pipelines.convert.formats.reasons import Reason
 from pipelines.errors import RecordError
+from pipelines.notes import NUM_SOURCE_SAMPLES
 
-_KINDS: Final = ("bytes_list", "float_list", "int64_list")
+_PROTO: Final = """
+name: "FLOATS.proto" package: "FLOATS" syntax: "proto3"
+message_type {
+  name: "BytesList"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES }
+}
+message_type {
+  name: "FloatList"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: FLOATS }
+}
+message_type {
+  name: "Int64List"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 }
+}
+message_type {
+  name: "Feature"
+  field { name: "bytes_list" number: 1 type: TYPE_MESSAGE type_name: "BytesList" oneof_index: 0 }
+  field { name: "float_list" number: 2 type: TYPE_MESSAGE type_name: "FloatList" oneof_index: 0 }
+  field { name: "int64_list" number: 3 type: TYPE_MESSAGE type_name: "Int64List" oneof_index: 0 }
+  oneof_decl { name: "kind" }
+}
+message_type {
+  name: "Features"
+  field {
+    name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: "FeatureEntry"
+  }
+  nested_type {
+    name: "FeatureEntry"
+    field { name: "key" number: 1 type: TYPE_STRING }
+    field { name: "value" number: 2 type: TYPE_MESSAGE type_name: "Feature" }
+    options { map_entry: true }
+  }
+}
+message_type {
+  name: "Example"
+  field { name: "features" number: 1 type: TYPE_MESSAGE type_name: "Features" }
+}
+"""
 
 
-def _message_types() -> tuple[type[message.Message], type[message.Message]]:
-    """tf.train.Example and the tf.train.Features in it."""
-    package = "nsynth"
-    field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(
-        name=f"{package}.proto", package=package, syntax="proto3"
-    )
-    for list_name, type_ in (
-        ("BytesList", field.TYPE_BYTES),
-        ("FloatList", field.TYPE_FLOAT),
-        ("Int64List", field.TYPE_INT64),
-    ):
-        file.message_type.add(name=list_name).field.add(
-            name="value", number=1, label=field.LABEL_REPEATED, type=type_
-        )
-    feature = file.message_type.add(name="Feature")
-    feature.oneof_decl.add(name="kind")
-    for number, (kind, list_name) in enumerate(
-        zip(_KINDS, ("BytesList", "FloatList", "Int64List"), strict=True), start=1
-    ):
-        feature.field.add(
-            name=kind,
-            number=number,
-            label=field.LABEL_OPTIONAL,
-            type=field.TYPE_MESSAGE,
-            type_name=f".{package}.{list_name}",
-            oneof_index=0,
-        )
-    features = file.message_type.add(name="Features")
-    features.field.add(
-        name="feature",
-        number=1,
-        label=field.LABEL_REPEATED,
-        type=field.TYPE_MESSAGE,
-        type_name=f".{package}.Features.FeatureEntry",
-    )
-    entry = features.nested_type.add(name="FeatureEntry")
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, label=field.LABEL_OPTIONAL, type=field.TYPE_STRING)
-    entry.field.add(
-        name="value",
-        number=2,
-        label=field.LABEL_OPTIONAL,
-        type=field.TYPE_MESSAGE,
-        type_name=f".{package}.Feature",
-    )
-    file.message_type.add(name="Example").field.add(
-        name="features",
-        number=1,
-        label=field.LABEL_OPTIONAL,
-        type=field.TYPE_MESSAGE,
-        type_name=f".{package}.Features",
-    )
+def _message_type(floats: str) -> type[message.Message]:
+    """Build tf.train.Example.
+
+    Args:
+      floats: the type of `FloatList.value`. A packed list is encoded as one value of bytes, so that
+        `TYPE_BYTES` parses it without a Python object per sample.
+    """
+    file = text_format.Parse(_PROTO.replace("FLOATS", floats), descriptor_pb2.FileDescriptorProto())
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    names = ("Example", "Features")
-    types = [pool.FindMessageTypeByName(f"{package}.{name}") for name in names]
-    return message_factory.GetMessageClass(types[0]), message_factory.GetMessageClass(types[1])
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{floats}.Example"))
 
 
-EXAMPLE, FEATURES = _message_types()
+EXAMPLE: Final = _message_type("TYPE_FLOAT")
+_PACKED_EXAMPLE: Final = _message_type("TYPE_BYTES")
 
+_AUDIO_BYTES: Final = 4 * NUM_SOURCE_SAMPLES
 
-NOT_FINITE: Final = "not_finite"
-REASONS: Final = (
-    UNPARSABLE,
-    MISSING_FEATURE,
-    WRONG_TYPE,
-    WRONG_LENGTH,
-    NOT_TEXT,
-    NOT_FINITE,
-    OUT_OF_RANGE,
-)
-"""Why a sound record cannot become a note."""
 
 _TYPES: Final = {"bytes_list": TEXT, "int64_list": INTEGER, "float_list": FLOAT, None: UNSET}
 
@@ -138,55 +114,68 @@ class Example(NamedTuple):
 
 
 def decode(payload: bytes) -> Example:
-    """Parses a record's payload.
+    """Parse a record's payload.
 
     Raises:
-      RecordError: it cannot become a note; the reason is one of `REASONS`.
+      RecordError: it cannot become a note; the reason is a `Reason`.
     """
     if len(payload) > MAX_NOTE_BYTES:
         raise RecordError(
-            WRONG_LENGTH, f"the payload has {len(payload)} bytes, expected {MAX_NOTE_BYTES} at most"
+            Reason.WRONG_LENGTH,
+            f"the payload has {len(payload)} bytes, expected {MAX_NOTE_BYTES} at most",
         )
-    features, audio = _features(payload)
-    of_tfds = is_tfds(features)
-    expected = dict(TFDS if of_tfds else NSYNTH)
-    if audio is None:
-        expected["audio"] = AUDIO
-    names = features if audio is None else chain(features, ["audio"])
-    values = check_features(_named(features, expected), expected, names=names)
-    if audio is None:
-        audio = np.array(values.pop("audio"), np.float32)
-    return Example(tfds_scalars(values) if of_tfds else values, audio)
+    features = _parse(_PACKED_EXAMPLE, payload)
+    audio = _packed_audio(features)
+    if audio is not None:
+        # A list of floats elsewhere has to be read as floats before it is refused.
+        with suppress(RecordError):
+            return _example(features, audio)
+    return _example(_parse(EXAMPLE, payload), None)
 
 
 def check_peak(peak: float) -> None:
-    """Checks the largest magnitude of a note's audio.
+    """Check the largest magnitude of a note's audio.
 
     Raises:
       RecordError: it is not finite, or beyond what audio can be.
     """
     if not math.isfinite(peak):
-        raise RecordError(NOT_FINITE, "the audio holds a value that is not finite")
+        raise RecordError(Reason.NOT_FINITE, "the audio holds a value that is not finite")
     if peak > MAX_PEAK:
-        raise RecordError(OUT_OF_RANGE, f"the audio reaches {peak:g}, expected values in [-1, 1]")
+        raise RecordError(
+            Reason.OUT_OF_RANGE, f"the audio reaches {peak:g}, expected values in [-1, 1]"
+        )
 
 
-def _features(payload: bytes) -> tuple[Any, NDArray[np.float32] | None]:
-    """The features of a message, without the audio where it could be told apart."""
-    found = find_audio(payload)
-    if found is not None:
-        features = _parse(FEATURES, found.rest).feature
-        # Of a feature that comes twice the last counts: what was found may not be it.
-        if "audio" not in features:
-            return features, found.audio
-    return _parse(EXAMPLE, payload).features.feature, None
+def _packed_audio(features: Any) -> NDArray[np.float32] | None:
+    """Return the audio, float32 [64000], if it is one packed list, as of all known writers."""
+    if "audio" not in features or (audio := features["audio"]).WhichOneof("kind") != "float_list":
+        return None
+    chunks = audio.float_list.value
+    # Values that are not packed are unknown to this type.
+    if len(chunks) != 1 or len(UnknownFieldSet(audio.float_list)):
+        return None
+    chunk = chunks[0]
+    return np.frombuffer(chunk, "<f4") if len(chunk) == _AUDIO_BYTES else None
+
+
+def _example(features: Any, audio: NDArray[np.float32] | None) -> Example:
+    """Check features and return their note, with `audio` where it is known already."""
+    is_of_tfds = is_tfds(features)
+    expected = dict(TFDS if is_of_tfds else NSYNTH)
+    if audio is None:
+        expected["audio"] = AUDIO
+    values = check_features(_named(features, expected), expected, names=features)
+    if audio is None:
+        audio = np.array(values.pop("audio"), np.float32)
+    return Example(tfds_scalars(values) if is_of_tfds else values, audio)
 
 
 def _parse(kind: type[message.Message], payload: bytes) -> Any:
     try:
-        return kind.FromString(payload)
+        return cast(Any, kind.FromString(payload)).features.feature
     except message.DecodeError as err:
-        raise RecordError(UNPARSABLE, "the payload is no tf.train.Example") from err
+        raise RecordError(Reason.UNPARSABLE, "the payload is no tf.train.Example") from err
 
 
 def _named(features: Any, names: Iterable[str]) -> dict[str, Feature]:

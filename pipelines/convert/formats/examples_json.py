@@ -12,20 +12,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from pipelines.convert.formats.features import (
-    MISSING_FEATURE,
-    NOT_TEXT,
     NUMBERS,
     TEXTS,
-    UNPARSABLE,
-    WRONG_LENGTH,
-    WRONG_TYPE,
 )
+from pipelines.convert.formats.reasons import Reason
 from pipelines.errors import ConfigError, RecordError
 from pipelines.notes import QUALITIES
 
 FILE_NAME: Final = "examples.json"
 
-NO_METADATA: Final = "no_metadata"
 
 MAX_ENTRY_BYTES: Final = 2**20
 """The longest entry believed; one of NSynth has about seven hundred bytes."""
@@ -115,14 +110,16 @@ def _parsed(data: bytes) -> Any:
     try:
         ((_, value),) = _DECODER.decode(f"{{{text}}}")
     except json.JSONDecodeError as err:
-        return RecordError(UNPARSABLE, f"the entry is not JSON: {err.msg} at character {err.pos}")
+        return RecordError(
+            Reason.UNPARSABLE, f"the entry is not JSON: {err.msg} at character {err.pos}"
+        )
     except RecursionError:
-        return RecordError(UNPARSABLE, "the entry is nested too deeply")
+        return RecordError(Reason.UNPARSABLE, "the entry is nested too deeply")
     return value
 
 
 def _number(text: str) -> int | str:
-    """A number as it is written where it is longer than any that counts: Python limits those."""
+    """Parse a number; return the text of one longer than any valid number, which Python limits."""
     return int(text) if len(text) <= _INT64_DIGITS else text
 
 
@@ -131,7 +128,7 @@ _DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=_number)
 
 
 def note_scalars(name: str, value: Any) -> dict[str, Any]:
-    """NSynth's features but the audio and its rate, from the value under a note's name.
+    """Return NSynth's features but the audio and its rate, from the value under a note's name.
 
     Raises:
       RecordError: one is missing or is not what it should be.
@@ -139,18 +136,20 @@ def note_scalars(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, RecordError):
         raise value
     if not isinstance(value, tuple):
-        raise RecordError(WRONG_TYPE, f"what stands under {name!r} is no object")
+        raise RecordError(Reason.WRONG_TYPE, f"what stands under {name!r} is no object")
     found = dict(value)
     scalars: dict[str, Any] = {key: _text(key, _feature(found, key)) for key in TEXTS}
     if scalars["note_str"] != name:
-        raise RecordError(NO_METADATA, f"what stands under {name!r} is of {scalars['note_str']!r}")
+        raise RecordError(
+            Reason.NO_METADATA, f"what stands under {name!r} is of {scalars['note_str']!r}"
+        )
     for key in NUMBERS:
         if key != "sample_rate":
             scalars[key] = _integer(key, _feature(found, key))
     qualities = _list("qualities", found)
     if len(qualities) != len(QUALITIES):
         raise RecordError(
-            WRONG_LENGTH,
+            Reason.WRONG_LENGTH,
             f"feature 'qualities' has {len(qualities)} values, expected {len(QUALITIES)}",
         )
     scalars["qualities"] = [_integer("qualities", quality) for quality in qualities]
@@ -161,7 +160,7 @@ def note_scalars(name: str, value: Any) -> dict[str, Any]:
 
 
 def _next_entry(text: str, at: int, *, opened: bool) -> tuple[Entry | None, int]:
-    """The entry after the brace or comma here and where it ends; None after the last.
+    """Return the entry after the brace or comma here and its end; no entry after the last.
 
     Raises:
       ValueError, IndexError: there is something else, or the text ends too soon to tell.
@@ -186,7 +185,7 @@ def _next_entry(text: str, at: int, *, opened: bool) -> tuple[Entry | None, int]
 
 
 def _value_end(text: str, at: int) -> int:
-    """The offset after the value here, which need not be JSON but for its brackets and quotes."""
+    """Return the offset after the value here; only its brackets and quotes need to be JSON."""
     if text[at] not in "{[":
         return _after(_TEXT if text[at] == '"' else _SCALAR, text, at)
     depth = 0
@@ -210,7 +209,7 @@ def _name(quoted: str) -> str:
 
 
 def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """The offset after what a pattern takes here."""
+    """Return the offset after the match of a pattern here."""
     match = pattern.match(text, at)
     if match is None:
         raise ValueError
@@ -225,7 +224,7 @@ def _corrupt(uri: str, offset: int, found: str = "") -> ConfigError:
 
 def _feature(found: dict[str, Any], key: str) -> Any:
     if key not in found:
-        raise RecordError(MISSING_FEATURE, f"there is no feature {key!r}")
+        raise RecordError(Reason.MISSING_FEATURE, f"there is no feature {key!r}")
     return found[key]
 
 
@@ -235,7 +234,7 @@ def _text(key: str, value: Any) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as err:
-        raise RecordError(NOT_TEXT, f"feature {key!r} is not UTF-8") from err
+        raise RecordError(Reason.NOT_TEXT, f"feature {key!r} is not UTF-8") from err
     return value
 
 
@@ -254,4 +253,6 @@ def _list(key: str, found: dict[str, Any]) -> list[Any]:
 
 
 def _wrong_type(key: str, value: Any, expected: str) -> RecordError:
-    return RecordError(WRONG_TYPE, f"feature {key!r} is {str(value)[:40]!r}, expected {expected}")
+    return RecordError(
+        Reason.WRONG_TYPE, f"feature {key!r} is {str(value)[:40]!r}, expected {expected}"
+    )

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from pipelines.convert.formats.reasons import Reason
 from pipelines.errors import RecordError
 from pipelines.notes import (
     FAMILIES,
@@ -19,13 +20,6 @@ from pipelines.notes import (
     SAMPLE_RATE_HZ,
     SOURCES,
 )
-
-UNPARSABLE: Final = "unparsable"
-MISSING_FEATURE: Final = "missing_feature"
-WRONG_TYPE: Final = "wrong_type"
-WRONG_LENGTH: Final = "wrong_length"
-NOT_TEXT: Final = "not_text"
-OUT_OF_RANGE: Final = "out_of_range"
 
 TEXT: Final = "text"
 INTEGER: Final = "integer"
@@ -120,7 +114,7 @@ def check_features(
     missing = [name for name in expected if name not in features]
     if missing:
         raise RecordError(
-            MISSING_FEATURE,
+            Reason.MISSING_FEATURE,
             f"there is no feature {_listed(missing)}; found {_listed(sorted(names)) or 'none'}",
         )
     return {name: _checked(name, features[name], kind) for name, kind in expected.items()}
@@ -162,10 +156,10 @@ def _checked(name: str, feature: Feature, expected: Expected) -> Any:
     kind, num = expected
     if found != kind and not (found == UNSET and num is None):
         value = f" {_clipped(values[0])}" if len(values) == 1 else ""
-        raise RecordError(WRONG_TYPE, f"feature {name!r} is {found}{value}, expected {kind}")
+        raise RecordError(Reason.WRONG_TYPE, f"feature {name!r} is {found}{value}, expected {kind}")
     if num is not None and len(values) != num:
         raise RecordError(
-            WRONG_LENGTH, f"feature {name!r} has {len(values)} values, expected {num}"
+            Reason.WRONG_LENGTH, f"feature {name!r} has {len(values)} values, expected {num}"
         )
     if num == 1:
         return _text(name, values[0]) if kind == TEXT else values[0]
@@ -178,7 +172,7 @@ def _text(name: str, value: bytes | str) -> str:
             return value.decode()
         value.encode()
     except UnicodeError as err:
-        raise RecordError(NOT_TEXT, f"feature {name!r} is not UTF-8") from err
+        raise RecordError(Reason.NOT_TEXT, f"feature {name!r} is not UTF-8") from err
     return value
 
 
@@ -186,7 +180,7 @@ def _label(name: str, values: Mapping[str, Any], names: Sequence[str]) -> str:
     number: int = values[name]
     if not 0 <= number < len(names):
         raise RecordError(
-            OUT_OF_RANGE, f"feature {name!r} is {number}, expected 0 to {len(names) - 1}"
+            Reason.OUT_OF_RANGE, f"feature {name!r} is {number}, expected 0 to {len(names) - 1}"
         )
     return names[number]
 

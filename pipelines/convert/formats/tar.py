@@ -112,7 +112,7 @@ def _header(block: bytes) -> tarfile.TarInfo | None:
 
 
 def _next_header(window: Window, offset: int) -> int:
-    """The first block from `offset` on that may be a header, or the end of the archive.
+    """Return the first block from `offset` on that may be a header, or the end of the archive.
 
     Terabytes of data may lie between, so that blocks are not parsed one by one.
     """
@@ -154,7 +154,7 @@ def _extend(extension: _Extension, kind: bytes, data: bytes) -> None:
 
 
 def _pax_fields(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values, up to the first that is not well formed."""
+    """Yield keys and values, up to the first that is not well formed."""
     # Each is "<length of all of it> <key>=<value>\n".
     at = 0
     while (length := data[at : at + 8].partition(b" ")[0]).isdigit() and int(length) > len(length):

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.convert.formats.byte_stream import Window
+from pipelines.convert.formats.reasons import Reason
 
 _MASK_DELTA: Final = 0xA282EAD8
 _LENGTH_BITS: Final = 32
@@ -26,20 +27,20 @@ _LENGTH_BITS: Final = 32
 
 
 def masked_crc(data: bytes) -> int:
-    """The checksum that a TFRecord stores of `data`."""
+    """Return the checksum that a TFRecord stores of `data`."""
     crc = google_crc32c.value(data)
     return int(((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
 
 
 def length_crcs(lengths: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The masked checksums of lengths below 2**32, as 8 bytes each."""
+    """Return the masked checksums of lengths below 2**32, as 8 bytes each; uint32 [n]."""
     return _masked(_CRC_OF_ZERO ^ _applied(_LENGTH_TABLES, lengths))
 
 
 def slice_crcs(
     data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.uint32]:
-    """The masked checksum of each `data[start:end]`.
+    """Return the masked checksum of each `data[start:end]`, uint32 [n].
 
     The data is gone through once, however many slices there are and however much they overlap.
     """
@@ -57,7 +58,7 @@ def _masked(crcs: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def _behind_zeros(crcs: NDArray[np.uint32], nums: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """What is left of each checksum in that of the same data and `num` bytes more."""
+    """Return each checksum's share in the checksum of the same data and `num` more bytes."""
     crcs = crcs.copy()
     for bit, tables in enumerate(_ZEROS_TABLES):
         chosen = nums >> np.uint32(bit) & np.uint32(1) == 1
@@ -66,7 +67,7 @@ def _behind_zeros(crcs: NDArray[np.uint32], nums: NDArray[np.uint32]) -> NDArray
 
 
 def _applied(tables: NDArray[np.uint32], values: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """A linear map of 32 bits, given as what it makes of each byte in each of four places."""
+    """Apply a linear map of 32 bits, given by its value for each byte in each of four places."""
     result = np.zeros(values.shape, np.uint32)
     for position, table in enumerate(tables):
         result ^= table[values >> np.uint32(8 * position) & np.uint32(0xFF)]
@@ -74,14 +75,14 @@ def _applied(tables: NDArray[np.uint32], values: NDArray[np.uint32]) -> NDArray[
 
 
 def _tables(linear: Any) -> NDArray[np.uint32]:
-    """The tables of a linear map, uint32 [4, 256]."""
+    """Return the tables of a linear map, uint32 [4, 256]."""
     return np.array(
         [[linear(byte << 8 * position) for byte in range(256)] for position in range(4)], np.uint32
     )
 
 
 def _zeros_tables() -> list[NDArray[np.uint32]]:
-    """The maps that 1, 2, 4, 8 ... bytes make of the checksum before them."""
+    """Return the maps that 1, 2, 4, 8 ... bytes apply to the checksum before them."""
     one = _tables(lambda crc: google_crc32c.extend(crc, b"\0") ^ google_crc32c.value(b"\0"))
     maps = [one]
     while len(maps) < _LENGTH_BITS:
@@ -104,12 +105,6 @@ FRAME_BYTES: Final = HEADER_BYTES + FOOTER_BYTES
 MAX_RECORD_BYTES: Final = 16 * 2**20
 """The longest payload believed; a record of NSynth has a quarter of a mebibyte."""
 
-LENGTH_CRC: Final = "length_crc"
-PAYLOAD_CRC: Final = "payload_crc"
-TRUNCATED: Final = "truncated"
-RECORD_TOO_LONG: Final = "record_too_long"
-REASONS: Final = (LENGTH_CRC, PAYLOAD_CRC, TRUNCATED, RECORD_TOO_LONG)
-"""Why bytes are skipped: the first thing that was wrong where the reader lost its place."""
 
 _HEADER: Final = struct.Struct("<QI")
 _CRC: Final = struct.Struct("<I")
@@ -131,12 +126,12 @@ class Record(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset behind the record."""
+        """Return the offset after the record."""
         return self.offset + len(self.payload) + FRAME_BYTES
 
 
 class Span(NamedTuple):
-    """Bytes that belong to no sound record; `reason` is one of `REASONS`."""
+    """Bytes that belong to no sound record; `reason` is a `Reason`."""
 
     offset: int
     length: int
@@ -144,7 +139,7 @@ class Span(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset behind the span."""
+        """Return the offset after the span."""
         return self.offset + self.length
 
 
@@ -163,7 +158,7 @@ START: Final = Position(0, synced=True)
 
 
 class RecordScanner:
-    """Finds sound records, searching each part of a file once however often it is asked.
+    """Finds valid records, searching each part of a file once however often it is asked.
 
     Its work grows with the bytes searched: neither damage every few bytes nor headers every few
     bytes, each of which claims a long record, make it search or check anything again.
@@ -181,7 +176,7 @@ class RecordScanner:
         self._sound: list[int] = []
 
     def first(self, start: int) -> int | None:
-        """The first offset at or behind `start` at which a sound record begins."""
+        """Return the first offset from `start` on at which a valid record begins."""
         while start < self._end:
             if start not in self._searched:
                 self._search(start)
@@ -192,7 +187,7 @@ class RecordScanner:
         return None
 
     def rules_out(self, offset: int) -> bool:
-        """Whether it is known that no sound record begins here."""
+        """Return whether it is known that no valid record begins here."""
         if offset not in self._searched:
             return False
         at = bisect_left(self._sound, offset)
@@ -216,7 +211,7 @@ class RecordScanner:
 def read_records(
     window: Window, start: Position, end: int, *, scan_bytes: int = _SCAN_BYTES
 ) -> Generator[Record | Span, None, Position]:
-    """Reads the records whose header begins in [start, end), and the spans between them.
+    """Read the records whose header begins in [start, end), and the spans between them.
 
     Looking for a first record is not reported: who reads a range without its predecessor cannot
     tell a gap from the tail of a record that began before. From the first record on, each byte is
@@ -229,7 +224,7 @@ def read_records(
       Records and spans in order, without a gap.
 
     Returns:
-      Where the reader stands: behind the last record, or at `end`, still looking.
+      Where the reader stands: after the last record, or at `end`, still looking.
     """
     finder = RecordScanner(window, end=end, scan_bytes=scan_bytes)
     offset = start.offset
@@ -249,7 +244,7 @@ def read_records(
             yield record
             offset = record.end
             continue
-        if record.reason == PAYLOAD_CRC and _continues(window, record.end, keep=offset):
+        if record.reason == Reason.PAYLOAD_CRC and _continues(window, record.end, keep=offset):
             yield record
             offset = record.end
             continue
@@ -263,33 +258,33 @@ def read_records(
 
 
 def record_at(window: Window, offset: int, finder: RecordScanner | None) -> Record | Span:
-    """The record at `offset`, or what is wrong there, as long as its header says it is.
+    """Return the record at `offset`, or a span of the length in its header with what is wrong.
 
     Args:
       finder: what is known already of the bytes in the window, if anything.
     """
     header = window.bytes_at(offset, offset + HEADER_BYTES)
     if len(header) < HEADER_BYTES:
-        return Span(offset, len(header), TRUNCATED)
+        return Span(offset, len(header), Reason.TRUNCATED)
     length, length_crc = _HEADER.unpack(header)
     if masked_crc(header[:8]) != length_crc:
-        return Span(offset, HEADER_BYTES, LENGTH_CRC)
+        return Span(offset, HEADER_BYTES, Reason.LENGTH_CRC)
     if length > MAX_RECORD_BYTES:
-        return Span(offset, HEADER_BYTES, RECORD_TOO_LONG)
+        return Span(offset, HEADER_BYTES, Reason.RECORD_TOO_LONG)
     payload_at = offset + HEADER_BYTES
     end = payload_at + length + FOOTER_BYTES
     if not window.reaches(end, keep=offset):
-        return Span(offset, window.size - offset, TRUNCATED)
+        return Span(offset, window.size - offset, Reason.TRUNCATED)
     if finder is None or not finder.rules_out(offset):
         payload = window.bytes_at(payload_at, end - FOOTER_BYTES, keep=offset)
         (payload_crc,) = _CRC.unpack(window.bytes_at(end - FOOTER_BYTES, end, keep=offset))
         if masked_crc(payload) == payload_crc:
             return Record(offset, payload)
-    return Span(offset, end - offset, PAYLOAD_CRC)
+    return Span(offset, end - offset, Reason.PAYLOAD_CRC)
 
 
 def find_headers(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where in `data` 12 bytes are a header, believable length and checksum, and the lengths."""
+    """Return the offsets of valid headers in `data` and their lengths, int64 [n] each."""
     octets = np.frombuffer(data, np.uint8)
     num = max(len(octets) - HEADER_BYTES + 1, 0)
     # A length of at most 2**24 leaves its four high bytes zero, which few other places do.
@@ -306,7 +301,7 @@ def find_headers(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _integers(data: bytes, offsets: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """The little-endian uint32 at each offset."""
+    """Return the little-endian uint32 at each offset."""
     octets = np.frombuffer(data, np.uint8)
     integers = np.zeros(len(offsets), np.uint32)
     for byte in range(4):
@@ -315,7 +310,7 @@ def _integers(data: bytes, offsets: NDArray[np.int64]) -> NDArray[np.uint32]:
 
 
 def _continues(window: Window, offset: int, *, keep: int) -> bool:
-    """Whether the file goes on here as it should: by its end, or by the header of a record."""
+    """Return whether the file ends here, or a valid header follows."""
     header = window.bytes_at(offset, offset + HEADER_BYTES, keep=keep)
     if len(header) < HEADER_BYTES:
         return offset == window.size

@@ -9,12 +9,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.convert.formats.reasons import Reason
 from pipelines.errors import RecordError
-
-NOT_WAV: Final = "not_wav"
-WAV_FORMAT: Final = "wav_format"
-REASONS: Final = (NOT_WAV, WAV_FORMAT)
-"""Why a wav file has no samples to offer."""
 
 _RIFF: Final = struct.Struct("<4sI4s")
 _CHUNK: Final = struct.Struct("<4sI")
@@ -44,10 +40,10 @@ def parse_wav(data: bytes) -> Wav:
     """Read 16-bit mono PCM.
 
     Raises:
-      RecordError: it is something else; the reason is one of `REASONS`.
+      RecordError: it is something else; the reason is a `Reason`.
     """
     if len(data) < _RIFF.size or _RIFF.unpack_from(data)[::2] != (b"RIFF", b"WAVE"):
-        raise RecordError(NOT_WAV, "the file does not begin as a RIFF WAVE file does")
+        raise RecordError(Reason.NOT_WAV, "the file does not begin as a RIFF WAVE file does")
     # Format and samples may come in either order; nothing after the second of them is looked at.
     form_at, at = _find_chunks(data)
     form = data[form_at.start : form_at.stop]
@@ -60,12 +56,13 @@ def parse_wav(data: bytes) -> Wav:
         (code,) = _EXTENSIBLE_CODE.unpack_from(form)
     if (code, channels, bits) != (_PCM, 1, 16):
         raise RecordError(
-            WAV_FORMAT,
+            Reason.WAV_FORMAT,
             f"expected 16-bit mono PCM, got format {code} of {bits} bits, {channels} channels",
         )
     if at.stop > len(data) or len(at) % 2:
         raise RecordError(
-            NOT_WAV, f"the samples should end at byte {at.stop}, the file does at {len(data)}"
+            Reason.NOT_WAV,
+            f"the samples should end at byte {at.stop}, the file does at {len(data)}",
         )
     samples = np.frombuffer(data, "<i2", len(at) // 2, at.start)
     # Divided by 2**15, as the TFRecord form of the same notes is.
@@ -73,7 +70,7 @@ def parse_wav(data: bytes) -> Wav:
 
 
 def _find_chunks(data: bytes) -> tuple[range, range]:
-    """Where format and samples are, or should be; of equal chunks the first counts."""
+    """Return the bytes of format and samples; of equal chunks the first counts."""
     found, at = dict[bytes, range](), _RIFF.size
     for _ in range(_MAX_CHUNKS):
         if len(found) == len(_NEEDED) or at + _CHUNK.size > len(data):
@@ -85,9 +82,9 @@ def _find_chunks(data: bytes) -> tuple[range, range]:
         at += size + size % 2
     for name in _NEEDED:
         if name not in found:
-            raise RecordError(NOT_WAV, f"the file has no chunk {name.decode()!r}")
+            raise RecordError(Reason.NOT_WAV, f"the file has no chunk {name.decode()!r}")
     return found[b"fmt "], found[b"data"]
 
 
 def _cut_short(name: str) -> RecordError:
-    return RecordError(NOT_WAV, f"chunk {name!r} is cut short")
+    return RecordError(Reason.NOT_WAV, f"chunk {name!r} is cut short")

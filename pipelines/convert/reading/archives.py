@@ -14,7 +14,6 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from pipelines import storage
 from pipelines.convert.formats.byte_stream import (
     BLOCK_BYTES,
-    GZIP_CORRUPT,
     NO_END,
     Fault,
     Fetch,
@@ -24,6 +23,7 @@ from pipelines.convert.formats.byte_stream import (
 )
 from pipelines.convert.formats.examples_json import FILE_NAME as EXAMPLES_JSON
 from pipelines.convert.formats.examples_json import find_entries, parse_entries
+from pipelines.convert.formats.reasons import Reason
 from pipelines.convert.formats.tar import BLOCK_BYTES as TAR_BLOCK_BYTES
 from pipelines.convert.formats.tar import Member, is_tar, members
 from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES
@@ -56,7 +56,7 @@ class _Place(NamedTuple):
 
 @contextmanager
 def open_archive(source: Source, *, begin: int) -> Iterator[Iterator[Item]]:
-    """The notes of an archive in the order of its wav files, and then those without a wav file.
+    """Yield the notes of an archive in the order of its wav files, then those without one.
 
     Args:
       begin: so many come first that are not wanted.
@@ -118,7 +118,7 @@ def _entry(file: BinaryIO, span: tuple[int, int]) -> tuple[str, Any]:
 
 
 def _listed(window: Window, target: BinaryIO, source: Source) -> Iterator[Member]:
-    """The members; what is in examples.json is copied when the one after it is asked for."""
+    """Yield the members; examples.json is copied when the member after it is requested."""
     most = max(_MIN_EXAMPLES_BYTES, min(_MAX_EXAMPLES_BYTES, _MAX_EXAMPLES_RATIO * source.size))
     for member in members(window):
         yield member
@@ -152,12 +152,12 @@ class RecordStream:
 
     @property
     def num_fetched(self) -> int:
-        """Bytes of the source that were asked for."""
+        """Return the number of bytes of the source that were fetched."""
         return self._stream.num_fetched
 
     @property
     def fault(self) -> Fault | None:
-        """Where and why the stream broke off, in the bytes that `read` gives; None while whole."""
+        """Return where and why the stream broke off, in the bytes of `read`; None while intact."""
         fault = self._stream.fault
         if fault is None or self._members is None:
             return fault
@@ -165,7 +165,7 @@ class RecordStream:
         return fault._replace(offset=min(offset, self._end))
 
     def read(self, start: int, end: int) -> bytes:
-        """Bytes [start, end), fewer only where they end; never from before the last call's end.
+        """Return bytes [start, end), fewer only where they end; never from before the last end.
 
         Raises:
           ConfigError: an archive holds the json + wav form too.
@@ -212,7 +212,7 @@ def _opened(source: Source) -> Iterator[Window]:
 def _sound(stream: GzipStream, *, uri: str) -> Fetch:
     def read(start: int, end: int) -> bytes:
         data = stream.read(start, end)
-        if stream.fault and stream.fault.reason == GZIP_CORRUPT:
+        if stream.fault and stream.fault.reason == Reason.GZIP_CORRUPT:
             # Damage shows late, and nothing in a wav file tells that a sample is wrong.
             raise DatasetError(
                 f"{uri} is damaged: it cannot be decompressed behind byte {stream.fault.offset} of "

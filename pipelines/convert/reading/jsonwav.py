@@ -29,15 +29,14 @@ from pipelines.convert.formats.example import Example
 from pipelines.convert.formats.examples_json import FILE_NAME as EXAMPLES_JSON
 from pipelines.convert.formats.examples_json import (
     MAX_NOTES,
-    NO_METADATA,
     Entry,
     find_entries,
     note_scalars,
     parse_entries,
 )
-from pipelines.convert.formats.features import WRONG_LENGTH
+from pipelines.convert.formats.reasons import Reason
 from pipelines.convert.formats.tar import Member, members
-from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES, RECORD_TOO_LONG, Position
+from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES, Position
 from pipelines.convert.formats.wav import parse_wav
 from pipelines.convert.reading.sources import (
     JSON_WAV,
@@ -81,7 +80,7 @@ class Part:
     Attributes:
       begin: number of the first among all of the source.
       entries: first byte in examples.json, or in the tar that holds it, of what is known of the
-        notes, and the byte behind the last.
+        notes, and the byte after the last.
       wavs: of each note, None where it has none; then those of which nothing is known.
     """
 
@@ -91,12 +90,12 @@ class Part:
 
     @property
     def end(self) -> int:
-        """The number behind the last."""
+        """Return the number after the last."""
         return self.begin + len(self.wavs)
 
     @property
     def wav_bytes(self) -> int:
-        """Bytes of all its wav files."""
+        """Return the number of bytes in all its wav files."""
         return sum(wav.size for wav in self.wavs if wav)
 
 
@@ -116,7 +115,7 @@ class Contents(NamedTuple):
 
 @lru_cache(maxsize=4)
 def split_parts(source: Source, *, num_notes: int) -> tuple[Part, ...]:
-    """Cuts a source into parts, which takes one pass through its examples.json.
+    """Cut a source into parts, which takes one pass through its examples.json.
 
     Args:
       source: a folder or an uncompressed tar.
@@ -174,7 +173,7 @@ def sort_members(found: Iterable[Member], *, uri: str) -> Contents:
 
 
 def wavs_by_note(found: Iterable[WavFile]) -> tuple[dict[str, WavFile], list[WavFile]]:
-    """Wav files of one folder by the name of their note, and those that another one replaces.
+    """Group wav files of one folder by their note; return also those that another one replaces.
 
     Of files whose names differ only in the case of `.wav`, `.wav` itself counts; of files of one
     name that which comes last in the archive.
@@ -189,7 +188,7 @@ def wavs_by_note(found: Iterable[WavFile]) -> tuple[dict[str, WavFile], list[Wav
 
 
 def pair_notes(entries: Sequence[Entry], contents: Contents) -> list[Pair]:
-    """The notes in the order that numbers them, the same in every form.
+    """Return the notes in the order of their numbers, the same in every form.
 
     Those of examples.json come first, in its order; then wav files without an entry, by name.
     """
@@ -207,14 +206,14 @@ def no_note_error(uri: str) -> ConfigError:
 
 
 def examples_uri(source: Source) -> str:
-    """The file that examples.json is, or lies in."""
+    """Return the URI of examples.json, or of the archive that holds it."""
     if source.form == JSON_WAV_TAR:
         return source.uri
     return storage.join(source.uri, EXAMPLES_JSON)
 
 
 def wav_uri(source: Source, wav: WavFile) -> str:
-    """The file that a note's audio is, or lies in."""
+    """Return the URI of a note's audio, or of the archive that holds it."""
     if source.form == JSON_WAV_TAR:
         return source.uri
     return storage.join(source.uri, "audio", wav.name)
@@ -264,8 +263,6 @@ def _archive(source: Source) -> Contents:
     return sort_members(there, uri=source.uri)
 
 
-MISSING_WAV: Final = "missing_wav"
-
 NUM_AHEAD: Final = 8
 """Wav files on their way: an eighth of a mebibyte each, where a bucket takes 20 ms to answer."""
 
@@ -288,7 +285,7 @@ class Item(NamedTuple):
 
 
 def read_part(source: Source, part: Part) -> RangeResult:
-    """Reads and converts the notes of one part of a folder or of a tar."""
+    """Read and convert the notes of one part of a folder or of a tar."""
 
     def fetch(wav: WavFile | None) -> bytes | None:
         if wav is None:
@@ -345,23 +342,23 @@ def _sort_notes(content: RangeResult) -> None:
 
 
 def decode_item(item: Item) -> Example:
-    """Makes a note of what is stored of it.
+    """Build a note from its entry and its wav file.
 
     Raises:
       RecordError: it cannot become one.
     """
     if item.entry is None:
-        raise RecordError(NO_METADATA, f"no entry of its own is for {item.wav_name!r}")
+        raise RecordError(Reason.NO_METADATA, f"no entry of its own is for {item.wav_name!r}")
     name, value = item.entry
     if item.wav is None:
-        raise RecordError(MISSING_WAV, f"there is no wav file of its own for {name!r}")
+        raise RecordError(Reason.MISSING_WAV, f"there is no wav file of its own for {name!r}")
     if item.size > MAX_RECORD_BYTES:
-        raise RecordError(RECORD_TOO_LONG, f"{item.wav_name!r} has {item.size} bytes")
+        raise RecordError(Reason.RECORD_TOO_LONG, f"{item.wav_name!r} has {item.size} bytes")
     scalars = note_scalars(name, value)
     audio, sample_rate_hz = parse_wav(item.wav)
     if len(audio) != NUM_SOURCE_SAMPLES:
         raise RecordError(
-            WRONG_LENGTH,
+            Reason.WRONG_LENGTH,
             f"{item.wav_name!r} has {len(audio)} samples, expected {NUM_SOURCE_SAMPLES}",
         )
     return Example(scalars | {"sample_rate": sample_rate_hz}, audio)

@@ -4,15 +4,16 @@ Nothing is scanned: a note's offset is that of its record, whose two checksums m
 that can only be read from front to back nothing is read.
 """
 
-import struct
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.convert.formats.example import MAX_NOTE_BYTES, decode
-from pipelines.convert.formats.tfrecord import FOOTER_BYTES, HEADER_BYTES, masked_crc
+from pipelines.convert.formats.byte_stream import Window
+from pipelines.convert.formats.example import decode
+from pipelines.convert.formats.tfrecord import Span, record_at
 from pipelines.convert.formats.wav import parse_wav
 from pipelines.convert.reading.sources import JSON_WAV, TFRECORD, Source, fetcher
 from pipelines.errors import PipelineError
@@ -20,11 +21,14 @@ from pipelines.records import check_name
 
 Audio = NDArray[np.float32]
 
+# A note with its frame fits in one request.
+_BLOCK_BYTES: Final = 2**19
+
 
 def read_original(
     sources: Sequence[Source], *, source_file: str, source_offset: int, note_str: str
 ) -> Audio | None:
-    """The samples that a note had before it was resampled.
+    """Return the samples that a note had before it was resampled.
 
     Args:
       sources: of the note's manifest.
@@ -34,15 +38,14 @@ def read_original(
       float32 [64000] at 16 kHz; None where the source is gone, has changed, or cannot be read at
       a place.
     """
-    source = next((of for of in sources if of.name == source_file), None)
+    source = next((source for source in sources if source.name == source_file), None)
     if source is None:
         return None
     try:
         if source.form == TFRECORD:
             # Twice at most: a transfer may be at fault.
-            found = _record(source, source_offset) or _record(source, source_offset)
-            is_same = found is not None and found[0] == note_str
-            return found[1] if found and is_same else None
+            note = _record(source, source_offset) or _record(source, source_offset)
+            return note[1] if note and note[0] == note_str else None
         if source.form == JSON_WAV:
             return _wav(source, note_str)
     except (PipelineError, OSError, ValueError):
@@ -59,18 +62,10 @@ def _wav(source: Source, note_str: str) -> Audio:
 
 
 def _record(source: Source, offset: int) -> tuple[str, Audio] | None:
-    """Name and samples of the note in the record at an offset; None where there is none."""
-    fetch = fetcher(source)
-    header = fetch(offset, offset + HEADER_BYTES)
-    if len(header) < HEADER_BYTES:
+    """Return name and samples of the note in the record at an offset; None where there is none."""
+    window = Window(fetcher(source), size=source.size, block_bytes=_BLOCK_BYTES)
+    record = record_at(window, offset, None)
+    if isinstance(record, Span):
         return None
-    length, crc = struct.unpack("<QI", header)
-    if length > MAX_NOTE_BYTES or masked_crc(header[:8]) != crc:
-        return None
-    begin = offset + HEADER_BYTES
-    data = fetch(begin, begin + length + FOOTER_BYTES)
-    payload = data[:length]
-    if data[length:] != struct.pack("<I", masked_crc(payload)):
-        return None
-    example = decode(payload)
+    example = decode(record.payload)
     return example.scalars["note_str"], np.array(example.audio)

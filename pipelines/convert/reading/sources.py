@@ -122,12 +122,12 @@ class Source:
 
     @property
     def is_stream(self) -> bool:
-        """Whether it can only be read from front to back, and its length is not known before."""
+        """Return whether it can only be read from front to back, its length unknown before."""
         return self.form in _STREAMS
 
 
 def find_sources(requests: Sequence[str]) -> tuple[Source, ...]:
-    """The sources that a request names, in order.
+    """Return the sources that a request names, in order.
 
     Args:
       requests: URIs; a name with `*` stands for all that match.
@@ -156,7 +156,7 @@ def find_sources(requests: Sequence[str]) -> tuple[Source, ...]:
 
 
 def is_unchanged(source: Source) -> bool:
-    """Whether a source is still what it was when the conversion was planned."""
+    """Return whether a source is still what it was when the conversion was planned."""
     if source.form == JSON_WAV:
         return _folder_identity(source.uri) == (source.size, source.tag)
     size, tag = storage.identity(source.uri)
@@ -165,7 +165,7 @@ def is_unchanged(source: Source) -> bool:
 
 
 def fetcher(source: Source) -> Fetch:
-    """What reads a source's bytes as they are stored."""
+    """Return a function that reads a source's bytes as they are stored."""
     # The records of a TFRecord file bring their own.
     checksum = source.form not in (TFRECORD, GZIP)
 
@@ -177,7 +177,7 @@ def fetcher(source: Source) -> Fetch:
 
 
 def is_wav(name: str) -> bool:
-    """Whether a file of this name is a note's audio."""
+    """Return whether a file of this name is a note's audio."""
     # Some systems add a hidden file to each that they pack.
     return name.lower().endswith(".wav") and not name.startswith(".")
 
@@ -321,7 +321,7 @@ def _compressed_form(source: Source, head: bytes) -> str:
 
 
 def _archived_sources(source: Source) -> list[Source]:
-    """The TFRecord files in a tar, each a source; the tar itself where it holds the other form."""
+    """Return the TFRecord files in a tar; the tar itself where it holds the other form."""
     # Small blocks: what lies between the headers is not read.
     fetch = fetcher(replace(source, form=JSON_WAV_TAR))
     window = Window(fetch, size=source.size, block_bytes=HEAD_BYTES)
@@ -352,7 +352,7 @@ def _archived_file(source: Source, member: Member) -> Source:
 
 
 def _folder_identity(uri: str) -> tuple[int, str]:
-    """Bytes of all wav files, and a digest of what changes with any file."""
+    """Return the bytes of all wav files, and a digest that changes with any file."""
     examples = storage.join(uri, EXAMPLES_JSON)
     if not storage.exists(examples):
         raise ConfigError(
@@ -383,7 +383,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _short_names(paths: Sequence[str]) -> list[str]:
-    """The shortest ends of the paths that tell them apart; equal on every machine for one file."""
+    """Return the shortest distinct ends of the paths, equal on every machine for one file."""
     depth = 1
     while len(set(names := ["/".join(path.split("/")[-depth:]) for path in paths])) < len(paths):
         depth += 1

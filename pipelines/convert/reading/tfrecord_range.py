@@ -56,7 +56,7 @@ class RangeResult:
       record_bytes: bytes of the records whose checksums hold, frames included.
       notes: the scalar columns of each note.
       samples: float32 [num_notes_of_a_batch, 8000], in order of the notes.
-      quarantined: a row for each sound record that cannot become a note.
+      quarantined: a row for each valid record that cannot become a note.
       spans: damage behind the first header, in order.
     """
 
@@ -70,7 +70,7 @@ class RangeResult:
 
 
 def read_range(window: Window, entry: Position, *, end: int, source_file: str) -> RangeResult:
-    """Reads and converts the records whose header begins in [entry.offset, end).
+    """Read and convert the records whose header begins in [entry.offset, end).
 
     Raises:
       DatasetError: more is set aside than any file of NSynth could make necessary.
@@ -141,14 +141,14 @@ class NoteBatcher:
         self._digests: list[str] = []
 
     def add(self, note: Pending) -> None:
-        """Adds a note; it is set aside later where its samples are none."""
+        """Add a note; it is set aside later if its samples are invalid."""
         self._batch.append(note)
         self._digests.append(xxhash.xxh3_128_hexdigest(note.example.audio.data))
         if len(self._batch) == _BATCH_NOTES:
             self._convert_batch()
 
     def set_aside(self, err: RecordError, *, offset: int, length: int, payload: bytes) -> None:
-        """Adds what cannot become a note to the quarantine."""
+        """Add a record that cannot become a note to the quarantine."""
         self._content.quarantined.append(
             {
                 "source_file": self._source_file,
@@ -161,7 +161,7 @@ class NoteBatcher:
         )
 
     def finish(self) -> None:
-        """Adds the notes that still wait, and puts the quarantine in the order of the source."""
+        """Add the pending notes, and sort the quarantine in the order of the source."""
         self._convert_batch()
         self._content.quarantined.sort(key=itemgetter("offset"))
 

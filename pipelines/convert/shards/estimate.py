@@ -54,7 +54,7 @@ class Estimate:
 
 
 def estimate(planned: Plan) -> Estimate:
-    """Converts the first bytes of the first source in memory and scales what that took."""
+    """Convert the first bytes of the first source in memory and scale bytes and time."""
     ranges = list(planned.ranges())
     begun = time.perf_counter()
     converted, sample_bytes = _sample(ranges[0])
@@ -69,7 +69,7 @@ def estimate(planned: Plan) -> Estimate:
 
 
 def _sample(first: ByteRange) -> tuple[Converted | None, int]:
-    """The beginning of a range converted, and how many bytes of its source that took."""
+    """Convert the beginning of a range; return also how many bytes of its source were read."""
     source = first.source
     if first.part is not None:
         part = replace(first.part, wavs=first.part.wavs[:_SAMPLE_NOTES])
@@ -86,7 +86,7 @@ def _sample(first: ByteRange) -> tuple[Converted | None, int]:
 
 
 def check_space(planned: Plan, missing_bytes: int) -> None:
-    """Refuses a conversion whose shards would not fit the disk of a local root.
+    """Refuse a conversion whose shards would not fit the disk of a local root.
 
     Args:
       missing_bytes: of the sources, still to convert.

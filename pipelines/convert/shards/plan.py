@@ -42,7 +42,7 @@ class Parameters:
 
     @property
     def range_notes(self) -> int:
-        """Notes of a json + wav source that one shard covers."""
+        """Return the number of notes of a json + wav source that one shard covers."""
         return max(1, self.range_bytes // _NOTE_BYTES)
 
 
@@ -57,7 +57,7 @@ class ByteRange:
       file: the number of the source.
       begin: first byte, of what a compressed file unfolds to, or number of the first note of a json
         + wav source; names the shard.
-      end: the byte or number behind the last.
+      end: the byte or number after the last.
       entry: of a stream that goes on, where its reader stands.
       part: of a json + wav source that is no stream, where its notes lie.
     """
@@ -71,12 +71,12 @@ class ByteRange:
 
     @property
     def shard_name(self) -> str:
-        """The name of the shard, the same at each attempt."""
+        """Return the name of the shard, the same at each attempt."""
         return f"part-{self.file:05d}-{self.begin:015d}.parquet"
 
     @property
     def source_bytes(self) -> int:
-        """Bytes of the source, as they are stored, that are read for it."""
+        """Return the number of stored bytes of the source that are read for it."""
         if self.source.is_stream:
             return self.source.size
         return self.part.wav_bytes if self.part else self.end - self.begin
@@ -97,16 +97,16 @@ class Plan:
 
     @property
     def source_bytes(self) -> int:
-        """Bytes in all sources."""
+        """Return the number of bytes in all sources."""
         return sum(source.size for source in self.sources)
 
     @property
     def manifest_uri(self) -> str:
-        """Where the manifest goes."""
+        """Return the URI of the manifest."""
         return storage.join(self.folder, "manifest.json")
 
     def ranges(self) -> Iterator[ByteRange]:
-        """The ranges, in the order of the sources' bytes or notes.
+        """Return the ranges, in the order of the sources' bytes or notes.
 
         Raises:
           ConfigError: a source's examples.json is missing or is not what it should be.
@@ -130,7 +130,7 @@ def shard_uri(folder: str, name: str) -> str:
 
 
 def plan(sources: Sequence[str], *, root: str, parameters: Parameters) -> Plan:
-    """Plans a conversion.
+    """Plan a conversion.
 
     Args:
       sources: URIs of files and folders; a name with `*` stands for all that match.

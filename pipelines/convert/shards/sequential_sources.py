@@ -41,7 +41,7 @@ def convert_pieces(first: ByteRange) -> Iterator[Converted]:
 
 
 def remaining_range(first: ByteRange, *, folder: str) -> ByteRange | None:
-    """Where conversion goes on behind the intact shards of a stream; None where it has its last."""
+    """Return the range after the intact shards of a stream; None if its last shard is stored."""
     stored = storage.sizes(storage.join(folder, SHARDS_FOLDER))
     while first.shard_name in stored:
         try:
@@ -56,7 +56,7 @@ def remaining_range(first: ByteRange, *, folder: str) -> ByteRange | None:
 
 
 def read_summaries(first: ByteRange, *, folder: str) -> list[ShardSummary]:
-    """The summaries of all shards of a stream.
+    """Return the summaries of all shards of a stream.
 
     Raises:
       ShardError: one is damaged or missing.
@@ -72,7 +72,7 @@ def read_summaries(first: ByteRange, *, folder: str) -> list[ShardSummary]:
 
 
 def _records(first: ByteRange, *, is_again: bool = False) -> Iterator[Converted]:
-    """A compressed TFRecord file; its ranges are of the bytes that it unfolds to.
+    """Convert a compressed TFRecord file in ranges of the decompressed bytes.
 
     Args:
       is_again: whether the stream is read a second time, since a part of it came damaged.
@@ -102,7 +102,7 @@ def _records(first: ByteRange, *, is_again: bool = False) -> Iterator[Converted]
 
 
 def _notes(first: ByteRange) -> Iterator[Converted]:
-    """A compressed archive of the json + wav form; its ranges are of notes."""
+    """Convert a compressed archive of the json + wav form in ranges of notes."""
     with open_archive(first.source, begin=first.begin) as items:
         piece, ahead, is_last = first, list(islice(items, 1)), False
         while not is_last:

@@ -57,7 +57,7 @@ class ShardSummary:
       exit: where the reader stood at the end.
       record_bytes: bytes of the records whose checksums hold, frames included.
       spans: damage between the first header and the exit, in order.
-      quarantined: number of sound records that cannot become notes, by reason.
+      quarantined: number of valid records that cannot become notes, by reason.
       notes_digest: of all that a row holds but its samples, `peak` and `rms`.
       samples_digest: of the stored samples.
       is_last: whether its source ends with the range, which only streams have to say.
@@ -84,12 +84,12 @@ class ShardSummary:
 
     @property
     def name(self) -> str:
-        """The name of the shard."""
+        """Return the name of the shard."""
         return f"part-{self.file:05d}-{self.begin:015d}.parquet"
 
     @property
     def num_quarantined(self) -> int:
-        """Sound records that cannot become notes."""
+        """Return the number of valid records that cannot become notes."""
         return sum(self.quarantined.values())
 
 
@@ -157,7 +157,7 @@ def put_objects(objects: Sequence[tuple[str, bytes]]) -> None:
 def convert_bytes(
     window: Window, byte_range: ByteRange, *, entry: Position | None = None
 ) -> Converted:
-    """Converts one range of the bytes in a window; stores nothing."""
+    """Convert one range of the bytes in a window; store nothing."""
     entry = entry or Position(byte_range.begin, synced=byte_range.begin == 0)
     content = read_range(window, entry, end=byte_range.end, source_file=byte_range.source.name)
     return build_shard(content, byte_range, entry=entry)
@@ -171,7 +171,7 @@ def build_shard(
     is_last: bool = False,
     fault: Fault | None = None,
 ) -> Converted:
-    """What was read of a range as it will be stored; see `ShardSummary` for the arguments."""
+    """Build the table, quarantine and summary of one range; `ShardSummary` has the arguments."""
     audio = np.concatenate([np.empty((0, NUM_SAMPLES), np.float32), *content.samples])
     table = to_table(content.notes, audio)
     quarantine = pa.Table.from_pylist(content.quarantined, QUARANTINE_SCHEMA)
@@ -197,7 +197,7 @@ def build_shard(
 
 
 def to_table(notes: Sequence[dict[str, Any]], audio: NDArray[np.float32]) -> pa.Table:
-    """Notes as rows.
+    """Return a table with one row per note.
 
     Args:
       notes: the scalar columns of each.
@@ -218,7 +218,7 @@ def add_summary(table: pa.Table, summary: ShardSummary) -> pa.Table:
 
 
 def read_summary(uri: str) -> ShardSummary:
-    """The summary in a stored shard's footer.
+    """Return the summary in a stored shard's footer.
 
     Raises:
       ShardError: the object is damaged, or no shard of a version that is known.
@@ -232,7 +232,7 @@ def read_summary(uri: str) -> ShardSummary:
 
 
 def summary_of(file: pq.ParquetFile, uri: str) -> ShardSummary:
-    """The summary in the footer of an opened shard.
+    """Return the summary in the footer of an opened shard.
 
     Raises:
       ShardError: there is none, it is damaged, or of a version that is not known.
@@ -259,7 +259,7 @@ def summary_of(file: pq.ParquetFile, uri: str) -> ShardSummary:
 
 
 def check_shard(uri: str) -> ShardSummary:
-    """Reads a stored shard whole and compares it with its own summary.
+    """Read a stored shard whole and compare it with its own summary.
 
     Raises:
       ShardError: a page checksum, the schema, the number of rows or a digest is wrong.
@@ -276,13 +276,13 @@ def check_shard(uri: str) -> ShardSummary:
 
 
 def notes_digest(table: pa.Table) -> str:
-    """SHA-256 of what the source says of each note, its original samples by their digest."""
+    """Return the SHA-256 of each note's columns, its original samples by their digest."""
     # peak and rms are arithmetic, whose last bit may differ from platform to platform.
     return rows_digest(table.drop_columns(["audio", "peak", "rms"]))
 
 
 def samples_digest(table: pa.Table) -> str:
-    """XXH3 of the stored samples, as little-endian float32 in order of the rows."""
+    """Return the XXH3 of the stored samples, as little-endian float32 in order of the rows."""
     state = xxhash.xxh3_128()
     for chunk in table.column("audio").chunks:
         state.update(chunk.flatten().to_numpy(zero_copy_only=True).astype("<f4", copy=False))
@@ -290,7 +290,7 @@ def samples_digest(table: pa.Table) -> str:
 
 
 def rows_digest(table: pa.Table) -> str:
-    """SHA-256 of a table's rows as JSON, a line a row."""
+    """Return the SHA-256 of a table's rows as JSON, one line per row."""
     state = hashlib.sha256()
     for row in table.to_pylist():
         state.update(json.dumps(list(row.values()), ensure_ascii=True).encode() + b"\n")

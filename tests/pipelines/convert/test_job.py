@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import logging
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import pytest
 import s3fs
 
 from pipelines import storage
-from pipelines.convert import beam
+from pipelines.convert import beam, job
 from pipelines.convert.commit.commit import commit
 from pipelines.convert.commit.manifest import Manifest, load_manifest
 from pipelines.convert.formats.tfrecord import MAX_RECORD_BYTES
 from pipelines.convert.job import convert
-from pipelines.convert.shards.plan import Parameters, plan
+from pipelines.convert.shards.plan import Parameters, plan, shard_uri
 from pipelines.dataset import open_dataset
 from pipelines.decisions import collect_decisions
 from pipelines.engines.engine import Engine
@@ -231,6 +232,22 @@ def test_convert_reports_progress_to_the_end(source: Path, root: str) -> None:
     assert seen[-1].detail.endswith(" MB/s")
     done = [progress.done for progress in seen]
     assert done == sorted(done)
+
+
+def test_report_progress_reports_a_shard_before_the_end(
+    source: Path, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_POLL_SEC", 0.01)
+    planned = plan([str(source)], root=root, parameters=RANGES)
+    ranges, reported = list(planned.ranges()), threading.Event()
+
+    def on_progress(progress: Progress) -> None:
+        if progress.done == 1:
+            reported.set()
+
+    with job.report_progress(planned, ranges, on_progress):
+        storage.put(shard_uri(planned.folder, ranges[0].shard_name), b"a shard")
+        assert reported.wait(10)
 
 
 def everything_wrong() -> tuple[bytes, dict[str, int], list[int]]:

@@ -7,20 +7,14 @@ from hypothesis import strategies as st
 
 from pipelines.convert.formats.example import (
     MAX_NOTE_BYTES,
-    NOT_FINITE,
     check_peak,
     decode,
 )
 from pipelines.convert.formats.features import (
-    MISSING_FEATURE,
-    NOT_TEXT,
     NUMBERS,
-    OUT_OF_RANGE,
     TEXTS,
-    UNPARSABLE,
-    WRONG_LENGTH,
-    WRONG_TYPE,
 )
+from pipelines.convert.formats.reasons import Reason
 from pipelines.errors import RecordError
 from tests.pipelines.convert.records import (
     example,
@@ -116,74 +110,123 @@ def test_decode_names_the_qualities_of_a_record_of_tensorflow_datasets() -> None
 
 
 SPOILT: dict[str, tuple[bytes, str, str]] = {
-    "no protocol buffer": (b"\xff\xff no message", UNPARSABLE, "no tf.train.Example"),
-    "cut short": (note()[:-5], UNPARSABLE, "no tf.train.Example"),
+    "no protocol buffer": (b"\xff\xff no message", Reason.UNPARSABLE, "no tf.train.Example"),
+    "one unpacked float too many": (
+        note(audio=floats(sound(1)) + unpacked_floats(sound(1)[:1])),
+        Reason.WRONG_LENGTH,
+        "has 64001 values",
+    ),
+    "cut short": (note()[:-5], Reason.UNPARSABLE, "no tf.train.Example"),
     "a chunk that is no multiple of four": (
         note(audio=bytes([2 << 3 | 2, 5, 1 << 3 | 2, 3, 0, 0, 0])),
-        UNPARSABLE,
+        Reason.UNPARSABLE,
         "no tf.train.Example",
     ),
-    "nothing": (b"", MISSING_FEATURE, "no feature 'note_str'"),
-    "no velocity": (note(velocity=None), MISSING_FEATURE, "no feature 'velocity'"),
-    "no audio": (note(audio=None), MISSING_FEATURE, "no feature 'audio'"),
-    "no qualities_str": (note(qualities_str=None), MISSING_FEATURE, "no feature 'qualities_str'"),
+    "nothing": (b"", Reason.MISSING_FEATURE, "no feature 'note_str'"),
+    "no velocity": (note(velocity=None), Reason.MISSING_FEATURE, "no feature 'velocity'"),
+    "no audio": (note(audio=None), Reason.MISSING_FEATURE, "no feature 'audio'"),
+    "no qualities_str": (
+        note(qualities_str=None),
+        Reason.MISSING_FEATURE,
+        "no feature 'qualities_str'",
+    ),
     "pitch as text": (
         note(pitch=texts(b"60")),
-        WRONG_TYPE,
+        Reason.WRONG_TYPE,
         "'pitch' is text '60', expected integer$",
     ),
-    "pitch unset": (note(pitch=b""), WRONG_TYPE, "'pitch' is unset, expected integer$"),
+    "pitch unset": (note(pitch=b""), Reason.WRONG_TYPE, "'pitch' is unset, expected integer$"),
     "pitch as float": (
         note(pitch=floats(np.array([60.5], np.float32))),
-        WRONG_TYPE,
+        Reason.WRONG_TYPE,
         "feature 'pitch' is float 60.5, expected integer$",
     ),
-    "audio as integers": (note(audio=numbers(1, 2)), WRONG_TYPE, "'audio' is integer, .* float$"),
-    "audio as a wav file": (note(audio=texts(b"RIFF")), WRONG_TYPE, "is text 'RIFF', expected flo"),
-    "name as number": (note(note_str=numbers(1)), WRONG_TYPE, "'note_str' is integer 1, .* text$"),
+    "audio as integers": (
+        note(audio=numbers(1, 2)),
+        Reason.WRONG_TYPE,
+        "'audio' is integer, .* float$",
+    ),
+    "audio as a wav file": (
+        note(audio=texts(b"RIFF")),
+        Reason.WRONG_TYPE,
+        "is text 'RIFF', expected flo",
+    ),
+    "name as number": (
+        note(note_str=numbers(1)),
+        Reason.WRONG_TYPE,
+        "'note_str' is integer 1, .* text$",
+    ),
     "two features less": (
         note(qualities_str=None, instrument_source_str=None),
-        MISSING_FEATURE,
+        Reason.MISSING_FEATURE,
         "there is no feature 'instrument_source_str', 'qualities_str'; found '",
     ),
     "features of DDSP": (
         example(audio=floats(sound(0)[:16_000]), f0_hz=floats(sound(0)[:250])),
-        MISSING_FEATURE,
+        Reason.MISSING_FEATURE,
         "no feature 'note_str', .*; found 'audio', 'f0_hz'$",
     ),
     "a name that would move the cursor": (
         example(**{"\x1b[2J": numbers(1)}),
-        MISSING_FEATURE,
+        Reason.MISSING_FEATURE,
         r"; found '\\x1b\[2J'$",
     ),
     "a family that TensorFlow Datasets does not know": (
         tfds_note(0, {"instrument/family": numbers(11)}),
-        OUT_OF_RANGE,
+        Reason.OUT_OF_RANGE,
         "feature 'instrument/family' is 11, expected 0 to 10$",
     ),
     "a source that is not known": (
         tfds_note(0, {"instrument/source": numbers(-1)}),
-        OUT_OF_RANGE,
+        Reason.OUT_OF_RANGE,
         "feature 'instrument/source' is -1, expected 0 to 2$",
     ),
     "a feature of TensorFlow Datasets less": (
         tfds_note(0, {"instrument/family": None}),
-        MISSING_FEATURE,
+        Reason.MISSING_FEATURE,
         "there is no feature 'instrument/family'; found 'audio', 'f0/confidence', ",
     ),
     "a quality as text": (
         tfds_note(0, {"qualities/dark": texts(b"yes")}),
-        WRONG_TYPE,
+        Reason.WRONG_TYPE,
         "feature 'qualities/dark' is text 'yes', expected integer$",
     ),
-    "one sample short": (note(audio=floats(sound(0)[:-1])), WRONG_LENGTH, "63999 values.*64000"),
-    "unpacked, one short": (note(audio=unpacked_floats(sound(0)[1:])), WRONG_LENGTH, "63999"),
-    "no sample": (note(audio=floats()), WRONG_LENGTH, "'audio' has 0 values, expected 64000"),
-    "one sample more": (note(audio=floats(np.zeros(64_001, np.float32))), WRONG_LENGTH, "64001"),
-    "two pitches": (note(pitch=numbers(60, 61)), WRONG_LENGTH, "'pitch' has 2 values, expected 1"),
-    "nine qualities": (note(qualities=numbers(*[0] * 9)), WRONG_LENGTH, "9 values, expected 10"),
-    "name in latin-1": (note(note_str=texts(b"fl\xfbte")), NOT_TEXT, "'note_str' is not UTF-8"),
-    "quality in latin-1": (note(qualities_str=texts(b"\xe9")), NOT_TEXT, "'qualities_str'"),
+    "one sample short": (
+        note(audio=floats(sound(0)[:-1])),
+        Reason.WRONG_LENGTH,
+        "63999 values.*64000",
+    ),
+    "unpacked, one short": (
+        note(audio=unpacked_floats(sound(0)[1:])),
+        Reason.WRONG_LENGTH,
+        "63999",
+    ),
+    "no sample": (
+        note(audio=floats()),
+        Reason.WRONG_LENGTH,
+        "'audio' has 0 values, expected 64000",
+    ),
+    "one sample more": (
+        note(audio=floats(np.zeros(64_001, np.float32))),
+        Reason.WRONG_LENGTH,
+        "64001",
+    ),
+    "two pitches": (
+        note(pitch=numbers(60, 61)),
+        Reason.WRONG_LENGTH,
+        "'pitch' has 2 values, expected 1",
+    ),
+    "nine qualities": (
+        note(qualities=numbers(*[0] * 9)),
+        Reason.WRONG_LENGTH,
+        "9 values, expected 10",
+    ),
+    "name in latin-1": (
+        note(note_str=texts(b"fl\xfbte")),
+        Reason.NOT_TEXT,
+        "'note_str' is not UTF-8",
+    ),
+    "quality in latin-1": (note(qualities_str=texts(b"\xe9")), Reason.NOT_TEXT, "'qualities_str'"),
 }
 
 
@@ -207,7 +250,12 @@ def test_decode_of_a_damaged_payload_raises_nothing_but_its_error(
 
 @pytest.mark.parametrize(
     ("peak", "reason"),
-    [(np.nan, NOT_FINITE), (np.inf, NOT_FINITE), (1000.5, OUT_OF_RANGE), (1e30, OUT_OF_RANGE)],
+    [
+        (np.nan, Reason.NOT_FINITE),
+        (np.inf, Reason.NOT_FINITE),
+        (1000.5, Reason.OUT_OF_RANGE),
+        (1e30, Reason.OUT_OF_RANGE),
+    ],
 )
 def test_check_peak_refuses_what_is_no_audio(peak: float, reason: str) -> None:
     with pytest.raises(RecordError) as caught:

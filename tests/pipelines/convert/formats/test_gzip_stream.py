@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.convert.formats.byte_stream import GZIP_CORRUPT, GZIP_TRUNCATED, Fault, GzipStream
+from pipelines.convert.formats.byte_stream import Fault, GzipStream
+from pipelines.convert.formats.reasons import Reason
 from tests.pipelines.convert.records import flipped, reader
 
 CONTENT = np.random.default_rng(0).normal(0, 4, 300_000).astype(np.int8).tobytes()
@@ -83,7 +84,7 @@ def test_read_of_a_damaged_stream_gives_all_that_decodes_and_then_the_rest_as_it
 ) -> None:
     data = flipped(gzip.compress(CONTENT), place)
     content, fault = everything(data, piece=piece)
-    assert fault == Fault(len(decodable(data)), GZIP_CORRUPT)
+    assert fault == Fault(len(decodable(data)), Reason.GZIP_CORRUPT)
     assert content.startswith(decodable(data))
     rest = content[fault.offset :]
     assert rest
@@ -94,14 +95,14 @@ def test_read_of_a_damaged_stream_gives_all_that_decodes_and_then_the_rest_as_it
 def test_read_of_a_truncated_stream_gives_all_that_decodes(num_missing: int) -> None:
     data = gzip.compress(CONTENT)[:-num_missing]
     content, fault = everything(data)
-    assert fault == Fault(len(content), GZIP_TRUNCATED)
+    assert fault == Fault(len(content), Reason.GZIP_TRUNCATED)
     assert content == decodable(data) == CONTENT[: len(content)]
     assert (len(content) == len(CONTENT)) is (num_missing <= 8)
 
 
 def test_read_finds_foreign_bytes_behind_the_stream() -> None:
     content, fault = everything(gzip.compress(CONTENT) + b"<html>")
-    assert fault == Fault(len(CONTENT), GZIP_CORRUPT)
+    assert fault == Fault(len(CONTENT), Reason.GZIP_CORRUPT)
     assert content.startswith(CONTENT)
     # The first of them looked like the beginning of another member's header.
     assert content[fault.offset :] == b"html>"

@@ -6,12 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.convert.formats.byte_stream import Window
+from pipelines.convert.formats.reasons import Reason
 from pipelines.convert.formats.tfrecord import (
-    LENGTH_CRC,
     MAX_RECORD_BYTES,
-    PAYLOAD_CRC,
-    RECORD_TOO_LONG,
-    TRUNCATED,
     Position,
     Record,
     Span,
@@ -108,36 +105,45 @@ A, B, C = frame(b"first payload"), frame(b"second payload"), frame(b"third")
     [
         pytest.param(A + B + C, 3, [], id="intact"),
         pytest.param(frame(b"") * 3, 3, [], id="empty payloads"),
-        pytest.param(A + flipped(B, 2) + C, 2, [(29, 30, LENGTH_CRC)], id="length"),
-        pytest.param(A + flipped(B, 9) + C, 2, [(29, 30, LENGTH_CRC)], id="length's checksum"),
-        pytest.param(A + flipped(B, 15) + C, 2, [(29, 30, PAYLOAD_CRC)], id="payload"),
-        pytest.param(A + flipped(B, -1) + C, 2, [(29, 30, PAYLOAD_CRC)], id="its checksum"),
-        pytest.param(A + flipped(B, 15), 1, [(29, 30, PAYLOAD_CRC)], id="last payload"),
+        pytest.param(A + flipped(B, 2) + C, 2, [(29, 30, Reason.LENGTH_CRC)], id="length"),
+        pytest.param(
+            A + flipped(B, 9) + C, 2, [(29, 30, Reason.LENGTH_CRC)], id="length's checksum"
+        ),
+        pytest.param(A + flipped(B, 15) + C, 2, [(29, 30, Reason.PAYLOAD_CRC)], id="payload"),
+        pytest.param(A + flipped(B, -1) + C, 2, [(29, 30, Reason.PAYLOAD_CRC)], id="its checksum"),
+        pytest.param(A + flipped(B, 15), 1, [(29, 30, Reason.PAYLOAD_CRC)], id="last payload"),
         pytest.param(
             flipped(A, 15) + flipped(B, 15) + C,
             1,
-            [(0, 29, PAYLOAD_CRC), (29, 30, PAYLOAD_CRC)],
+            [(0, 29, Reason.PAYLOAD_CRC), (29, 30, Reason.PAYLOAD_CRC)],
             id="two payloads, each counted",
         ),
-        pytest.param(A + B[:20], 1, [(29, 20, TRUNCATED)], id="ends in a payload"),
-        pytest.param(A + B[:5], 1, [(29, 5, TRUNCATED)], id="ends in a header"),
-        pytest.param(A + B[:-1], 1, [(29, 29, TRUNCATED)], id="ends in a checksum"),
+        pytest.param(A + B[:20], 1, [(29, 20, Reason.TRUNCATED)], id="ends in a payload"),
+        pytest.param(A + B[:5], 1, [(29, 5, Reason.TRUNCATED)], id="ends in a header"),
+        pytest.param(A + B[:-1], 1, [(29, 29, Reason.TRUNCATED)], id="ends in a checksum"),
         pytest.param(
-            A + header(MAX_RECORD_BYTES + 1) + C, 2, [(29, 12, RECORD_TOO_LONG)], id="too long"
+            A + header(MAX_RECORD_BYTES + 1) + C,
+            2,
+            [(29, 12, Reason.RECORD_TOO_LONG)],
+            id="too long",
         ),
         pytest.param(
             A + flipped(B, 15) + header(MAX_RECORD_BYTES + 1) + C,
             2,
-            [(29, 42, PAYLOAD_CRC)],
+            [(29, 42, Reason.PAYLOAD_CRC)],
             id="a payload, and behind it a length nobody believes",
         ),
-        pytest.param(A + bytes(100) + C, 2, [(29, 100, LENGTH_CRC)], id="hole of zeros"),
-        pytest.param(b"<html>" * 9 + C, 1, [(0, 54, LENGTH_CRC)], id="foreign bytes in front"),
-        pytest.param(A + B[:20] + C, 2, [(29, 20, PAYLOAD_CRC)], id="a record cut short inside"),
+        pytest.param(A + bytes(100) + C, 2, [(29, 100, Reason.LENGTH_CRC)], id="hole of zeros"),
+        pytest.param(
+            b"<html>" * 9 + C, 1, [(0, 54, Reason.LENGTH_CRC)], id="foreign bytes in front"
+        ),
+        pytest.param(
+            A + B[:20] + C, 2, [(29, 20, Reason.PAYLOAD_CRC)], id="a record cut short inside"
+        ),
         pytest.param(
             A + flipped(frame(b"xx" + C + b"yy"), 12) + B,
             2,
-            [(29, 41, PAYLOAD_CRC)],
+            [(29, 41, Reason.PAYLOAD_CRC)],
             id="a record inside a damaged one is no record",
         ),
     ],
@@ -182,7 +188,7 @@ def test_read_records_finds_a_header_across_the_border_of_what_it_scans(before: 
     data = A + b"\xff" * gap + C
     records, spans, _ = read_all(data)
     assert [record.payload for record in records] == [b"first payload", b"third"]
-    assert spans == [Span(len(A), gap, LENGTH_CRC)]
+    assert spans == [Span(len(A), gap, Reason.LENGTH_CRC)]
 
 
 def test_read_records_without_a_predecessor_reports_no_gap() -> None:

@@ -10,7 +10,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.convert.formats.wav import NOT_WAV, WAV_FORMAT, parse_wav
+from pipelines.convert.formats.reasons import Reason
+from pipelines.convert.formats.wav import parse_wav
 from pipelines.errors import RecordError
 from tests.pipelines.convert.records import flipped
 
@@ -43,46 +44,58 @@ def test_parse_wav_passes_over_chunks_it_does_not_know() -> None:
 
 STEREO = np.stack([SAMPLES, SAMPLES], axis=1)
 REFUSED = {
-    "empty": (b"", NOT_WAV, "does not begin as"),
-    "text": (b"<html>" * 100, NOT_WAV, "does not begin as"),
-    "avi": (b"RIFF....AVI " + wav()[12:], NOT_WAV, "does not begin as"),
-    "no format": (wav()[:12] + wav()[36:], NOT_WAV, "has no chunk 'fmt '"),
-    "no samples": (wav()[:36], NOT_WAV, "has no chunk 'data'"),
+    "empty": (b"", Reason.NOT_WAV, "does not begin as"),
+    "text": (b"<html>" * 100, Reason.NOT_WAV, "does not begin as"),
+    "avi": (b"RIFF....AVI " + wav()[12:], Reason.NOT_WAV, "does not begin as"),
+    "no format": (wav()[:12] + wav()[36:], Reason.NOT_WAV, "has no chunk 'fmt '"),
+    "no samples": (wav()[:36], Reason.NOT_WAV, "has no chunk 'data'"),
     "short format": (
         wav()[:16] + struct.pack("<I", 8) + wav()[20:28] + wav()[36:],
-        NOT_WAV,
+        Reason.NOT_WAV,
         "chunk 'fmt ' is cut short",
     ),
     "cut within the extensible format": (
         wav(format="WAVEX")[:40],
-        NOT_WAV,
+        Reason.NOT_WAV,
         "has no chunk 'data'",
     ),
     "extensible format of 26 bytes that is the end": (
         wav()[:12] + b"data" + bytes(4) + b"fmt " + struct.pack("<IHHIIHH", 26, 65534, *[1] * 5),
-        NOT_WAV,
+        Reason.NOT_WAV,
         "chunk 'fmt ' is cut short",
     ),
     "extensible format of 16 bytes": (
         wav()[:20] + struct.pack("<H", 0xFFFE) + wav()[22:],
-        NOT_WAV,
+        Reason.NOT_WAV,
         "chunk 'fmt ' is cut short",
     ),
     "format of 4 GiB": (
         wav()[:12] + b"data" + bytes(4) + b"fmt " + struct.pack("<I", 2**32 - 1) + b"\1",
-        NOT_WAV,
+        Reason.NOT_WAV,
         "chunk 'fmt ' is cut short",
     ),
-    "only chunks": (wav()[:12] + b"JUNK" + bytes(4) + wav()[:12] * 9, NOT_WAV, "no chunk 'fmt '"),
+    "only chunks": (
+        wav()[:12] + b"JUNK" + bytes(4) + wav()[:12] * 9,
+        Reason.NOT_WAV,
+        "no chunk 'fmt '",
+    ),
     "cut short": (
         wav()[:-2],
-        NOT_WAV,
+        Reason.NOT_WAV,
         "samples should end at byte 2044, the file does at 2042",
     ),
-    "stereo": (wav(STEREO), WAV_FORMAT, "expected 16-bit mono PCM, got format 1 of 16 bits, 2 ch"),
-    "24 bits": (wav(subtype="PCM_24"), WAV_FORMAT, "got format 1 of 24 bits, 1 channels"),
-    "floats": (wav(subtype="FLOAT"), WAV_FORMAT, "got format 3 of 32 bits"),
-    "extensible floats": (wav(subtype="FLOAT", format="WAVEX"), WAV_FORMAT, "got format 3 of 32"),
+    "stereo": (
+        wav(STEREO),
+        Reason.WAV_FORMAT,
+        "expected 16-bit mono PCM, got format 1 of 16 bits, 2 ch",
+    ),
+    "24 bits": (wav(subtype="PCM_24"), Reason.WAV_FORMAT, "got format 1 of 24 bits, 1 channels"),
+    "floats": (wav(subtype="FLOAT"), Reason.WAV_FORMAT, "got format 3 of 32 bits"),
+    "extensible floats": (
+        wav(subtype="FLOAT", format="WAVEX"),
+        Reason.WAV_FORMAT,
+        "got format 3 of 32",
+    ),
 }
 
 
