@@ -44,7 +44,7 @@ status: ## what runs, waits and comes
 
 test: setup lint types layers unit ## everything that must hold
 
-test-e2e: setup ## the deployments on a real server and worker (minutes)
+test-e2e: setup ## deployments on a real server and worker; Ctrl-C at each stage (minutes)
 	$(BIN)/pytest --timeout 900 tests/e2e
 
 test-browser: setup ## reports and the pages over runs in the Chromium that is installed, if one is
@@ -69,8 +69,8 @@ types: setup ## mypy, strict
 layers: setup ## which module may import which
 	$(BIN)/lint-imports
 
-unit: setup ## the tests, in two processes: make unit JOBS=2
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+unit: setup ## the tests but those of test-*, in two processes: make unit JOBS=2
+	$(BIN)/pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 test-jax: .venv-jax/.complete ## the training tests on JAX, in an environment without TensorFlow
 	KERAS_BACKEND=jax .venv-jax/bin/pytest tests/pipelines/train

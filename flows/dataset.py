@@ -1,4 +1,4 @@
-"""One split, from its source to the verdicts on its notes."""
+"""The flow that builds one data set: its notes converted and judged."""
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -18,7 +18,7 @@ def _run_name() -> str:
 @flow(name="build-dataset", flow_run_name=_run_name)
 @takes(BuildRequest)
 def build_dataset(request: BuildRequest) -> Validation:
-    """Convert one split and judge its notes; do only what is not stored yet."""
+    """Convert one data set and judge its notes; do only what is not stored yet."""
     with decisions.collect_decisions() as made:
         manifest_uri = convert_source(
             request.source,

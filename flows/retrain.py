@@ -34,10 +34,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Retrained:
-    """What a retraining left behind, of one seed.
+    """Result of a retraining with one seed.
 
     Attributes:
-      alarms: what a watcher has to know, a sentence each.
+      alarms: drops in quality or in data health, one sentence each.
     """
 
     run_id: str
@@ -55,41 +55,42 @@ def _run_name() -> str:
     )
 
 
-# Processes train side by side where devices allow: a seed and a GPU are a whole process's.
+# Models train side by side where devices allow, in processes, since a seed and a GPU belong to a
+# whole process.
 @flow(
     name="retrain",
     flow_run_name=_run_name,
-    task_runner=ProcessPoolTaskRunner(max_workers=2),  # type: ignore[arg-type] # as its docs have it
+    task_runner=ProcessPoolTaskRunner(max_workers=2),  # type: ignore[arg-type] # as in its docs
 )
 @takes(RetrainRequest)
 def retrain(request: RetrainRequest) -> list[Retrained]:
     """Train and test the models, and promote them; do only what is not stored yet."""
     experiments = experiments_of(request)
-    with decisions.collect_decisions() as heard:
+    with decisions.collect_decisions() as dataset_decisions:
         validations = {
             name: build_dataset(**dict(BuildRequest.part_of(request, source=source)))
             for name, source in request.sources().items()
         }
-    is_judged = request.promote and len(experiments) == 1
+    is_promoting = request.promote and len(experiments) == 1
     retrained = [
         _retrain(
             validations,
             experiment,
             root=request.root,
-            margin=request.margin if is_judged else None,
-            unjudged=SEVERAL_SEEDS if request.promote else NOT_ASKED,
+            margin=request.margin if is_promoting else None,
+            no_promotion=SEVERAL_SEEDS if request.promote else NOT_ASKED,
             force=request.force,
-            heard=heard,
+            dataset_decisions=dataset_decisions,
         )
         for experiment in experiments
     ]
-    # As a state, which raises nothing: what is wrong with that page or with another run is seen at
-    # its task, and the runs of this flow are done and reported.
-    listed = refresh_index(request.root, return_state=True)
-    if not listed.is_completed():
-        log.warning("the page over all runs is not refreshed: %s", listed.message)
-    if alarms := [alarm for of in retrained for alarm in of.alarms]:
-        # The work is done, so the run is no failure; its name and its message are seen first.
+    # The state is returned, so that a failure raises nothing: the runs are done and reported
+    # without this page, and the failed task shows what is wrong.
+    index_state = refresh_index(request.root, return_state=True)
+    if not index_state.is_completed():
+        log.warning("the page over all runs is not refreshed: %s", index_state.message)
+    if alarms := [alarm for result in retrained for alarm in result.alarms]:
+        # The work is done, so the flow run does not fail; its state's name and message say more.
         message = "; ".join(alarms)
         return cast("list[Retrained]", Completed(data=retrained, name="Got worse", message=message))
     return retrained
@@ -101,15 +102,16 @@ def _retrain(
     *,
     root: str,
     margin: float | None,
-    unjudged: str,
+    no_promotion: str,
     force: Sequence[str],
-    heard: Sequence[decisions.Decision],
+    dataset_decisions: Sequence[decisions.Decision],
 ) -> Retrained:
-    """One run of the flow, of one seed, on data sets that are there.
+    """Do one run, with one seed, on data sets that are built.
 
     Args:
-      margin: of promotion; None where nothing is to be promoted.
-      unjudged: why nothing is, then.
+      margin: of promotion; None to promote nothing.
+      no_promotion: reason for that, in Markdown.
+      dataset_decisions: decisions on the data sets, which the log of the run repeats.
     """
     models, promotions = experiment.models, list[Promotion]()
     with decisions.collect_decisions() as own:
@@ -133,10 +135,10 @@ def _retrain(
                 promote_model(run_uri, model, root=root, margin=margin) for model in models
             ]
             send_alarms(promotions)
-        log_run(run_uri, [*heard, *own])
+        log_run(run_uri, [*dataset_decisions, *own])
         report_uri = report(run_uri, force="report" in force)
-    gate = promotions_markdown(promotions) if promotions else unjudged
-    summarise_run(run_uri, [*heard, *own], report=report_uri, gate=gate)
+    gate = promotions_markdown(promotions) if promotions else no_promotion
+    summarise_run(run_uri, [*dataset_decisions, *own], report=report_uri, gate=gate)
     alarms = tuple(alarm for promotion in promotions for alarm in promotion.alarms)
     return Retrained(plan.run_id, run_uri, report_uri, alarms)
 
@@ -144,13 +146,13 @@ def _retrain(
 def train_side_by_side(
     plan: RunPlan, *, root: str, force: bool, places: Sequence[str | None]
 ) -> list[decisions.Decision]:
-    """Trains each model in a process of its own, on the GPU of its place if that has one.
+    """Train each model in a process of its own, on the GPU of its place if that has one.
 
     Returns:
-      What was decided, model by model.
+      The decisions made, model by model.
     """
-    # The processes inherit what is blocked: Ctrl-C in a terminal reaches them too, and it is for
-    # this one to say what it means.
+    # The processes inherit the blocked signal: Ctrl-C in a terminal reaches them too, but only this
+    # process decides how to stop.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         futures = [
@@ -162,7 +164,7 @@ def train_side_by_side(
     try:
         return [decision for future in futures for decision in future.result()]
     except (KeyboardInterrupt, TerminationSignal):
-        # Their pool would wait for both trainings to the end; each goes on after its last epoch.
+        # The pool would wait for the end of both trainings. A killed one resumes later.
         for process in multiprocessing.active_children():
             process.kill()
         raise

@@ -15,7 +15,9 @@ log = logging.getLogger(__name__)
 # Handlers of Prefect print lines of the work, and its own of our errors.
 guard_log()
 # Log lines of the work, above all on reuse, belong on the page of its flow run.
-logging.getLogger("pipelines").setLevel(logging.INFO)
+_pipelines_log = logging.getLogger("pipelines")
+if _pipelines_log.level == logging.NOTSET:  # the command has set it, to DEBUG with -v
+    _pipelines_log.setLevel(logging.INFO)
 
 
 def may_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:

@@ -177,6 +177,7 @@ app: Final = typer.Typer(
     no_args_is_help=True,
     **_SETTINGS,
 )
+# The extra that installs a missing package; few users need all of them.
 _EXTRAS: Final[Mapping[str, str]] = {
     "apache_beam": "beam",
     "grpc": "beam",
@@ -189,7 +190,6 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "prefect": "flows",
     "httpx": "flows",
 }
-"""What to install where a package is missing: few need all of them."""
 
 # Click's, of which some versions of Typer hold a copy.
 _USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
@@ -219,7 +219,7 @@ def _options(
 
 
 def run() -> None:
-    """Run the command; ends the process with its exit code."""
+    """Run the command, and end the process with its exit code."""
     guard_log()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_LINES])
     logging.getLogger("pipelines").setLevel(logging.INFO)

@@ -28,7 +28,7 @@ from pipelines.parameters import (
 
 RequestT = TypeVar("RequestT", bound=Request)
 
-_ROOT_VARIABLE: Final = "NSYNTH_ROOT"
+ROOT_VARIABLE: Final = "NSYNTH_ROOT"
 _METAVARS: Final = {int: "N", float: "X", str: "TEXT"}
 
 
@@ -96,7 +96,7 @@ def option(request: type[Request], name: str) -> Any:
         is_path = any(isinstance(extra, FormNote) for extra in _metadata(hint))
         more["metavar"] = spelling.metavar or _metavar(plain, is_path)
     if name == "root":
-        more["envvar"] = _ROOT_VARIABLE
+        more["envvar"] = ROOT_VARIABLE
     if spelling.default:
         more["show_default"] = spelling.default
     text = f"{field.description}{' May be repeated.' if is_list else ''}"

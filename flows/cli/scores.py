@@ -10,7 +10,9 @@ from flows.cli.options import Json, Root
 from flows.cli.output import print_result, rows_table
 from pipelines.registry.inventory import find_run
 
-RunArgument = Annotated[str, typer.Argument(help="A run's id, the beginning of it, or its URI.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, the beginning of it, or its URI.")
+]
 
 # Titles of the figures of metrics.json.
 FIGURES: Final = {

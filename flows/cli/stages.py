@@ -1,5 +1,6 @@
 """The stages before training as commands."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -13,9 +14,9 @@ from flows.cli.options import (
     add_beam_options,
     with_options,
 )
-from flows.cli.output import drops_table, pairs_table, print_result
+from flows.cli.output import drops_table, mebibytes, pairs_table, print_result
 from infra.engines.settings import load_engine
-from pipelines import storage
+from pipelines import layout, storage
 from pipelines.convert.shards.estimate import estimate
 from pipelines.convert.shards.plan import Parameters, Plan, plan
 from pipelines.parameters import MAX_DROPPED, MIB, SOURCE, ConversionRequest
@@ -67,7 +68,7 @@ def convert(
         ),
     )
     if dry_run:
-        _print_plan(plan(source, root=root, parameters=parameters), as_json=as_json)
+        _print_plan(plan(source, root=root, parameters=parameters), root, as_json=as_json)
         return
     from pipelines.convert.job import convert as run  # noqa: PLC0415 - importing Beam costs seconds
     from pipelines.convert.job import write_template  # noqa: PLC0415 - as above
@@ -103,7 +104,7 @@ def convert(
         "record_bytes": manifest.record_bytes,
         "skipped_bytes": manifest.skipped_bytes,
     }
-    rows = [(key.removeprefix("num_").replace("_", " "), value) for key, value in result.items()]
+    rows = _rows(result, root)
     rows += [(f"quarantined: {reason}", num) for reason, num in manifest.quarantined.items()]
     tables = [pairs_table("Converted", rows)]
     print_result(result, as_json=as_json, tables=tables, last_line=manifest_uri)
@@ -111,7 +112,9 @@ def convert(
 
 def validate(
     *,
-    manifest: Annotated[str, typer.Argument(help="The manifest.json that convert wrote.")],
+    manifest: Annotated[
+        str, typer.Argument(metavar="MANIFEST", help="The manifest.json that convert wrote.")
+    ],
     max_dropped: Dropped = MAX_DROPPED,
     as_json: Json = False,
 ) -> None:
@@ -129,7 +132,7 @@ def validate(
     check_dropped(validation, max_dropped=max_dropped)
 
 
-def _print_plan(planned: Plan, *, as_json: bool) -> None:
+def _print_plan(planned: Plan, root: str, *, as_json: bool) -> None:
     expected = estimate(planned)
     free = storage.free_bytes(planned.folder)
     result = {
@@ -143,9 +146,24 @@ def _print_plan(planned: Plan, *, as_json: bool) -> None:
         else round(expected.seconds, 1),
         "free_bytes": free,
     }
-    rows = [(key.removeprefix("num_").replace("_", " "), value) for key, value in result.items()]
-    tables = [pairs_table("Plan; nothing is written", rows)]
+    tables = [pairs_table("Plan; nothing is written", _rows(result, root))]
     print_result(result, as_json=as_json, tables=tables)
+
+
+def _rows(result: Mapping[str, Any], root: str) -> list[tuple[str, Any]]:
+    """Return a result for people: sizes and times with units, paths relative to the root."""
+    rows = list[tuple[str, Any]]()
+    for key, value in result.items():
+        name = key.removeprefix("num_").replace("_", " ")
+        if key.endswith("_bytes") and value is not None:
+            exact = "" if key.startswith(("expected", "free")) else f" ({value:,} bytes)"
+            rows.append((name.removesuffix(" bytes"), f"{mebibytes(value)}{exact}"))
+        elif key == "expected_seconds_one_worker":
+            time = "unknown" if value is None else f"{value:,.0f} s"
+            rows.append(("expected time of one worker", time))
+        else:
+            rows.append((name, layout.relative(root, value) if key == "manifest" else value))
+    return rows
 
 
 def _counts(validation: Validation) -> dict[str, Any]:

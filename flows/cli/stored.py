@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import Json
+from flows.cli.options import ROOT_VARIABLE, Json
 from flows.cli.output import mebibytes, minute, print_result, rows_table, stream_json, stream_rows
 from flows.cli.promotion import champions_table, entry_fields
 from pipelines import layout, storage
@@ -30,9 +30,17 @@ from pipelines.terminal import bars
 from pipelines.text import counted, listed
 
 Place = Annotated[
-    str, typer.Argument(help="A manifest.json, a data set's or run's folder, or a root for all.")
+    str,
+    typer.Argument(
+        metavar="PLACE", help="A manifest.json, a data set's or run's folder, or a root for all."
+    ),
 ]
-RootArgument = Annotated[str, typer.Argument(help="Folder or URI that holds notes/ and runs/.")]
+RootArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ROOT", envvar=ROOT_VARIABLE, help="Folder or URI that holds notes/ and runs/."
+    ),
+]
 
 
 def list_stored(root: RootArgument = "data", *, as_json: Json = False) -> None:
@@ -224,16 +232,11 @@ def clean(
         objects = remove_abandoned(objects)
     num_bytes = sum(item.stored_bytes for item in objects)
     relative = partial(layout.relative, root)
-    tables = [
-        rows_table(
-            "Abandoned",
-            ("object", "size", "why"),
-            [
-                *((relative(item.uri), mebibytes(item.stored_bytes), item.why) for item in objects),
-                *((relative(uri), mebibytes(0), "a killed writer left it") for uri in leftovers),
-            ],
-        )
+    rows = [
+        *((relative(item.uri), mebibytes(item.stored_bytes), item.why) for item in objects),
+        *((relative(uri), mebibytes(0), "a killed writer left it") for uri in leftovers),
     ]
+    tables = [rows_table("Abandoned", ("object", "size", "why"), rows)] if rows else []
     verb = "would be removed" if dry_run else "removed"
     num_objects = counted(len(objects) + len(leftovers), "object")
     last_line = f"{num_objects}, {mebibytes(num_bytes)} {verb}"

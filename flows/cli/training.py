@@ -28,7 +28,9 @@ from pipelines.terminal import bars
 def train(
     request: TrainRequest,
     *,
-    manifest: Annotated[str, typer.Argument(help="The manifest.json of the training notes.")],
+    manifest: Annotated[
+        str, typer.Argument(metavar="MANIFEST", help="The manifest.json of the training notes.")
+    ],
     test: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="The manifest.json of the notes that score the models."),
@@ -63,7 +65,7 @@ def train(
                 experiment=experiment,
                 root=root,
                 max_dropped=request.max_dropped,
-                # Of several seeds each has the split that it has alone, in a root without a gate.
+                # With several seeds each run splits as it would alone, without held-out notes.
                 holdout_mode="respect" if len(experiments) == 1 else "off",
                 on_progress=on_progress,
             )
@@ -74,7 +76,9 @@ def train(
 
 def report(
     *,
-    run: Annotated[str, typer.Argument(help="A run's id, the beginning of it, or its URI.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's id, the beginning of it, or its URI.")
+    ],
     root: Root = "data",
     as_json: Json = False,
 ) -> None:

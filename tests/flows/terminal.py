@@ -1,4 +1,4 @@
-"""The installed command in a terminal of its own, where Ctrl-C goes to its whole process group."""
+"""The installed command in a terminal, where Ctrl-C goes to its whole process group."""
 
 import os
 import pty
@@ -40,21 +40,21 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
-        # Linux ends a terminal that nobody has open any more with an error.
+        # Linux reports an error when nobody has the terminal open any more.
         with suppress(OSError):
             while data := os.read(self._master, 65_536):
                 self._output += data
 
     @property
     def output(self) -> str:
-        """All that the terminal has shown."""
+        """Return all that the terminal has shown."""
         return self._output.decode(errors="replace")
 
     def type(self, keys: bytes) -> None:
         os.write(self._master, keys)
 
     def until(self, holds: Callable[[], bool]) -> None:
-        """Waits until something holds while the command runs."""
+        """Wait until `holds` returns true while the command runs."""
         end = time.monotonic() + PATIENCE_SEC
         while not holds():
             assert self.is_running(), self.output
@@ -65,7 +65,7 @@ class Terminal:
         return bool(psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE)
 
     def wait(self) -> int:
-        """Waits for the end; returns the exit code, negative for a signal."""
+        """Wait for the end; return the exit code, negative for a signal."""
         end = time.monotonic() + PATIENCE_SEC
         while self.is_running():
             assert time.monotonic() < end, self.output
@@ -74,7 +74,7 @@ class Terminal:
         return os.waitstatus_to_exitcode(status)
 
     def processes(self) -> list[psutil.Process]:
-        """All processes that the command started and that still run, in whatever session."""
+        """Return all running processes that the command started, in any session."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
@@ -83,7 +83,7 @@ class Terminal:
         return found
 
     def close(self) -> None:
-        """Ends what is left."""
+        """End what is left."""
         for process in self.processes():
             with suppress(psutil.Error):
                 process.kill()

@@ -87,7 +87,6 @@ def test_retrain_again_does_nothing_and_says_why(
     assert [path.stat().st_mtime_ns for path in kept] == before
     assert done.stderr.count("nothing to convert") == 2
     assert done.stderr.count("reusing preliminary of run") == 1
-    # `prefect_env` sets PREFECT_API_URL to nothing, as a script may.
     assert "ERROR" not in done.stderr
 
 

@@ -7,7 +7,6 @@ from infra.sample.splits import planted, write_splits
 from pipelines.convert.job import convert
 from pipelines.registry.runs import load_run, store_run
 from pipelines.report.dropped_notes import (
-    NUM_EXAMPLES,
     DroppedNotes,
     group_by_reason,
     load_dropped_notes,
@@ -45,7 +44,7 @@ def test_load_dropped_notes_has_examples_of_each_reason(tmp_path: Path, manifest
     assert {group.reason: group.num for group in lost.dropped} == expected.verdicts
     assert {group.reason: group.num for group in lost.quarantined} == expected.quarantined
     for group in (*lost.dropped, *lost.quarantined):
-        assert len(group.examples) == min(group.num, NUM_EXAMPLES)
+        assert len(group.examples) == min(group.num, 3)
         assert all(
             example.place.startswith("nsynth-test.tfrecord at ") for example in group.examples
         )

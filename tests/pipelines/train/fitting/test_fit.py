@@ -146,6 +146,17 @@ def test_fit_names_the_batch_whose_loss_is_not_finite(notes: Notes) -> None:
         fit("preliminary", replace(EXPERIMENT, batch_size=2), broken, notes)
 
 
+def test_epoch_callback_refuses_an_epoch_of_too_few_batches(notes: Notes) -> None:
+    callback = EpochCallback(
+        "preliminary", EXPERIMENT, Batches(notes, batch_size=4, seed=0), num_notes=8
+    )
+    callback.set_model(trained(notes, epochs=1).model)
+    callback.on_epoch_begin(0)
+    callback.on_train_batch_end(0, {"loss": 1.0})
+    with pytest.raises(DatasetError, match="epoch 1 of preliminary had 1 batches, expected 2 of 4"):
+        callback.on_epoch_end(0, dict.fromkeys(HISTORY_COLUMNS, 1.0))
+
+
 def test_fit_trains_on_every_note_of_an_epoch(notes: Notes) -> None:
     # With a learning rate of almost nothing, the mean loss is that of the untrained model, in
     # whatever order and batches the notes come.

@@ -1,4 +1,4 @@
-"""How a command ends that is stopped; tests/e2e stops the main job at each stage."""
+"""Exit code of a command that is stopped; tests/e2e stops the main job at each stage."""
 
 import signal
 import subprocess

@@ -9,8 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.sample.splits import write_splits
 from tests.flows.command import run_json
-from tests.flows.conftest import LENIENT
+from tests.flows.conftest import LENIENT, NUM_NOTES
 from tests.flows.terminal import CTRL_C, Terminal
 
 STOPPED = "nsynth: stopped; run the same command again to go on where it stopped"
@@ -19,8 +20,16 @@ AT_ONCE_SEC = 60
 
 
 @pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of fewer notes than the deployments train on."""
+    folder = tmp_path_factory.mktemp("few")
+    write_splits(str(folder), NUM_NOTES)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def long_source(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of several ranges, of which each takes about a second."""
+    """Return a file of several ranges, each of which takes about a second."""
     path = tmp_path_factory.mktemp("long") / "long.tfrecord"
     path.write_bytes((source / "nsynth-train.tfrecord").read_bytes() * 25)
     return path
@@ -28,7 +37,7 @@ def long_source(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """No server, no settings of this user, and a folder for temporary files to see what is left."""
+    """Return an environment without a server or settings, with its own temporary folder."""
     (tmp_path / "temporary").mkdir()
     return {
         "HOME": str(tmp_path / "home"),
@@ -40,7 +49,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
-    """Starts a command in a terminal that is closed after the test."""
+    """Start commands in terminals that are closed after the test."""
     terminals: list[Terminal] = []
 
     def started(*command: str, **more: str) -> Terminal:
@@ -61,7 +70,7 @@ def main_job(source: Path, root: Path, *more: str) -> tuple[str, ...]:
 
 
 def press_ctrl_c(terminal: Terminal) -> None:
-    """Checks that a command ends as one has to, and says how long it took."""
+    """Press Ctrl-C, check how the command ends, and print how long it took."""
     begun = time.monotonic()
     terminal.type(CTRL_C)
     code = terminal.wait()
@@ -161,7 +170,9 @@ def test_main_job_ends_with_its_server(
 ) -> None:
     terminal = start(*main_job(source, tmp_path / "root", "--epochs", "5000"))
     terminal.until(lambda: STAGES["training"](terminal, tmp_path / "root"))
-    (server,) = (of for of in terminal.processes() if "flows.temporary_server" in of.cmdline())
+    (server,) = (
+        process for process in terminal.processes() if "flows.temporary_server" in process.cmdline()
+    )
     server.kill()
     assert terminal.wait() == 1
     assert (
@@ -176,7 +187,7 @@ def test_main_job_ends_with_its_server(
 
 
 def assert_nothing_left(terminal: Terminal, tmp_path: Path) -> None:
-    """Waits until no process is there, since those of a killed one end by themselves."""
+    """Wait until no process is left: those of a killed one end by themselves."""
     end = time.monotonic() + AT_ONCE_SEC
     while terminal.processes():
         assert time.monotonic() < end, terminal.processes()
