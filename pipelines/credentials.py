@@ -23,12 +23,12 @@ _CHARACTER: Final = r"[\w.%$+~\[\]-]"
 # Nobody encodes a letter but to hide it.
 _ENCODED: Final = r"%(?:25|[46][1-9A-Fa-f]|[57][0-9Aa])"
 
+# The name of a parameter or an option whose value is a secret.
 _NAME: Final = (
     # By looking ahead, which takes a name once: a long one costs no more than its length.
     rf"(?={_CHARACTER}*(?:{_PARTS}|{_ENCODED}|{_any_case('key')}(?!{_CHARACTER}))"
     rf"|(?:{_CHARACTER}*[-_.])?(?:{_WORDS})(?![A-Za-z0-9%])){_CHARACTER}*"
 )
-"""The name of a parameter or an option whose value is a secret."""
 
 _USER: Final = (
     # user@ or user:password@ before the host; a name alone is not a secret to ssh.
@@ -37,20 +37,20 @@ _USER: Final = (
     r"|://[^/:@]+:(?!\d+(?:[/?#]|$))[^@]*@"
 )
 
+# A location with a user, or with a query or a fragment that has a secret.
 SECRET_LOCATION: Final = rf"{_USER}|(?:[?&#;]|%2[36]|%3[BbFf]){_NAME}(?:=|%3[Dd])"
-"""A location with a user, or with a query or a fragment that has a secret."""
 
+# Options of Beam whose names only look like secrets.
 _HARMLESS: Final = (
     "allow_non_deterministic_key_coders|dataflow_kms_key|enable_hot_key_logging|no_auth"
 )
-"""Options of Beam that only sound like secrets."""
 
+# An option as KEY=VALUE that has a secret in its name or its value.
 SECRET_OPTION: Final = (
     rf"^(?!-{{0,2}}(?:{_HARMLESS})=)-{{0,2}}{_NAME}="
     # A value may be a location, or JSON or a list with variables for a worker.
     rf"|[^\w.%$+~\[\]-]{_NAME}(?:=|[\"']\s*[:=])|{SECRET_LOCATION}"
 )
-"""An option as KEY=VALUE that has a secret in its name or its value."""
 
 _LOCATION: Final = re.compile(SECRET_LOCATION)
 _OPTION: Final = re.compile(SECRET_OPTION)

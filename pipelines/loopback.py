@@ -1,14 +1,14 @@
-"""Connections of this machine to itself, for which no proxy is ever asked."""
+"""Connections of this machine to itself, which bypass all proxies."""
 
 import os
 from typing import Final
 from urllib.request import getproxies_environment
 
+# The address at which our servers listen.
 HOST: Final = "127.0.0.1"
-"""The address at which servers of ours listen."""
 
+# The names of this machine for itself.
 NAMES: Final = ("localhost", HOST, "::1")
-"""The names of this machine for itself."""
 
 _GRPC: Final = "no_grpc_proxy"
 

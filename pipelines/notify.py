@@ -1,6 +1,6 @@
-"""A webhook that hears of what nobody may overlook: JSON by POST, to an address that is a secret.
+"""Notify a webhook of important events: JSON by POST, to an address that is a secret.
 
-The address is never logged, shown or stored: whoever knows it can post there.
+The address is never logged, shown or stored: anyone who knows it can post there.
 """
 
 import json
@@ -25,14 +25,14 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def notify(url: str, message: Mapping[str, Any], *, timeout_sec: float = TIMEOUT_SEC) -> bool:
-    """Post a message; one that cannot be is a warning, since the work itself is done.
+    """Post a message; log a warning if that fails, since the work itself is done.
 
     Args:
       url: of http or https; never repeated in what this function says.
       timeout_sec: for all of it, from the look-up of the name to the answer.
 
     Returns:
-      Whether the server took it: whether its answer was 2xx.
+      Whether the server accepted it with a 2xx answer.
     """
     problems = ["there was no answer in time"]
     body = json.dumps(message).encode()

@@ -1,4 +1,4 @@
-"""Parquet files opened with their checksums checked, and what is wrong with one in one sentence."""
+"""Parquet files with checksums verified, whose damage is reported in one sentence."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ _ROW_GROUP_ROWS: Final = 256
 def open_parquet(
     uri: str, *, whole: bool = True, checksums: bool = True
 ) -> Iterator[pq.ParquetFile]:
-    """Opens a stored Parquet file, each page of which is checked when it is read.
+    """Open a stored Parquet file; each page is verified when it is read.
 
     Args:
       whole: most of it will be read; a remote one is then fetched at once, checked against the
@@ -158,7 +158,7 @@ def reread(uri: str, read: Callable[[], T]) -> T:
 @contextmanager
 def _opened(uri: str, *, whole: bool, checksums: bool) -> Iterator[Any]:
     if whole and storage.local_path(uri) is None:
-        # Arrow's own buffer: pages are decoded where they lie, without the interpreter's lock.
+        # Arrow's own buffer: pages are decoded in place, without the interpreter's lock.
         yield pa.BufferReader(pa.py_buffer(storage.read(uri, checksum=checksums)))
         return
     with storage.open_seekable(uri) as source:

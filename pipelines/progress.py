@@ -1,4 +1,4 @@
-"""How far a stage is: plain values that a stage hands to whoever shows them."""
+"""Progress of a stage: plain values passed to a callback of the caller."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is.
+    """The progress of a stage.
 
     Attributes:
       stage: what is being done, in words for people.
@@ -23,4 +23,4 @@ OnProgress = Callable[[Progress], None]
 
 
 def ignore(progress: Progress) -> None:
-    """Shows nothing."""
+    """Ignore the progress."""

@@ -19,11 +19,11 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pipelines import storage
 from pipelines.errors import DatasetError, FormatError, PipelineError
 
+# The key of the digest of all other keys.
 SEAL: Final = "content_digest"
-"""The key of the digest of all others."""
 
+# A larger file is not a record: the manifest of the largest split takes a third of one MiB.
 MAX_BYTES: Final = 64 * 2**20
-"""More is no record of this project: the manifest of the largest split takes a third of one MiB."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+# The names that a sentence lists before it says "and N more".
 NUM_LISTED: Final = 3
-"""How many names a sentence has, of more than one more."""
 
+# The packages whose log messages are one line each.
 _PACKAGES: Final = ("flows", "infra", "pipelines", "tasks")
-"""Those whose log lines are one line each."""
 
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", "[": "&#91;"}
 # An underscore between letters or digits is none of emphasis.

@@ -1,7 +1,7 @@
-"""Runs, verdicts and the registry of a root read again, whole, and held against each other.
+"""Read all runs, verdicts and the registry of a root again, and compare them with each other.
 
 Each problem is one sentence. A data set is verified by `pipelines.convert.commit.quarantine`. Where
-the data set of a run is gone, what the run stored is held against its own records alone.
+the data set of a run is missing, the run's files are compared only with its own records.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Installs engines into a folder of the checkout, those named or all: `python -m infra.engines`."""
+"""Install engines into a folder of the checkout, named ones or all: `python -m infra.engines`."""
 
 import hashlib
 import shutil
@@ -18,11 +18,11 @@ _WAITS_SEC: Final = (5.0, 20.0)
 
 
 def main(names: Sequence[str]) -> int:
-    """Installs what is not there in this version; says what it did, a line a part.
+    """Install the components that are missing in this version; print one line per component.
 
     Returns:
-      The exit status: 1 where an installation failed, 2 where a name is not known. A part whose
-      tools are absent is left out, and that is no failure.
+      The exit status: 1 where an installation failed, 2 where a name is unknown. A component whose
+      tools are missing is skipped, which is not a failure.
     """
     known = {part.name: part for part in parts()}
     if unknown := [name for name in names if name not in known]:
@@ -39,7 +39,7 @@ def main(names: Sequence[str]) -> int:
 
 
 def _installed(part: Part) -> str:
-    """Installs a part unless it is there; says which."""
+    """Install a component unless it is there; return what was done."""
     if missing := [name for name in part.needs if not shutil.which(name)]:
         return f"skipped, there is no program {' or '.join(missing)} ({part.what})"
     stamp = _stamp(part)
@@ -57,7 +57,7 @@ def _installed(part: Part) -> str:
 
 
 def _patiently(install: Callable[[], None]) -> None:
-    """Installs; what a registry fails to give may come a moment later."""
+    """Install, and try again after a while: failures of a registry are often transient."""
     for wait_sec in _WAITS_SEC:
         try:
             install()
@@ -75,4 +75,8 @@ def _stamp(part: Part) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        typer.echo("interrupted; run it again to go on", err=True)
+        sys.exit(130)

@@ -32,12 +32,12 @@ _JOB_SERVER: Final = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 
 @dataclass(frozen=True)
 class Part:
-    """One thing to install.
+    """One component to install.
 
     Attributes:
-      needs: programs that have to be there already.
-      pins: what it is made of; another value installs it again.
-      install: makes it, in a folder where it may lie half made.
+      needs: programs that must be installed already.
+      pins: the versions and digests it is made of; another value installs it again.
+      install: builds it in its folder, which may contain an unfinished installation.
     """
 
     name: str
@@ -63,7 +63,7 @@ def run(command: Sequence[str | Path], *, cwd: Path = CHECKOUT, **environment: s
 
 
 def parts() -> list[Part]:
-    """All of them, in the order in which they are installed."""
+    """Return all components in the order of their installation."""
     return [
         Part(
             "prism",
@@ -108,7 +108,7 @@ def parts() -> list[Part]:
 
 
 def install_wheel(name: str) -> None:
-    """Builds this project's wheel and installs it into an environment, nothing else with it."""
+    """Build this project's wheel and install it into an environment without its dependencies."""
     with tempfile.TemporaryDirectory() as built:
         pip = ("-m", "pip", "--quiet", "--disable-pip-version-check")
         run([sys.executable, *pip, "wheel", "--no-deps", "--no-build-isolation", "-w", built, "."])
@@ -240,7 +240,9 @@ Source: the JAR file specification."""
 
 
 def write_manifest_jar(path: Path, *, main_class: str) -> None:
-    """Writes the jar, for all other jars of its folder.
+    """Write a jar that contains only the list of the other jars of its folder.
+
+    With it `java -jar` finds them all.
 
     Args:
       main_class: what `java -jar` starts.

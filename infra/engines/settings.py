@@ -17,28 +17,28 @@ CHECKOUT: Final = Path(__file__).parents[2]
 
 
 def folder() -> Path:
-    """The folder of all: NSYNTH_ENGINES, or `.engines` beside the sources."""
+    """Return the folder of all engines: NSYNTH_ENGINES, or `.engines` beside the sources."""
     return Path(os.environ.get("NSYNTH_ENGINES") or CHECKOUT / ".engines").absolute()
 
 
 def program(name: str) -> Path:
-    """A program built from source here."""
+    """Return the path of a program that was built from source."""
     return folder() / "bin" / name
 
 
 def python(environment: str) -> Path:
-    """The interpreter of an environment here."""
+    """Return the Python interpreter of an environment."""
     return folder() / environment / "bin" / "python"
 
 
 def prism() -> str:
-    """Prism: ours, or the one that is installed; its name alone where there is neither."""
+    """Return the program Prism: ours, or the installed one; only its name if there is neither."""
     ours = program("prism")
     return str(ours) if ours.exists() else shutil.which("prism") or "prism"
 
 
 def job_server_jar() -> Path:
-    """Beam's job server for Flink."""
+    """Return the path of Beam's job server for Flink."""
     return folder() / "flink-job-server" / "job-server.jar"
 
 
@@ -46,7 +46,7 @@ _FOLDER: Final = Path(__file__).parent
 
 
 def load_engine(name: str, *, file: str | None = None, options: Iterable[str] = ()) -> Engine:
-    """An engine as its settings describe it.
+    """Return an engine as its settings describe it.
 
     Args:
       name: one of `pipelines.parameters.Runner`.
@@ -56,7 +56,7 @@ def load_engine(name: str, *, file: str | None = None, options: Iterable[str] = 
     Raises:
       ConfigError: there is no such engine or file, or it holds what is not known or a secret.
     """
-    Engine(name)  # a name that is not known is the first thing to say
+    Engine(name)  # an unknown name is reported before all else
     if file:
         storage.refuse_credentials(file)
     path = Path(file) if file else _FOLDER / f"{name}.toml"
@@ -69,7 +69,7 @@ def load_engine(name: str, *, file: str | None = None, options: Iterable[str] = 
 
 
 def _installed(name: str) -> Mapping[str, Any]:
-    """What Beam starts itself, where this checkout has it."""
+    """Return the options that name the programs of this checkout which Beam starts."""
     if name == "prism":
         return {"prism_location": prism()}
     if name == "flink":

@@ -40,7 +40,7 @@ def down() -> None:
 
 @app.command(name="status")
 def show_status() -> None:
-    """Show what runs, waits and comes."""
+    """Show running, queued and scheduled runs."""
     _print(status)
 
 

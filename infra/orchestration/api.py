@@ -1,4 +1,4 @@
-"""The few words of a Prefect server's REST interface that a set-up needs."""
+"""A small client of a Prefect server's REST interface, for its set-up."""
 
 import time
 from base64 import b64encode
@@ -37,32 +37,32 @@ class Api:
             raise ConfigError(f"PREFECT_API_URL is not a URL: {err}") from err
 
     def is_healthy(self) -> bool:
-        """Whether it answers."""
+        """Return whether the server answers."""
         try:
             return self._http.get("health").is_success
         except httpx.HTTPError:
             return False
 
     def get(self, path: str) -> Any:
-        """What is at a path, None if nothing is."""
+        """Return what is at a path, None if nothing is."""
         return self._ask("GET", path)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Makes something, or asks by a filter."""
+        """Create something, or query by a filter."""
         return self._ask("POST", path, body)
 
     def put(self, path: str, body: Mapping[str, Any]) -> None:
-        """Replaces something."""
+        """Replace something."""
         self._ask("PUT", path, body)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> None:
-        """Changes something."""
+        """Change something."""
         self._ask("PATCH", path, body)
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         for attempt in range(_ATTEMPTS):
             answer = self._request(method, path, body)
-            # So a server answers whose database is locked.
+            # A server whose database is locked answers so.
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             time.sleep(attempt + 1)
@@ -96,7 +96,7 @@ class Api:
 
 
 def wait_for(holds: Callable[[], bool], *, seconds: float) -> bool:
-    """Whether something comes to hold within a time."""
+    """Return whether a condition becomes true within a time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if holds():

@@ -31,13 +31,13 @@ _CRASHED: Final = {
 
 
 def crash_orphans(api: Api, *, alive: Collection[str]) -> int:
-    """Ends the pool's runs that no process runs, with their subflows.
+    """Mark the pool's runs that have no process as crashed, with their subflows.
 
     Args:
-      alive: ids of the runs that a process still runs.
+      alive: ids of the runs that still have a process.
 
     Returns:
-      How many runs of the pool it ended.
+      The number of runs that were marked.
     """
     runs = _ids(api, _AT_WORK, work_pools={"name": {"any_": [POOL]}})
     orphans = [run for run in runs if run not in alive]
@@ -52,21 +52,21 @@ def _ids(api: Api, flow_runs: dict[str, Any], **others: Any) -> list[str]:
     return [run["id"] for run in api.post("flow_runs/filter", {"flow_runs": flow_runs, **others})]
 
 
+# In the order in which they stop: a stopping worker still reports its runs to the server.
 SERVICES: Final = ("worker", "reports", "server")
-"""In the order in which they end: while the worker ends, the server hears of its runs."""
 
 _START_SEC: Final = 120.0
 _PATIENCE_SEC: Final = 20.0
 
+# The variable in which a run's process has the id of its run.
 _RUN_ID: Final = "PREFECT__FLOW_RUN_ID"
-"""By which a run's process knows its run."""
 
 
 def up(given: Settings) -> list[str]:
-    """Starts what does not run, and brings the server to what it should hold.
+    """Start what does not run, and set the server up.
 
     Returns:
-      What is up, a line each.
+      One line per service, then how to connect.
 
     Raises:
       ConfigError: the port is taken, or a service does not start.
@@ -90,10 +90,10 @@ def up(given: Settings) -> list[str]:
 
 
 def down(given: Settings) -> list[str]:
-    """Ends what `up` started and what that started; runs in progress go on when run again.
+    """Stop what `up` started, with all child processes; a stopped run resumes when run again.
 
     Returns:
-      What became of each service, a line each.
+      One line per service.
     """
     lines = []
     for name in SERVICES:
@@ -107,7 +107,7 @@ def down(given: Settings) -> list[str]:
 
 
 def client_environment(given: Settings, auth: str) -> dict[str, str]:
-    """The environment in which `prefect` talks to this server, and runs work for it."""
+    """Return the environment in which `prefect` uses this server and runs work for it."""
     # The database's URL holds its password, which only the server needs.
     kept = {key: value for key, value in os.environ.items() if key != "NSYNTH_DATABASE"}
     # A proxy of the environment cannot reach a server of this machine. Of the two names each
@@ -130,12 +130,12 @@ def client_environment(given: Settings, auth: str) -> dict[str, str]:
 
 
 def url_of(server: psutil.Process) -> str:
-    """The PREFECT_API_URL of a server that runs."""
+    """Return the PREFECT_API_URL of a running server."""
     return services.environment(server).get("PREFECT_API_URL", "")
 
 
 def auth_of(server: psutil.Process) -> str:
-    """The USER:PASSWORD of a server that runs; empty where it asks for none."""
+    """Return the USER:PASSWORD of a running server; empty where it has none."""
     return services.environment(server).get(SERVER_AUTH, "")
 
 
@@ -154,9 +154,9 @@ def _start_server(api: Api, given: Settings, env: dict[str, str]) -> None:
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join(
             f"http://{host}:{given.port}" for host in LOOPBACK
         ),
-        # The pages of this one ask nobody but this server.
+        # The pages of this version request nothing from other servers.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
-        # Leases in memory would keep a deployment's place for ever where the server was killed.
+        # Leases in memory would hold a deployment's slot permanently if the server were killed.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
             "prefect.server.concurrency.lease_storage.filesystem"
         ),
@@ -172,7 +172,7 @@ def _start_reports(given: Settings, env: dict[str, str], *, root: str) -> None:
     roots = dict.fromkeys(served_root(root) for root in (root, *given.report_roots))
     command = ("python", "-m", "infra.orchestration.report_server", "--port", str(port), *roots)
     runs = services.running(given.state, "reports")
-    # It keeps nothing, and other roots are another command.
+    # It stores nothing, so it is restarted where the roots differ.
     if runs is not None and runs.cmdline()[1:] != list(command[1:]):
         services.end(services.started(given.state, "reports"), patience_sec=_PATIENCE_SEC)
     own = {key: value for key, value in env.items() if key not in (SERVER_AUTH, CLIENT_AUTH)}
@@ -201,7 +201,7 @@ def _start(
     port: int | None,
     answers: Callable[[], bool],
 ) -> None:
-    """Starts a service unless it runs, and waits until it answers."""
+    """Start a service unless it runs, and wait until it answers."""
     if services.running(given.state, name) is None:
         if port is not None and not _is_free(port):
             raise ConfigError(

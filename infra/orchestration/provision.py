@@ -13,46 +13,46 @@ from pipelines.errors import ConfigError, PipelineError
 
 POOL: Final = "nsynth"
 
+# Name to the number of runs at a time, and the reason.
 QUEUES: Final[Mapping[str, tuple[int, str]]] = {
     "gpu": (1, "What trains: one run at a time, since two would not fit on a GPU together."),
     "cpu": (2, "What only converts and validates."),
 }
-"""Name to the number of runs at a time, and why."""
 
+# Name to the default value; paths are relative to the checkout.
 VARIABLES: Final[Mapping[str, str]] = {
     "nsynth_root": "data",
     "nsynth_train": "nsynth-valid.tfrecord",
     "nsynth_test": "nsynth-test.tfrecord",
 }
-"""Name to the value where none is given; paths are relative to the checkout."""
 
+# Between two heartbeats of a run; the minimum of Prefect.
 HEARTBEAT_SEC: Final = 30
-"""Between two signs of life of a run; the least that Prefect takes."""
 
+# Two heartbeats, and half of one for a busy machine.
 SILENCE_SEC: Final = 75
-"""How long a run may be silent: two heartbeats, and half of one for a busy machine."""
 
+# The longest time from the submission of a run to its first event.
 START_SEC: Final = 180
-"""How long a run may take from its submission to its first line."""
 
 _RUN: Final = "prefect.flow-run"
 
+# Not a wildcard: each event that an automation matches is written. A database in a file refuses
+# writes while others write. Those of a heartbeat then wait, but those of an end are given up after
+# five attempts. An action that then fires for a run that has ended is refused and does no harm.
 _ENDS: Final = ("Completed", "Failed", "Crashed", "Cancelled")
-"""No wildcard: what an automation looks at is written, and of the writes that a database in a file
-refuses while others write, those of a heartbeat wait, but those of an end are given up after five
-attempts. What then fires for a run that has ended is refused, and does no harm."""
 
 
 def automations(*, in_file: bool) -> list[dict[str, Any]]:
-    """What ends the runs that cannot end by themselves, as their process was killed.
+    """Return the automations that mark runs whose process was killed as crashed.
 
-    Prefect sees that a process is gone only while its worker lives. Without these such a run would
-    run for ever, and keep its place in the queue.
+    Prefect notices that a process is gone only while its worker lives. Without these, such a run
+    would stay running permanently and keep its place in the queue.
 
     Args:
-      in_file: whether the server's database is a file, and so may lose an event (see above). The
-        loss of a start would end a sound run, so that starts are not watched there: `up` looks for
-        runs without a process itself.
+      in_file: whether the server's database is a file, and so may lose an event (see above). A
+        lost start event would end a valid run, so starts are not watched there: `up` itself looks
+        for runs without a process.
     """
     silent = _crash(
         "A run that has become silent has crashed",
@@ -101,11 +101,11 @@ def _crash(
 
 @dataclass(frozen=True)
 class Held:
-    """What a server holds after its set-up.
+    """Values of a server after its set-up.
 
     Attributes:
-      nightly: a sentence on the nightly schedule, which is on only where its sources are found.
-      root: of the deployments' runs; relative to the checkout.
+      nightly: a sentence on the nightly schedule, which is on only where its sources exist.
+      root: the root of the deployments' runs, relative to the checkout.
     """
 
     nightly: str
@@ -113,11 +113,11 @@ class Held:
 
 
 def provision(api: Api, given: Settings, *, env: Mapping[str, str], in_file: bool) -> Held:
-    """Makes pool, queues, variables, automations and deployments.
+    """Create or update pool, queues, variables, automations and deployments.
 
     Args:
       in_file: whether the server's database is a file.
-      env: in which the `prefect` command talks to that server.
+      env: the environment in which the `prefect` command uses that server.
     """
     if api.get(f"work_pools/{POOL}") is None:
         _prefect("work-pool", "create", POOL, "--type", "process", env=env)
@@ -139,7 +139,7 @@ def _set_queue(api: Api, name: str, *, limit: int, description: str) -> None:
 
 
 def _set_variables(api: Api, given: Settings) -> dict[str, str]:
-    """Sets what is given; what is not given keeps the value that it has."""
+    """Set the given variables; the others keep their values."""
     wanted = {
         "nsynth_checkout": str(CHECKOUT),
         "nsynth_root": given.root,
@@ -169,7 +169,7 @@ def _set_automations(api: Api, *, in_file: bool) -> None:
 
 
 def holds(found: Any, wanted: Any) -> bool:
-    """Whether an answer says all that is wanted; it may say more, and lists in another order."""
+    """Return whether an answer contains all that is wanted, in any order and with anything more."""
     if isinstance(wanted, dict):
         return all(name in found and holds(found[name], wanted[name]) for name in wanted)
     if isinstance(wanted, list):

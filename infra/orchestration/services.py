@@ -1,7 +1,7 @@
-"""The processes of one machine: started, found again by a mark in their environment, ended.
+"""Start services of one machine, find them again by a mark in their environment, and end them.
 
-A mark, since a process id may belong to another process tomorrow; and since it is inherited, what
-the worker started is found too, with the worker alive or not.
+A process id may later belong to another process, so it is checked against the mark. The mark is
+inherited, so child processes of a worker are found too, whether the worker lives or not.
 """
 
 import os
@@ -23,8 +23,8 @@ BIN: Final = Path(sys.executable).parent
 
 
 def start(name: str, command: Sequence[str], *, state: Path, env: Mapping[str, str]) -> int:
-    """Starts a service in a session of its own, its output appended to a log; returns its pid."""
-    # Logs and database say what runs, with their parameters.
+    """Start a service in its own session, append its output to a log, and return its pid."""
+    # Logs and database contain the parameters of runs.
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in ("logs", "pids"):
         (state / folder).mkdir(exist_ok=True)
@@ -39,20 +39,20 @@ def start(name: str, command: Sequence[str], *, state: Path, env: Mapping[str, s
             start_new_session=True,
         )
     (state / "pids" / name).write_text(f"{process.pid}\n")
-    # For a moment a new process has no environment to be found by.
+    # For a moment a new process has no environment to read.
     wait_for(lambda: process.poll() is not None or running(state, name) is not None, seconds=10)
-    # Nobody waits for it here: it outlives this process.
+    # It outlives this process, which must not wait for it.
     process.returncode = 0
     return process.pid
 
 
 def log_file(state: Path, name: str) -> Path:
-    """Where a service writes."""
+    """Return the log file of a service."""
     return state / "logs" / f"{name}.log"
 
 
 def running(state: Path, name: str) -> psutil.Process | None:
-    """The process of a service itself, None unless it runs."""
+    """Return the process of a service itself, None unless it runs."""
     path = state / "pids" / name
     pid = path.read_text().strip() if path.exists() else ""
     if not pid or not psutil.pid_exists(int(pid)):
@@ -62,13 +62,13 @@ def running(state: Path, name: str) -> psutil.Process | None:
 
 
 def started(state: Path, name: str) -> list[psutil.Process]:
-    """All processes that a service started, itself among them."""
+    """Return all processes that a service started, including itself."""
     mark = _mark(state, name)
     return [process for process in psutil.process_iter() if _mark_of(process) == mark]
 
 
 def environment(process: psutil.Process) -> dict[str, str]:
-    """A process's environment as it was when it started; empty where that is not ours to read."""
+    """Return a process's environment at its start; empty where this user may not read it."""
     try:
         return dict(process.environ())
     except (psutil.Error, OSError):
@@ -76,7 +76,7 @@ def environment(process: psutil.Process) -> dict[str, str]:
 
 
 def end(processes: Iterable[psutil.Process], *, patience_sec: float) -> None:
-    """Asks processes to end; kills what has not ended by then."""
+    """Ask processes to end, and kill those that have not ended in time."""
     asked = [process for process in processes if process.pid != os.getpid()]
     for process in asked:
         _signal(process.terminate)

@@ -19,8 +19,9 @@ from pipelines.errors import ConfigError
 CHECKOUT: Final = Path(__file__).parents[2]
 
 SERVER_AUTH: Final = "PREFECT_SERVER_API_AUTH_STRING"
+
+# Prefect's names for USER:PASSWORD: required by its server, and sent by its clients.
 CLIENT_AUTH: Final = "PREFECT_API_AUTH_STRING"
-"""Prefect's names for USER:PASSWORD: what its server asks for, and what its clients give."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +66,25 @@ class Settings:
 
     @property
     def url(self) -> str:
-        """Of the server's pages."""
+        """Return the URL of the server's pages."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def api_url(self) -> str:
-        """What PREFECT_API_URL is for this server."""
+        """Return the PREFECT_API_URL of this server."""
         return f"{self.url}/api"
 
     @property
     def reports_url(self) -> str:
-        """Where reports of runs are served."""
+        """Return the URL of the report server."""
         return f"http://127.0.0.1:{self.port + 1}"
 
 
 def settings() -> Settings:
-    """The settings of this moment.
+    """Return the settings of the environment.
 
     Raises:
-      ConfigError: one makes no sense.
+      ConfigError: one is not valid.
     """
     return Settings(
         state=CHECKOUT / (os.environ.get("NSYNTH_STATE") or ".orchestration"),

@@ -1,4 +1,4 @@
-"""What runs, what waits and what comes, in a few lines."""
+"""Summarise running, queued and scheduled runs in a few lines."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from infra.orchestration.settings import Settings
 
 
 def status(given: Settings) -> list[str]:
-    """A line a service, a queue and a run."""
+    """Return one line per service, queue and run."""
     server = services.running(given.state, "server")
     if server is None:
         return ["server  not running; start it with `make up`"]
@@ -37,7 +37,7 @@ def _queue(api: Api, name: str) -> str:
 
 
 def _runs(api: Api) -> list[dict[str, Any]]:
-    """The next run that is scheduled, then the latest ones."""
+    """Return the next scheduled run, then the latest ones."""
     top = {"parent_task_run_id": {"is_null_": True}}
     scheduled = {**top, "state": {"type": {"any_": ["SCHEDULED"]}}}
     begun = {**top, "start_time": {"is_null_": False}}

@@ -26,6 +26,9 @@ def sample(
     except (PipelineError, OSError) as err:
         typer.echo(visible(f"error: {err}"), err=True)
         sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; run it again to write what is missing", err=True)
+        sys.exit(130)
 
 
 def main() -> None:
