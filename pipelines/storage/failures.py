@@ -291,13 +291,22 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def with_retries(uri: str, call: Callable[[], T], *, again: Callable[[], T] | None = None) -> T:
+def with_retries(
+    uri: str,
+    call: Callable[[], T],
+    *,
+    again: Callable[[], T] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    uniform: Callable[[float, float], float] = random.uniform,
+) -> T:
     """Call with jittered exponential backoff until it succeeds or fails permanently.
 
     Args:
       uri: location of the object, for messages.
       call: the first attempt.
       again: each later attempt, if different: a write first checks whether it has arrived.
+      sleep: waits a number of seconds; see `uniform`.
+      uniform: draws a number between two others; tests replace both.
 
     Raises:
       ConfigError: the library refuses the call.
@@ -316,12 +325,8 @@ def with_retries(uri: str, call: Callable[[], T], *, again: Callable[[], T] | No
                 raise
             if attempt >= given.attempts:
                 raise gave_up(uri, err, attempts=attempt) from err
-            wait_sec = _wait_sec(attempt, given.wait_sec)
+            # Spread, so that workers which failed together do not return together.
+            longest_sec = min(given.wait_sec * 2.0 ** (attempt - 1), _MAX_WAIT_SEC)
+            wait_sec = longest_sec * uniform(0.5, 1)
             log.warning("%s: %s; trying again in %.1f s", uri, short_message(err), wait_sec)
-        time.sleep(wait_sec)
-
-
-def _wait_sec(attempt: int, first_sec: float) -> float:
-    """Return seconds to wait after an attempt, spread so that workers do not return together."""
-    full = min(first_sec * 2.0 ** (attempt - 1), _MAX_WAIT_SEC)
-    return full * random.uniform(0.5, 1)  # noqa: S311 - it spreads load and guards nothing
+        sleep(wait_sec)

@@ -7,6 +7,7 @@ import pytest
 
 from pipelines import storage
 from pipelines.errors import ConfigError
+from pipelines.storage.failures import with_retries
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,24 @@ def test_a_setting_that_is_no_number_is_named(
         ConfigError, match=f"NSYNTH_STORAGE_ATTEMPTS must be .* at least 1, got '{value}'"
     ):
         storage.read("s3://bucket/x")
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75, 1.0])
+def test_waits_double_and_are_spread_over_their_upper_half(
+    monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    monkeypatch.setenv("NSYNTH_STORAGE_ATTEMPTS", "9")
+    monkeypatch.setenv("NSYNTH_STORAGE_WAIT_SEC", "0.5")
+    waits, drawn = list[float](), list[tuple[float, float]]()
+
+    def uniform(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return share
+
+    def fail() -> None:
+        raise ConnectionError("reset by peer")
+
+    with pytest.raises(ConnectionError, match="failed 9 times: reset by peer"):
+        with_retries("s3://bucket/x", fail, sleep=waits.append, uniform=uniform)
+    assert waits == [share * longest for longest in (0.5, 1, 2, 4, 8, 16, 30, 30)]
+    assert set(drawn) == {(0.5, 1)}

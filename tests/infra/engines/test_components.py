@@ -1,11 +1,12 @@
 """What decides whether something is installed; the installations are those of tests/engines."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from infra.engines import __main__ as installer
-from infra.engines.components import Part
+from infra.engines.components import Part, write_manifest_jar
 
 
 @pytest.fixture
@@ -67,3 +68,18 @@ def test_main_tries_again_what_failed_and_ends_with_its_words(
 def test_main_refuses_a_name_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert installer.main(["prsim"]) == 2
     assert "there is no part 'prsim'; choose among prism, boot, " in capsys.readouterr().err
+
+
+def test_manifest_jar_lists_the_jars_beside_it_in_lines_that_java_reads(tmp_path: Path) -> None:
+    names = [f"some-library-with-a-long-name-{number}.jar" for number in range(40)]
+    for name in names:
+        (tmp_path / name).touch()
+    path = tmp_path / "all.jar"
+    for _ in range(2):
+        write_manifest_jar(path, main_class="org.example.Main")
+    with zipfile.ZipFile(path) as jar:
+        lines = jar.read("META-INF/MANIFEST.MF").decode().split("\r\n")
+    assert max(map(len, lines)) <= 70
+    joined = "\n".join(lines).replace("\n ", "").splitlines()
+    assert "Main-Class: org.example.Main" in joined
+    assert f"Class-Path: {' '.join(sorted(names))}" in joined

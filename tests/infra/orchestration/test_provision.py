@@ -20,8 +20,19 @@ def test_starts_are_watched_only_where_no_event_is_lost() -> None:
     assert len(automations(in_file=False)) == 2
 
 
-def test_silence_is_longer_than_two_heartbeats() -> None:
-    assert SILENCE_SEC > 2 * HEARTBEAT_SEC
+def test_a_run_is_dead_after_two_and_a_half_heartbeats() -> None:
+    assert (HEARTBEAT_SEC, SILENCE_SEC) == (30, 75)
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_each_heartbeat_restarts_the_alarm(in_file: bool) -> None:
+    trigger = automations(in_file=in_file)[0]["trigger"]
+    heartbeat = "prefect.flow-run.heartbeat"
+    assert trigger["after"] == [heartbeat]
+    assert heartbeat in trigger["expect"]
+    assert trigger["within"] == 75
+    ends = {"Completed", "Failed", "Crashed", "Cancelled"}
+    assert {f"prefect.flow-run.{end}" for end in ends} <= set(trigger["expect"])
 
 
 def test_one_run_trains_at_a_time() -> None:
