@@ -203,7 +203,8 @@ def _check_trained(
 def _check_leaked(uri: str, record: RunRecord, notes: pa.Table) -> list[str]:
     """Check how many notes leaked, by what became of the notes of each data set."""
     leaked = notes.filter(pc.equal(notes["reason"], LEAKED))["dataset"].to_pylist()
-    if all(leaked.count(part) == of.dropped.get(LEAKED, 0) for part, of in record.datasets.items()):
+    datasets = record.datasets.items()
+    if all(leaked.count(part) == data.dropped.get(LEAKED, 0) for part, data in datasets):
         return []
     place = RUN_NOTES if record.notes_digest else LEAKED_NOTES
     return [f"{uri}/{place} does not hold the notes that {RECORD} counts as leaked"]
@@ -217,7 +218,7 @@ def _check_scores(uri: str, record: RunRecord, name: str) -> list[str]:
     problems = []
     metrics = load_metrics(storage.join(uri, name))
     again = summarise(predictions, record.families)
-    if not all(key in metrics and alike(metrics[key], of) for key, of in again.items()):
+    if not all(key in metrics and alike(metrics[key], value) for key, value in again.items()):
         problems.append(
             f"{uri}/{name}/metrics.json does not follow from the predictions; evaluate the run "
             "again"
@@ -239,7 +240,10 @@ def _are_notes_of(table: pa.Table, dataset: Dataset, test: Validation) -> bool:
         return False
     reasons, families = load_reasons(test), notes["instrument_family"].to_pylist()
     given = [table[name].to_pylist() for name in ("label", "verdict")]
-    expected = [[CLASS_OF_FAMILY.get(of) for of in families], [reasons[row] for row in rows]]
+    expected = [
+        [CLASS_OF_FAMILY.get(family) for family in families],
+        [reasons[row] for row in rows],
+    ]
     is_same = notes.select(names).cast(schema).equals(table.select(names).cast(schema))
     return bool(is_same) and given == expected
 

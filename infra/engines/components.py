@@ -29,6 +29,11 @@ _JAVA_LISTENS: Final = (
 _SERVER_FACTORY: Final = "org/apache/beam/sdk/fn/server/ServerFactory.java"
 _JOB_SERVER: Final = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 
+# No line of a manifest is longer; one that goes on begins with a space.
+#
+# Source: the JAR file specification.
+_LINE_BYTES = 72
+
 
 @dataclass(frozen=True)
 class Part:
@@ -231,12 +236,6 @@ def _install_flink() -> None:
 def _inherited() -> dict[str, str]:
     # The checkout's own packages must not be found in place of the wheel's.
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-
-
-_LINE_BYTES = 72
-"""No line of a manifest is longer; one that goes on begins with a space.
-
-Source: the JAR file specification."""
 
 
 def write_manifest_jar(path: Path, *, main_class: str) -> None:

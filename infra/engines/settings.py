@@ -15,6 +15,8 @@ from pipelines.text import listed
 
 CHECKOUT: Final = Path(__file__).parents[2]
 
+_FOLDER: Final = Path(__file__).parent
+
 
 def folder() -> Path:
     """Return the folder of all engines: NSYNTH_ENGINES, or `.engines` beside the sources."""
@@ -40,9 +42,6 @@ def prism() -> str:
 def job_server_jar() -> Path:
     """Return the path of Beam's job server for Flink."""
     return folder() / "flink-job-server" / "job-server.jar"
-
-
-_FOLDER: Final = Path(__file__).parent
 
 
 def load_engine(name: str, *, file: str | None = None, options: Iterable[str] = ()) -> Engine:

@@ -29,6 +29,14 @@ _CRASHED: Final = {
     "message": "Its worker is gone. Run it again: it goes on where it stopped.",
 }
 
+# In the order in which they stop: a stopping worker still reports its runs to the server.
+SERVICES: Final = ("worker", "reports", "server")
+
+_START_SEC: Final = 120.0
+_PATIENCE_SEC: Final = 20.0
+# The variable in which a run's process has the id of its run.
+_RUN_ID: Final = "PREFECT__FLOW_RUN_ID"
+
 
 def crash_orphans(api: Api, *, alive: Collection[str]) -> int:
     """Mark the pool's runs that have no process as crashed, with their subflows.
@@ -50,16 +58,6 @@ def crash_orphans(api: Api, *, alive: Collection[str]) -> int:
 
 def _ids(api: Api, flow_runs: dict[str, Any], **others: Any) -> list[str]:
     return [run["id"] for run in api.post("flow_runs/filter", {"flow_runs": flow_runs, **others})]
-
-
-# In the order in which they stop: a stopping worker still reports its runs to the server.
-SERVICES: Final = ("worker", "reports", "server")
-
-_START_SEC: Final = 120.0
-_PATIENCE_SEC: Final = 20.0
-
-# The variable in which a run's process has the id of its run.
-_RUN_ID: Final = "PREFECT__FLOW_RUN_ID"
 
 
 def up(given: Settings) -> list[str]:

@@ -1,4 +1,4 @@
-"""What can be known to be wrong with an engine before anything starts."""
+"""Check an engine's options, programs and endpoints before anything starts."""
 
 import shutil
 import socket
@@ -67,9 +67,9 @@ def _check_options(engine: Engine) -> None:
         needed = _DATAFLOW_NEEDS
     missing = [option for option in needed if not engine.text(option)]
     if missing:
-        told = " ".join(f"--beam-option {option}=..." for option in missing)
+        options = " ".join(f"--beam-option {option}=..." for option in missing)
         raise ConfigError(
-            f"the runner {engine.name} needs {', '.join(missing)}: add {told}, "
+            f"the runner {engine.name} needs {', '.join(missing)}: add {options}, "
             "or a file of settings"
         )
     for option in _BEAMS_OWN_WORKERS:

@@ -1,4 +1,4 @@
-"""Engines by name, and what Beam is told about each; knows nothing of Beam itself."""
+"""Engines by name, and the Beam options of each; does not import Beam."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,8 +1,9 @@
-"""Beam workers that an engine asks for, by a server on this machine's loopback.
+"""A server of Beam workers on the loopback address, for engines that request them.
 
     python -m pipelines.engines.pool --port 50000
 
-Beam has the same server, but it listens on all interfaces, and whoever reaches it has code run.
+Beam has the same server, but it listens on all interfaces, and any client that reaches it can run
+code.
 """
 
 import argparse

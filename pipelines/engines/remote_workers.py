@@ -14,17 +14,17 @@ from pipelines import errors
 from pipelines.engines.engine import Engine
 from pipelines.errors import PipelineError
 
+# The beginning of the name of a counter that is a line.
 WARNING_PREFIX: Final = "said: "
-"""What the name of a counter begins with that is a line."""
 
 _MAX_LINES: Final = 20
 _MAX_CHARS: Final = 300
 
 
 class WarningCollector(logging.Handler):
-    """Keeps what a worker warns of, until it is take.
+    """Collects the warnings of a worker.
 
-    There are not many lines, lest a store that fails all day makes a metric of each attempt.
+    At most 20 lines, so that a store that keeps failing does not flood the metrics.
     """
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class WarningCollector(logging.Handler):
         return [WARNING_PREFIX + line for line in lines]
 
 
+# The worker process's handler, shared by its concurrent ranges.
 WARNINGS: Final = WarningCollector()
-"""The one of a worker, which may convert several ranges at a time."""
 
 
 def process_identity() -> tuple[str, int]:

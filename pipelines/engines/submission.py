@@ -12,8 +12,11 @@ from typing import Any, Final
 
 import grpc
 
+# Beam's names for the loggers of the job servers that it starts.
 _SERVERS: Final = ("FlinkJarJobServer", "PrismJobServer")
-"""What Beam calls the loggers of the job servers that it starts."""
+
+_ANSWER_SEC: Final = 10.0
+log = logging.getLogger(__name__)
 
 
 def silence_beam() -> None:
@@ -26,7 +29,7 @@ def silence_beam() -> None:
     for server in _SERVERS:
         logging.getLogger(server).propagate = False
         logging.getLogger(server).addHandler(logging.NullHandler())
-    # A job's messages go to the root logger.
+    # A job's messages are logged by the root logger.
     logging.getLogger().addFilter(_is_not_beams)
     # The main thread raises what makes one of their threads fail.
     if threading.excepthook is threading.__excepthook__:
@@ -53,11 +56,6 @@ def _of_a_thread(args: threading.ExceptHookArgs) -> None:
 
 def _is_not_beams(record: logging.LogRecord) -> bool:
     return "apache_beam" not in record.pathname
-
-
-_ANSWER_SEC: Final = 10.0
-
-log = logging.getLogger(__name__)
 
 
 def cancel_job(master: str, name: str) -> None:

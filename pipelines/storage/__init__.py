@@ -1,6 +1,6 @@
 """Object storage and local folders behind one interface; only one module imports fsspec.
 
-A location is a URI: `s3://bucket/key`, any other fsspec URI, or a path of this machine.
+A location is `s3://bucket/key`, any other fsspec URI, or a path of this machine.
 
 - Objects are written whole: locally by a temporary file and a rename, remotely by one put. A reader
   never sees half an object.

@@ -23,15 +23,15 @@ from pipelines.storage.location import is_s3, join, local_path, name
 from pipelines.storage.reading import modified, modified_sec
 from pipelines.storage.writing import PROBE_PREFIX, TEMPORARY, put, remove
 
+# The beginning of the names of leases.
 LEASE_PREFIX: Final = ".nsynth-lease-"
-"""The beginning of the names of leases."""
 
 VALID_SEC: Final = 600.0
 _RENEW_SEC: Final = 60.0
 _POLL_SEC: Final = 1.0
 
+# Work on the folder of a data set; each of the two excludes the other.
 Work = Literal["convert", "clean"]
-"""What somebody does to the folder of a data set; each of the two excludes the other."""
 
 log = logging.getLogger(__name__)
 

@@ -57,6 +57,10 @@ _PASSING_CODES: Final = {
     "XAmzContentSHA256Mismatch",
 }
 
+_MAX_WAIT_SEC: Final = 30.0
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
 
 def is_transient(err: BaseException) -> bool:
     """Return whether the same call may succeed a moment later."""
@@ -282,13 +286,6 @@ def _refused_by_web_server(uri: str, err: BaseException) -> str:
     if status in (0, 404, 410):
         return f"there is no {uri}; check the address"
     return f"the server of {uri} answered {status}; check the address"
-
-
-_MAX_WAIT_SEC: Final = 30.0
-
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 def with_retries(

@@ -21,15 +21,16 @@ from pipelines.storage.location import (
 )
 from pipelines.storage.settings import is_anonymous, settings
 
+# Protocols in which bytes changed in transit are not noticed.
 _PLAIN: Final = ("http", "ftp", "webhdfs")
-"""Protocols of which nothing notices what is changed on the way."""
 
+# The size of a part of a multipart upload; less than two, as shards are, is sent in one request.
 PART_BYTES: Final = 8 * 2**20
-"""What a multipart upload sends at a time; what is less than two, as shards are, goes at once."""
 
 _CONNECT_SEC: Final = 5.0
+
+# A slower put counts as stalled; sixteen of them fill a line of 4 Mbit/s.
 _MIN_UPLOAD_BYTES_PER_SEC: Final = 32 * 2**10
-"""A put this slow is taken for a stalled one; sixteen of them fill a line of 4 Mbit/s."""
 
 
 def resolve(uri: str, *, checksum: bool = True) -> tuple[Any, str]:
@@ -66,8 +67,8 @@ def pipe(fs: Any, path: str, data: bytes, **options: Any) -> None:
         # s3fs puts an object of less than two parts in one request.
         options["chunksize"] = PART_BYTES
     if fs.async_impl:
-        # The read timeout begins when the last byte has gone, or never, where the server does not
-        # take them.
+        # The read timeout begins when the last byte is sent, which never happens where the server
+        # does not take them.
         options["timeout"] = settings().timeout_sec + len(data) / _MIN_UPLOAD_BYTES_PER_SEC
     fs.pipe_file(path, data, **options)
 

@@ -1,4 +1,4 @@
-"""Locations as text: joined, taken apart, told from paths; nothing here asks what is stored."""
+"""Locations as text: join, split and check them, without access to remote storage."""
 
 import errno
 import os

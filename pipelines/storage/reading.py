@@ -27,6 +27,9 @@ from pipelines.storage.location import absolute, broken_link, is_s3, join, local
 
 _BROKEN: Final = "broken link"
 
+# Fetched beyond the requested bytes of an open file; libraries would fetch a whole shard.
+_AHEAD_BYTES: Final = 2**18
+
 
 def sizes(uri: str) -> dict[str, int]:
     """Return name and size in bytes of the objects directly under a location; may be empty.
@@ -174,10 +177,6 @@ def _local_entries(folder: Path) -> list[dict[str, Any]]:
                 {"name": entry.path, "type": kind, "size": stat.st_size, "mtime": stat.st_mtime}
             )
     return entries
-
-
-_AHEAD_BYTES: Final = 2**18
-"""What is fetched behind what an open file is asked for; libraries would take all of a shard."""
 
 
 def read(uri: str, *, checksum: bool = True) -> bytes:

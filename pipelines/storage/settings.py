@@ -13,6 +13,19 @@ from pipelines.errors import ConfigError
 
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+")
 
+# Endpoints and patience; credentials are the worker's own.
+FORWARDED_VARIABLES: Final = (
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "NSYNTH_S3_ANONYMOUS",
+    "NSYNTH_STORAGE_ATTEMPTS",
+    "NSYNTH_STORAGE_TIMEOUT_SEC",
+    "NSYNTH_STORAGE_WAIT_SEC",
+    "STORAGE_EMULATOR_HOST",
+)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -67,20 +80,6 @@ def _number(name: str, default: float, *, at_least: float) -> float:
     if not at_least <= number < 1e6:
         raise ConfigError(f"{name} must be a number of at least {at_least:g}, got {text!r}")
     return number
-
-
-FORWARDED_VARIABLES: Final = (
-    "AWS_DEFAULT_REGION",
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_REGION",
-    "NSYNTH_S3_ANONYMOUS",
-    "NSYNTH_STORAGE_ATTEMPTS",
-    "NSYNTH_STORAGE_TIMEOUT_SEC",
-    "NSYNTH_STORAGE_WAIT_SEC",
-    "STORAGE_EMULATOR_HOST",
-)
-"""Variables that say where and how; those that say who are the worker's own."""
 
 
 def settings_to_forward() -> Mapping[str, str]:

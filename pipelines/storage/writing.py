@@ -26,10 +26,21 @@ from pipelines.storage.filesystem import cat, pipe, resolve
 from pipelines.storage.location import is_google, is_s3, join, local_path, parent, protocol_of
 from pipelines.storage.reading import exists, read
 
+# The names of `temporary_beside`'s files; a killed process leaves one.
 TEMPORARY: Final = re.compile(r"\..+\.[a-z0-9_]{8}\.nsynth-part")
-"""What `temporary_beside` calls its files; a killed process leaves one."""
 
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+# The beginning of the names of probes; a killed process leaves one.
+PROBE_PREFIX: Final = ".nsynth-probe-"
+
+_PROBES: Final = (b"first", b"second")
+_WRITER: Final = "nsynth-writer"
+# The names that s3fs and gcsfs have for the metadata of an object.
+_MARKS: Final = {"s3": "Metadata", "s3a": "Metadata", "gs": "metadata", "gcs": "metadata"}
+
+log = logging.getLogger(__name__)
+_honoured: Final[dict[tuple[str | None, str], bool]] = {}
 
 
 def put_local(path: Path, data: bytes) -> None:
@@ -87,19 +98,6 @@ def _mode(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     return stat.S_IMODE(found) if stat.S_ISREG(found) else None
-
-
-PROBE_PREFIX: Final = ".nsynth-probe-"
-"""What the names of probes begin with; a killed process leaves one."""
-
-_PROBES: Final = (b"first", b"second")
-_WRITER: Final = "nsynth-writer"
-_MARKS: Final = {"s3": "Metadata", "s3a": "Metadata", "gs": "metadata", "gcs": "metadata"}
-"""What s3fs and gcsfs call the words that stand beside an object."""
-
-log = logging.getLogger(__name__)
-
-_honoured: Final[dict[tuple[str | None, str], bool]] = {}
 
 
 def honours_create(uri: str) -> bool:
@@ -246,8 +244,8 @@ def create(uri: str, data: bytes) -> bool:
 
         return with_retries(
             uri,
-            # aiohttp sends a put a second time, unasked, where the connection broke before the
-            # reply: what refuses even the first attempt may be our own object.
+            # aiohttp sends a put a second time by itself where the connection broke before the
+            # reply, so even the first attempt may be refused because of our own object.
             lambda: create_once(uri, data, writer=writer) or (marked and ours()),
             again=lambda: ours() or create_once(uri, data, writer=writer) or ours(),
         )
