@@ -1,4 +1,4 @@
-"""Which notes the sample holds, and what the data set says of each.
+"""The notes of the sample and their metadata.
 
 As in NSynth, valid and test share their instruments, train has others, and synth_lead occurs in
 train only. Even numbers name the instruments of train, odd ones those of valid and test.
@@ -18,8 +18,8 @@ from infra.sample.timbres import TIMBRES, vary
 from pipelines.notes import CLASSES, FAMILIES, QUALITIES, SAMPLE_RATE_HZ, SOURCES
 
 VELOCITIES: Final = (25, 50, 75, 100, 127)
+# One train note in this many; in NSynth one in 53.
 _SYNTH_LEAD_SHARE: Final = 40
-"""One train note in so many; in NSynth it is one in 53."""
 
 
 @dataclass(frozen=True, order=True)

@@ -19,17 +19,17 @@ from pipelines.convert.formats.tfrecord import (
 )
 from pipelines.notes import NUM_SOURCE_SAMPLES
 
+# A row that validation drops, a valid record without a row, or bytes that are not a record.
 Fate = Literal["verdict", "record", "span"]
-"""A row that validation drops, a valid record that becomes no row, or bytes that are none."""
 
+# An intact note that a defect repeats: of the same split, or of the test split and the family.
 Twin = Literal["same family", "other family", "test note"]
-"""An intact note that a defect repeats: of the same split, or of the test split and the family."""
 
+# Turns the features of the spare note and its twin into the written ones.
 ChangeFeatures = Callable[[Features, Features], Features]
-"""From the features of the spare note and those of its twin to the ones that are written."""
 
+# Turns the framed bytes of the spare note into the written ones.
 ChangeRecord = Callable[[bytes], bytes]
-"""From the spare note's framed bytes to the ones that are written."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,10 @@ def _first_half(record: bytes) -> bytes:
 
 
 _SILENCE: Final = np.zeros(NUM_SOURCE_SAMPLES, np.float32)
+# A byte of the audio, which comes first: the names of the features are sorted.
 _IN_PAYLOAD: Final = 100_000
-"""A byte of the audio, which comes first: the names of the features are sorted."""
 
+# Every defect by its kind, in the order of the file.
 DEFECTS: Final = {
     "rate of 44,100 Hz": Defect("verdict", "sample_rate", _given(sample_rate=[44_100])),
     "unknown family": Defect("verdict", "family_mismatch", _given(instrument_family=[11])),
@@ -182,7 +183,6 @@ DEFECTS: Final = {
     ),
     "damaged checksum of the payload": Defect("span", Reason.PAYLOAD_CRC, damage=_flipped(-1)),
     "incredible length": Defect("span", Reason.RECORD_TOO_LONG, damage=_too_long),
-    # The last of the table stands at the end of the file.
+    # The last one of the table is at the end of the file.
     "file that ends too early": Defect("span", Reason.TRUNCATED, damage=_first_half),
 }
-"""Every defect by what it is, in the order in which they stand in the file."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pipelines.convert.formats.tfrecord import masked_crc
 
 Values = list[int] | list[bytes] | NDArray[np.float32]
+# The features of one tf.train.Example; the type of the values says which list holds them.
 Features = dict[str, Values]
-"""The features of one tf.train.Example; the type of the values says which list holds them."""
 
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 

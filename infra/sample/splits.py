@@ -10,16 +10,16 @@ from infra.sample.records import example, frame
 from pipelines import storage
 from pipelines.errors import ConfigError
 
+# Default number of intact notes per split: 200 MB, on which the two models differ clearly.
 NUM_NOTES: Final[Mapping[str, int]] = {"train": 450, "valid": 120, "test": 200}
-"""Intact notes by split, unless told otherwise: 200 MB, on which the two models differ clearly."""
 
+# Enough for some of each family, and for an intact note between any two defects.
 MIN_NOTES: Final = 40
-"""Enough for some of each family, and for an intact note between any two defects."""
 
 
 @dataclass(frozen=True)
 class Planted:
-    """What the pipeline has to find in one file.
+    """The defects that the pipeline has to find in one file.
 
     Attributes:
       num_rows: notes that become rows.

@@ -10,14 +10,14 @@ from pipelines.notes import NUM_SOURCE_SAMPLES, SAMPLE_RATE_HZ
 
 _SECONDS: Final = np.arange(NUM_SOURCE_SAMPLES) / SAMPLE_RATE_HZ
 _SECONDS_32: Final = _SECONDS.astype(np.float32)
+# NSynth's notes are held for three of their four seconds.
 _HELD_SEC: Final = 3.0
-"""NSynth's notes are held for three of their four seconds."""
 _RELEASE_SEC: Final = 0.2
+# Half width of a resonance, as a share of its frequency.
 _RESONANCE_WIDTH: Final = 0.3
-"""Half width of a resonance, as a share of its frequency."""
 _RESONANCE_GAIN: Final = 4.0
+# Phase of each partial, in cycles: no two notes share a waveform.
 _PHASE_JITTER: Final = 0.04
-"""Of each partial, in cycles: no two notes share a waveform."""
 
 
 def play(

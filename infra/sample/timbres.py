@@ -1,6 +1,6 @@
-"""What each instrument family sounds like.
+"""The timbre of each instrument family.
 
-A classifier hears nothing above 1 kHz (see `pipelines.notes.NUM_SAMPLES`), so the families differ
+A classifier gets nothing above 1 kHz (see `pipelines.notes.NUM_SAMPLES`), so the families differ
 in what remains there: registers, low partials, envelopes, vibrato, noise, resonances.
 """
 
@@ -64,6 +64,7 @@ def _stretched(stiffness: float, *strengths: float) -> tuple[tuple[float, float]
     )
 
 
+# Timbre by family; the registers keep most fundamentals between MIDI pitch 36 and 72.
 TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
     {
         "bass": Timbre(
@@ -183,7 +184,6 @@ TIMBRES: Final[Mapping[str, Timbre]] = MappingProxyType(
         ),
     }
 )
-"""Timbre by family; the registers keep most fundamentals between MIDI pitch 36 and 72."""
 
 
 def vary(timbre: Timbre, rng: np.random.Generator) -> Timbre:

@@ -58,8 +58,8 @@ _RUNNERS: Final = {
     "flink": "FlinkRunner",
     "dataflow": "DataflowRunner",
 }
+# Each engine's option for the number of concurrent ranges, if it has one.
 _NUM_WORKERS: Final = {"flink": "parallelism", "dataflow": "max_num_workers"}
-"""What each engine calls the number of ranges at a time, if it has a word for it."""
 
 _NAMESPACE: Final = "nsynth"
 _RANGE_MSEC: Final = "range_msec"
@@ -122,7 +122,7 @@ def run(
     """Convert ranges on an engine and wait for it; a template is only written.
 
     Args:
-      num_workers: ranges converted at a time; what the engine likes by default.
+      num_workers: ranges converted at a time; the engine's own number by default.
 
     Raises:
       PipelineError: as a worker raised it.

@@ -51,10 +51,10 @@ def convert(
     is there.
 
     Args:
-      sources: URIs of TFRecord files, or of what holds examples.json and wav files.
+      sources: URIs of TFRecord files, or of folders and archives of examples.json and wav files.
       root: the location that holds `notes/`.
       engine: who converts.
-      num_workers: ranges converted at a time; all processors by default, or what the engine likes.
+      num_workers: ranges converted at a time; by default all processors, or the engine's own.
       max_quarantined: share of damaged records above which nothing is committed.
       force: convert all ranges again.
 
@@ -154,7 +154,7 @@ def write_template(
 
 
 def _without_shard(planned: Plan, ranges: Sequence[ByteRange]) -> list[ByteRange]:
-    """Return the ranges without an intact shard; for a stream what follows its intact shards."""
+    """Return the ranges without an intact shard; of a stream all after its intact shards."""
     stored = storage.sizes(storage.join(planned.folder, SHARDS_FOLDER))
     files = [byte_range for byte_range in ranges if not byte_range.source.is_stream]
     rests = [remaining_range(r, folder=planned.folder) for r in ranges if r.source.is_stream]
@@ -195,10 +195,10 @@ def report_progress(
     begun = time.monotonic()
 
     def report(*, ended: bool = False) -> None:
-        # A shard that is written again, by --force or after damage, is told by its time.
+        # A shard that is written again, by --force or after damage, is recognised by its time.
         now = storage.modified(folder)
         written = {name for name, changed in now.items() if before.get(name) != changed}
-        # The first shard of a stream tells nothing of how many follow.
+        # The first shard of a stream does not show how many follow.
         done = [
             byte_range
             for byte_range in missing
@@ -220,7 +220,7 @@ def report_progress(
             try:
                 report()
             except OSError as err:
-                # Showing progress is no reason to fail; the work has retries of its own.
+                # Progress that cannot be shown does not fail the job; the work has its own retries.
                 log.debug("progress is not known: %s", err)
 
     watcher = threading.Thread(target=watch, daemon=True)

@@ -201,7 +201,7 @@ def _reasons(manifest: Manifest, plan: Plan, shards: Sequence[ShardSummary]) -> 
 
 def _store(manifest: Manifest, plan: Plan, *, force: bool) -> Manifest:
     uri, data = plan.manifest_uri, manifest.to_json().encode()
-    # The manifest comes last, and a README never stands beside the manifest of another digest.
+    # The manifest comes last, and a README is never beside a manifest with another digest.
     if not storage.exists(uri):
         storage.put(storage.join(plan.folder, README), readme(manifest).encode())
         if storage.create(uri, data):

@@ -120,8 +120,8 @@ def _blamed(spans: Sequence[Span], fault: Fault) -> list[Span]:
     return [*spans[: at[-1]], spans[at[-1]]._replace(reason=fault.reason), *spans[at[-1] + 1 :]]
 
 
+# 2 adds the seal.
 FORMAT_VERSION: Final = 2
-"""2 adds the seal."""
 
 _READABLE: Final = (1, FORMAT_VERSION)
 _AGAIN: Final = "convert again with --force"

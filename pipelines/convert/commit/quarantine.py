@@ -40,10 +40,10 @@ Row = Mapping[str, Any]
 
 
 def stream_quarantined(dataset_uri: str) -> Iterator[Row]:
-    """Yield what a conversion set aside, in the order of its sources and by offset in each.
+    """Yield the quarantine of a conversion, in the order of its sources and by offset in each.
 
     Holds some rows at a time, and the spans. Of a data set that is not committed, or whose manifest
-    cannot be read, it yields what is stored by now.
+    cannot be read, it yields everything stored so far.
 
     Args:
       dataset_uri: the folder of a data set.
@@ -100,11 +100,11 @@ _READERS: Final = 4
 
 @dataclass(frozen=True)
 class Verification:
-    """What a second reading found.
+    """The result of a second reading.
 
     Attributes:
       accounts: of the bytes of each source, by its name; only sources whose shards are all sound.
-      problems: what is wrong, a sentence each.
+      problems: one sentence per problem.
     """
 
     manifest: Manifest

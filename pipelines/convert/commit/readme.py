@@ -1,4 +1,4 @@
-"""The README.md beside a manifest: what the folder holds and how to open it without this project.
+"""The README.md beside a manifest: how to read the folder without this project.
 
 Its front matter is a Hugging Face dataset card's and names the shards, so that neither quarantine
 nor verdicts are taken for notes. Pure: one manifest, one text.
@@ -20,9 +20,10 @@ from pipelines.text import listed, markdown
 
 NAME: Final = "README.md"
 
+# The pattern of the shards, seen from the folder of the data set.
 SHARDS: Final = f"{SHARDS_FOLDER}/part-*.parquet"
-"""The pattern of the shards, seen from the folder of the data set."""
 
+# Descriptions of the columns.
 MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "note_str": "the note's name: instrument, pitch, velocity",
@@ -46,13 +47,12 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "audio": f"samples at {STORED_RATE_HZ} Hz, in [-1, 1] but for overshoot",
     }
 )
-"""What each column holds."""
 
 
 def readme(manifest: Manifest) -> str:
     """Return the text of README.md, equal wherever `dataset_id` and `manifest_digest` are.
 
-    So it says nothing of `samples_digest`, which depends on the platform, nor of where sources lie.
+    So it omits `samples_digest`, which depends on the platform, and the location of the sources.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -75,7 +75,7 @@ def readme(manifest: Manifest) -> str:
 
 
 def _escaped(value: Any) -> Any:
-    """Escape what the template shows, unless it says that it is `safe`, as our own words are."""
+    """Escape the values of the template, except for those marked `safe`."""
     return markdown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

@@ -1,6 +1,6 @@
 """Bytes that are read forward: a window on a file, the stream in a gzip file, and read-ahead.
 
-Knows nothing of what the bytes mean. Source: RFC 1952, https://www.rfc-editor.org/rfc/rfc1952.
+It does not interpret the bytes. Source: RFC 1952, https://www.rfc-editor.org/rfc/rfc1952.
 """
 
 import zlib
@@ -21,7 +21,7 @@ class Window:
 
     Args:
       read: returns bytes [start, end) of the file.
-      size: bytes in the file; None where only its end will tell, at which `read` returns nothing.
+      size: bytes in the file; None if unknown before its end, at which `read` returns nothing.
       block_bytes: how much one call of `read` asks for.
       reread: returns bytes [start, end) too, read from the store again; None where that makes no
         difference.
@@ -49,7 +49,7 @@ class Window:
         """Return bytes [start, end), cut at the end of the file.
 
         Args:
-          keep: what lies before it is let go; `start` unless told.
+          keep: bytes before this offset are released; `start` by default.
         """
         self._hold(start if keep is None else keep, min(end, self.size))
         end = min(end, self.size)
@@ -116,14 +116,14 @@ MAGIC: Final = b"\x1f\x8b\x08"
 
 
 _BLOCK_BYTES: Final = 2**20
-# What follows a member's end is copied by each call: in larger pieces, a file of empty members
+# Each call copies the bytes after a member's end: in larger pieces, a file of empty members
 # would take seconds a megabyte.
 _PIECE_BYTES: Final = 2**16
 _WBITS_GZIP: Final = 31
 
 
 class Fault(NamedTuple):
-    """The end of what decodes.
+    """The end of the bytes that decode.
 
     Attributes:
       offset: in the stream; all before it was given out.
@@ -164,7 +164,7 @@ class GzipStream:
         After a fault the rest of the file follows as it is, so that no byte of it goes uncounted.
 
         Raises:
-          ValueError: `start` lies before what was read already.
+          ValueError: `start` is before bytes that were read already.
         """
         if start < self._position:
             raise ValueError(f"a stream at byte {self._position} cannot go back to {start}")
@@ -200,7 +200,7 @@ class GzipStream:
                 break
             before = self._decoder.copy()
             try:
-                # Steps that do not depend on what is asked for: with others the decoder would find
+                # Steps that do not depend on the request: with others the decoder would find
                 # damage some bytes sooner or later.
                 block = self._decoder.decompress(self._input, _BLOCK_BYTES)
             except zlib.error:
@@ -248,7 +248,7 @@ class GzipStream:
 
 
 def _salvage(decoder: "zlib._Decompress", data: bytes) -> tuple[bytes, int]:
-    """Return what decodes before the first bad byte of `data`, and the number of bytes used."""
+    """Return the decoded bytes before the first bad byte of `data`, and the number used."""
     # A call that fails gives nothing out, so that the calls close in on the place.
     parts, at = list[bytes](), 0
     for step in (2**14, 2**7, 1):
@@ -264,16 +264,16 @@ def _salvage(decoder: "zlib._Decompress", data: bytes) -> tuple[bytes, int]:
     return b"".join(parts), min(at, len(data))
 
 
+# Bytes per request, whose transfer takes many times a round trip to a bucket.
 BLOCK_BYTES: Final = 8 * 2**20
-"""What one request asks for: many times what a round trip to a bucket costs."""
 
+# Offset at which work on a stream stops; its end is somewhere before.
 NO_END: Final = 2**63
-"""Where the work on a stream stops: at its end, which lies somewhere before."""
 
 _TAIL_BYTES: Final = 2**20
 
+# Returns bytes [start, end) of a source, fewer only at its end.
 Fetch = Callable[[int, int], bytes]
-"""Returns bytes [start, end) of a source, fewer only at its end."""
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -285,7 +285,7 @@ class ReadAhead:
     Args:
       fetch: called for one block at a time and in order, so that it may be a stream's.
       stop: where the work on the source will end, but for the tail of a record that begins before;
-        nothing behind it is fetched ahead.
+        nothing after it is fetched ahead.
     """
 
     def __init__(self, fetch: Fetch, *, stop: int, block_bytes: int = BLOCK_BYTES) -> None:
@@ -310,7 +310,7 @@ class ReadAhead:
         """Return bytes from `start`, to `end` at most; none only at the end of the source.
 
         Raises:
-          Exception: what the fetch of these bytes raised.
+          Exception: the error of the fetch of these bytes.
         """
         block = self._waiting(start)[: end - start] or self._fetch(
             start, min(end, self._end_of_block(start))

@@ -93,12 +93,12 @@ _AUDIO_BYTES: Final = 4 * NUM_SOURCE_SAMPLES
 
 _TYPES: Final = {"bytes_list": TEXT, "int64_list": INTEGER, "float_list": FLOAT, None: UNSET}
 
+# Audio is in [-1, 1]; a larger magnitude is not audio, and its energy may overflow.
 MAX_PEAK: Final = 1000.0
-"""Audio lies in [-1, 1]; a magnitude beyond this is no audio, and its energy may overflow."""
 
+# Four times the size of a note. Parsing a message of many empty parts takes thirty times its
+# bytes, so that longer ones are not parsed at all.
 MAX_NOTE_BYTES: Final = 2**20
-"""Four times what a note takes. Parsing a message of many empty parts takes thirty times its bytes,
-so that longer ones are not parsed at all."""
 
 
 class Example(NamedTuple):
@@ -137,7 +137,7 @@ def check_peak(peak: float) -> None:
     """Check the largest magnitude of a note's audio.
 
     Raises:
-      RecordError: it is not finite, or beyond what audio can be.
+      RecordError: it is not finite, or beyond the range of audio.
     """
     if not math.isfinite(peak):
         raise RecordError(Reason.NOT_FINITE, "the audio holds a value that is not finite")

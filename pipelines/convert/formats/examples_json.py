@@ -1,4 +1,4 @@
-"""examples.json: what is known of each note, by its name. The train split's has some 300 MB.
+"""examples.json: the metadata of each note, by its name. That of the train split has some 300 MB.
 
 So it is never held as a whole: one pass finds where each entry is, by its brackets and quotes
 alone, and entries are parsed where their notes are wanted. An entry that cannot be parsed is set
@@ -22,11 +22,11 @@ from pipelines.notes import QUALITIES
 FILE_NAME: Final = "examples.json"
 
 
+# The longest plausible entry; one of NSynth has about seven hundred bytes.
 MAX_ENTRY_BYTES: Final = 2**20
-"""The longest entry believed; one of NSynth has about seven hundred bytes."""
 
+# The most notes that one source may list; the largest split of NSynth has 289,205.
 MAX_NOTES: Final = 2**20
-"""The most notes that one source may list; the largest split of NSynth has 289,205."""
 
 _BYTE_ORDER_MARK: Final = codecs.BOM_UTF8.decode("latin-1")
 _UTF16_MARKS: Final = tuple(
@@ -45,11 +45,11 @@ _INT64_DIGITS: Final = 20
 
 
 class Entry(NamedTuple):
-    """Where what is known of a note stands.
+    """The place of a note's entry.
 
     Attributes:
       begin: offset of its name.
-      end: the offset behind its value.
+      end: the offset after its value.
     """
 
     name: str
@@ -61,7 +61,7 @@ def find_entries(blocks: Iterable[bytes], *, uri: str) -> Iterator[Entry]:
     """Find the entries in an examples.json, whose bytes come in blocks.
 
     Raises:
-      ConfigError: it is no JSON object, or lists more notes than a source may have.
+      ConfigError: it is not a JSON object, or lists more notes than a source may have.
     """
     # A character a byte: offsets in the text are those in the file, and what JSON itself is made of
     # means the same in UTF-8.
@@ -71,7 +71,7 @@ def find_entries(blocks: Iterable[bytes], *, uri: str) -> Iterator[Entry]:
         try:
             entry, end = _next_entry(text, at, opened=num > 0)
         except (ValueError, IndexError) as err:
-            # What is cut by the end of a block looks wrong too.
+            # A value that the end of a block cuts looks wrong too.
             more = next(texts, "") if len(text) - at <= MAX_ENTRY_BYTES else ""
             if not more:
                 raise _corrupt(uri, start + at, text[at : at + 2]) from err
@@ -105,7 +105,7 @@ def parse_entries(data: bytes) -> list[tuple[str, Any]]:
 
 
 def _parsed(data: bytes) -> Any:
-    # What is no UTF-8 is a matter of the one note whose name it is.
+    # A name that is not UTF-8 concerns one note only.
     text = data.decode(errors="surrogateescape")
     try:
         ((_, value),) = _DECODER.decode(f"{{{text}}}")
@@ -131,7 +131,7 @@ def note_scalars(name: str, value: Any) -> dict[str, Any]:
     """Return NSynth's features but the audio and its rate, from the value under a note's name.
 
     Raises:
-      RecordError: one is missing or is not what it should be.
+      RecordError: one is missing or wrong.
     """
     if isinstance(value, RecordError):
         raise value
@@ -163,7 +163,7 @@ def _next_entry(text: str, at: int, *, opened: bool) -> tuple[Entry | None, int]
     """Return the entry after the brace or comma here and its end; no entry after the last.
 
     Raises:
-      ValueError, IndexError: there is something else, or the text ends too soon to tell.
+      ValueError, IndexError: there is something else, or the text ends too soon.
     """
     at = _after(_SPACE if opened else _OPENING, text, at)
     if not opened and text[at] == "{" and text[_after(_SPACE, text, at + 1)] == "}":

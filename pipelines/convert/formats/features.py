@@ -1,4 +1,4 @@
-"""Features of a note: which there must be, and what is wrong with those that are there.
+"""Features of a note: the required ones, and the faults of the present ones.
 
 Knows no file format. Each form hands over its features in the words below, and one set of checks
 raises the same sentences for all of them: the feature, what was found and what was expected.
@@ -26,8 +26,8 @@ INTEGER: Final = "integer"
 FLOAT: Final = "float"
 UNSET: Final = "unset"
 
+# The `note` of a record that does not number its notes, as those of TensorFlow Datasets.
 UNKNOWN_NOTE: Final = -1
-"""The `note` of a record that does not number its notes, as those of TensorFlow Datasets."""
 
 _MAX_WORDS: Final = 300
 
@@ -36,7 +36,7 @@ class Feature(NamedTuple):
     """One feature as its source holds it.
 
     Attributes:
-      type: of all its values: one of the words above, or another word for what else a source holds.
+      type: of all its values: one of the words above, or another word for any other type.
       values: text as bytes or str; none where the feature is unset.
     """
 
@@ -57,6 +57,7 @@ class Expected(NamedTuple):
 
 AUDIO: Final = Expected(FLOAT, NUM_SOURCE_SAMPLES)
 
+# NSynth's own features but the audio.
 NSYNTH: Final[Mapping[str, Expected]] = MappingProxyType(
     {
         "note_str": Expected(TEXT),
@@ -74,11 +75,12 @@ NSYNTH: Final[Mapping[str, Expected]] = MappingProxyType(
         "qualities_str": Expected(TEXT, None),
     }
 )
-"""NSynth's own features but the audio."""
 
 TEXTS: Final = tuple(name for name, kind in NSYNTH.items() if kind == (TEXT, 1))
 NUMBERS: Final = tuple(name for name, kind in NSYNTH.items() if kind == (INTEGER, 1))
 
+# The features of TensorFlow Datasets' `nsynth` but the audio; those of `f0` and `loudness`,
+# which one of its configurations adds, are passed over.
 TFDS: Final[Mapping[str, Expected]] = MappingProxyType(
     {
         "id": Expected(TEXT),
@@ -90,8 +92,6 @@ TFDS: Final[Mapping[str, Expected]] = MappingProxyType(
     }
     | {f"qualities/{quality}": Expected(INTEGER) for quality in QUALITIES}
 )
-"""The features of TensorFlow Datasets' `nsynth` but the audio; those of `f0` and `loudness`, which
-one of its configurations adds, are passed over."""
 
 
 def is_tfds(names: Container[str]) -> bool:

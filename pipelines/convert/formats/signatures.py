@@ -1,4 +1,4 @@
-"""File types told by their first bytes, to say what a file is that is not a TFRecord file.
+"""File types by their first bytes, to name the type of a file that is not a TFRecord file.
 
 Source: the description of each format; https://en.wikipedia.org/wiki/List_of_file_signatures.
 """
@@ -7,8 +7,8 @@ import re
 import zlib
 from typing import Final, NamedTuple
 
+# First bytes of a file that are enough to tell its type.
 HEAD_BYTES: Final = 2**16
-"""First bytes of a file that are enough to tell its type."""
 
 _UNPACK: Final = "unpack it, or compress it by gzip instead"
 _AGAIN: Final = "the download went wrong: download it again"
@@ -45,6 +45,7 @@ _BINARY: Final = (
     (rb"\x89PNG\r\n\x1a\n", "a PNG image", _RECORDS),
     (rb"\xff\xd8\xff[\xdb\xe0\xe1\xee]", "a JPEG image", _RECORDS),
 )
+# Patterns of first bytes, names, and what to do; the first that matches counts.
 _TEXT: Final = (
     (rb"version https://git-lfs\.", "a Git LFS pointer", "git lfs pull fetches the file itself"),
     (rb"\S*/annex/objects/", "a git-annex pointer", "git annex get fetches the file itself"),
@@ -52,17 +53,16 @@ _TEXT: Final = (
     (rb"<(\?xml|Error>)", "an XML page", _AGAIN),
     (rb"[{\[]", "JSON", _RECORDS),
 )
-"""Patterns of first bytes, names, and what to do; the first that matches counts."""
 
 _TEXT_BYTES: Final = 2**12
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 
 
 class FileType(NamedTuple):
-    """What a file is.
+    """The type of a file.
 
     Attributes:
-      advice: what to do about it.
+      advice: a sentence on what to do.
       is_text: whether it is text, which may also be a page in front of something else.
     """
 
@@ -72,7 +72,7 @@ class FileType(NamedTuple):
 
 
 def recognise(head: bytes) -> FileType | None:
-    """Return what a file is; None where its first bytes do not say so.
+    """Return the type of a file; None if its first bytes do not show it.
 
     Args:
       head: the first `HEAD_BYTES` of it, or all.
@@ -92,7 +92,7 @@ def recognise(head: bytes) -> FileType | None:
 
 
 def _is_zlib(head: bytes) -> bool:
-    # Two bytes are too few to tell: it has to decompress as well.
+    # Two bytes are too few to be certain: it has to decompress as well.
     if len(head) < 2 or head[0] != 0x78 or int.from_bytes(head[:2]) % 31:
         return False
     try:
@@ -103,6 +103,6 @@ def _is_zlib(head: bytes) -> bool:
 
 def _is_plain(data: bytes) -> bool:
     text = data.decode(errors="ignore")
-    # A character may be cut at the end of what is looked at.
+    # The last character that is looked at may be cut.
     is_utf8 = len(data) - len(text.encode()) < 4
     return bool(text) and is_utf8 and all(char.isprintable() or char in "\t\r\n\f" for char in text)

@@ -1,7 +1,7 @@
 """The members of a tar archive, found by reading forward, and the way back to them after damage.
 
 A tar is a row of blocks of 512 bytes: a header with its own checksum before each file, whose bytes
-are filled up to a whole block. Knows nothing of what the files mean.
+are filled up to a whole block. It does not interpret the files.
 
 The standard library reads each header. The walk from header to header is our own: `tarfile` keeps
 every member in memory, reads an extension as long as its header claims, follows a chain of them by
@@ -32,12 +32,12 @@ _WITHOUT_BYTES: Final = (
     tarfile.FIFOTYPE,
 )
 _PAX: Final = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
-# What they say of all members (pax) or of a link (GNU) is nothing that a reader of files needs.
+# Global pax headers and GNU's long link names are not needed to read files.
 _PASSED_OVER: Final = (tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK)
 
 _MAX_EXTENSION_BYTES: Final = 2**20
+# The longest path that Linux takes; names are held in memory, and a header may claim gigabytes.
 _MAX_NAME_BYTES: Final = 4096
-"""The longest path that Linux takes; names are held in memory, and a header may claim gigabytes."""
 _MAX_SIZE_DIGITS: Final = 20
 
 _SCAN_BYTES: Final = 2**20
@@ -61,7 +61,7 @@ class Member(NamedTuple):
 
 @dataclass
 class _Extension:
-    """What the headers before a member's own say of it; None where they say nothing."""
+    """The values that extension headers give for a member; None where they give none."""
 
     name: str | None = None
     size: int | None = None
@@ -114,7 +114,7 @@ def _header(block: bytes) -> tarfile.TarInfo | None:
 def _next_header(window: Window, offset: int) -> int:
     """Return the first block from `offset` on that may be a header, or the end of the archive.
 
-    Terabytes of data may lie between, so that blocks are not parsed one by one.
+    Terabytes of data may be in between, so blocks are not parsed one by one.
     """
     while data := window.bytes_at(offset, offset + _SCAN_BYTES):
         at = data.find(_MAGIC, _MAGIC_AT)

@@ -22,8 +22,8 @@ from pipelines.convert.formats.byte_stream import Window
 from pipelines.convert.formats.reasons import Reason
 
 _MASK_DELTA: Final = 0xA282EAD8
+# Slices are shorter than 2**32 bytes.
 _LENGTH_BITS: Final = 32
-"""Slices are shorter than 2**32 bytes."""
 
 
 def masked_crc(data: bytes) -> int:
@@ -102,16 +102,16 @@ HEADER_BYTES: Final = 12
 FOOTER_BYTES: Final = 4
 FRAME_BYTES: Final = HEADER_BYTES + FOOTER_BYTES
 
+# The longest plausible payload; a record of NSynth has a quarter of a mebibyte.
 MAX_RECORD_BYTES: Final = 16 * 2**20
-"""The longest payload believed; a record of NSynth has a quarter of a mebibyte."""
 
 
 _HEADER: Final = struct.Struct("<QI")
 _CRC: Final = struct.Struct("<I")
 _SCAN_BYTES: Final = 2**20
 
+# How often a damaged record is read again: its header, then the end that the header gives.
 _REREADS: Final = 2
-"""How often a damaged record is read again: its header, and then what that says of its end."""
 
 
 class Record(NamedTuple):
@@ -144,7 +144,7 @@ class Span(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a reader stands.
+    """The position of a reader.
 
     Attributes:
       synced: whether a record is expected to begin here; otherwise the reader is looking for one.
@@ -224,7 +224,7 @@ def read_records(
       Records and spans in order, without a gap.
 
     Returns:
-      Where the reader stands: after the last record, or at `end`, still looking.
+      The position of the reader: after the last record, or at `end`, still searching.
     """
     finder = RecordScanner(window, end=end, scan_bytes=scan_bytes)
     offset = start.offset
@@ -258,10 +258,10 @@ def read_records(
 
 
 def record_at(window: Window, offset: int, finder: RecordScanner | None) -> Record | Span:
-    """Return the record at `offset`, or a span of the length in its header with what is wrong.
+    """Return the record at `offset`, or a span of the length in its header with its fault.
 
     Args:
-      finder: what is known already of the bytes in the window, if anything.
+      finder: earlier results about the bytes in the window, if any.
     """
     header = window.bytes_at(offset, offset + HEADER_BYTES)
     if len(header) < HEADER_BYTES:

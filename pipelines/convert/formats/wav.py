@@ -21,12 +21,12 @@ _EXTENSIBLE: Final = 0xFFFE
 _EXTENSIBLE_CODE: Final = struct.Struct("<16x8xH")
 
 _NEEDED: Final = (b"fmt ", b"data")
+# Chunks looked at before the samples; usual files have two to five, and each takes time.
 _MAX_CHUNKS: Final = 1000
-"""Chunks looked at before the samples; usual files have two to five, and each takes time."""
 
 
 class Wav(NamedTuple):
-    """What a wav file holds.
+    """The content of a wav file.
 
     Attributes:
       audio: float32 [num_samples], in [-1, 1).

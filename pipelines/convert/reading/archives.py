@@ -1,7 +1,7 @@
 """Compressed tars, of either form of NSynth, read from front to back.
 
-What is known of the notes of the json + wav form may be after them, and so may a wav file that
-replaces one before it: a first pass lists the archive and takes examples.json out of it, a second
+In the json + wav form the entries of the notes may come after their wav files, and so may a wav
+file that replaces one before it: a first pass lists the archive and takes examples.json out of it, a second
 one goes through the wav files. TFRecord files need one pass, as one file after the other.
 """
 
@@ -39,15 +39,15 @@ from pipelines.errors import ConfigError, DatasetError
 
 _MAX_EXAMPLES_BYTES: Final = 2**30
 _MAX_EXAMPLES_RATIO: Final = 100
+# The largest examples.json to unpack: that of the train split has 300 MB, and text shrinks to a
+# tenth or a twentieth, where a file made to fill a disk shrinks to a thousandth.
 _MIN_EXAMPLES_BYTES: Final = 2**22
-"""What examples.json may unpack to: that of the train split has 300 MB, and text shrinks to a tenth
-or a twentieth, where a file made to fill a disk shrinks to a thousandth."""
 
 _RECORDS_BLOCK_BYTES: Final = 2**20
 
 
 class _Place(NamedTuple):
-    """Where a wav file belongs: `entry` is first and last byte of what examples.json says of it."""
+    """The range of a wav file: `entry` is first and last byte of its entry in examples.json."""
 
     number: int
     entry: tuple[int, int] | None
@@ -213,7 +213,7 @@ def _sound(stream: GzipStream, *, uri: str) -> Fetch:
     def read(start: int, end: int) -> bytes:
         data = stream.read(start, end)
         if stream.fault and stream.fault.reason == Reason.GZIP_CORRUPT:
-            # Damage shows late, and nothing in a wav file tells that a sample is wrong.
+            # Damage shows late, and nothing in a wav file shows that a sample is wrong.
             raise DatasetError(
                 f"{uri} is damaged: it cannot be decompressed behind byte {stream.fault.offset} of "
                 "what it holds, and any note before may be wrong; download it again"

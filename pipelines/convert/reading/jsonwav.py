@@ -51,7 +51,7 @@ from pipelines.convert.reading.tfrecord_range import NoteBatcher, Pending, Range
 from pipelines.errors import ConfigError, RecordError
 from pipelines.notes import NUM_SOURCE_SAMPLES
 
-# What lies between the headers of a local archive is not read.
+# The content between the headers of a local archive is not read.
 _HEADER_BYTES: Final = 2**12
 
 
@@ -68,8 +68,8 @@ class WavFile(NamedTuple):
     size: int
 
 
+# A note, or the part of it that exists: an entry or a wav file.
 Pair = tuple[Entry | None, WavFile | None]
-"""A note; or what there is of one, either an entry or a wav file."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ class Part:
 
 
 class Contents(NamedTuple):
-    """What is where in a source.
+    """The index of a source.
 
     Attributes:
       examples: first byte of examples.json in the file that holds it, and the byte after its last.
       wavs: by the name of their note.
-      others: wav files that are of no note, whatever examples.json says.
+      others: wav files that belong to no note.
     """
 
     examples: tuple[int, int]
@@ -120,7 +120,7 @@ def split_parts(source: Source, *, num_notes: int) -> tuple[Part, ...]:
       num_notes: notes in a part.
 
     Raises:
-      ConfigError: there is no examples.json, it is not what it should be, or there is no note.
+      ConfigError: there is no examples.json, it is malformed, or there is no note.
     """
     contents = _archive(source) if source.form == JSON_WAV_TAR else _folder(source)
     notes, parts, begin = iter(_notes(source, contents)), list[Part](), 0
@@ -135,7 +135,7 @@ def split_parts(source: Source, *, num_notes: int) -> tuple[Part, ...]:
 
 
 def sort_members(found: Iterable[Member], *, uri: str) -> Contents:
-    """Sort the members of an archive by what they are.
+    """Sort the members of an archive by type.
 
     Args:
       found: all of its members; each is done with before the next is taken.
@@ -261,16 +261,16 @@ def _archive(source: Source) -> Contents:
     return sort_members(there, uri=source.uri)
 
 
+# Wav files on their way: an eighth of a mebibyte each, where a bucket takes 20 ms to answer.
 NUM_AHEAD: Final = 8
-"""Wav files on their way: an eighth of a mebibyte each, where a bucket takes 20 ms to answer."""
 
 
 class Item(NamedTuple):
-    """A note as it is stored, or what there is of one.
+    """A stored note, or the part of it that exists.
 
     Attributes:
       number: its place among all of the source, which `parts.pairs` gives.
-      entry: what stands under its name, by name; None where nothing does.
+      entry: its features by name; None without an entry.
       wav: its wav file, no more than the longest that is believed; None where there is none.
       size: bytes of that file.
     """

@@ -1,6 +1,6 @@
-"""Where notes come from: the files that a request names, told apart by what is in them.
+"""Sources of notes: the files that a request names, distinguished by their content.
 
-A TFRecord file may stand alone, lie in a tar, or be compressed by gzip. NSynth's other form,
+A TFRecord file may be alone, in a tar, or compressed by gzip. NSynth's other form,
 examples.json and audio/*.wav, may be a folder, a tar or a compressed tar.
 """
 
@@ -43,9 +43,9 @@ class _File(NamedTuple):
 
 
 def check_complete(pattern: str, paths: Iterable[str]) -> None:
-    """Check that all shards which a pattern stands for are there.
+    """Check that all shards of a pattern exist.
 
-    A pattern that leaves shards out, as `*-0000*-of-01024` does, stands for the others only.
+    A pattern that leaves shards out, as `*-0000*-of-01024` does, means the others only.
 
     Raises:
       ConfigError: some are not.
@@ -91,14 +91,14 @@ JSON_WAV_TAR_GZ: Final = "json_wav_tar_gz"
 
 _STREAMS: Final = (GZIP, JSON_WAV_TAR_GZ)
 
+# Bytes to search for a record in a file that begins as text; NSynth has four records in as many.
 _SEARCHED_BYTES: Final = 2**20
-"""Bytes of a file beginning as text that are searched for a record; NSynth has four in so many."""
 
+# Bytes of a compressed tar to unpack to find its content: a second's work.
 _MAX_SEARCH_BYTES: Final = 2**28
-"""How much of a compressed tar is unpacked to learn what it holds: a second's work."""
 _READERS: Final = 16
+# Characters of a name in an error: one in a tar may have thousands.
 _SHOWN_CHARACTERS: Final = 200
-"""Of a name in an error: one in a tar may have thousands."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,10 @@ class Source:
     """One file to convert, or one folder, as it was when the conversion was planned.
 
     Attributes:
-      name: what the notes call it; the same wherever the file lies.
+      name: its name in the notes; the same wherever the file is stored.
       size: bytes as they are stored; in a manifest those that its account is of.
-      tag: what changes with the content: an etag, a time of change, or a digest of many.
-      form: what it holds and how.
+      tag: a value that changes with the content: an etag, a modification time, or a digest of many.
+      form: the format of its content.
       start: where in the file it begins; a TFRecord file in a tar.
     """
 
@@ -130,10 +130,10 @@ def find_sources(requests: Sequence[str]) -> tuple[Source, ...]:
     """Return the sources that a request names, in order.
 
     Args:
-      requests: URIs; a name with `*` stands for all that match.
+      requests: URIs; a name with `*` matches several.
 
     Raises:
-      ConfigError: one is missing, empty, or of no form that is known.
+      ConfigError: one is missing, empty, or of an unknown form.
     """
     uris = [_absolute(uri) for request in requests for uri in _expand(request)]
     if not uris:
@@ -156,11 +156,11 @@ def find_sources(requests: Sequence[str]) -> tuple[Source, ...]:
 
 
 def is_unchanged(source: Source) -> bool:
-    """Return whether a source is still what it was when the conversion was planned."""
+    """Return whether a source is unchanged since the conversion was planned."""
     if source.form == JSON_WAV:
         return _folder_identity(source.uri) == (source.size, source.tag)
     size, tag = storage.identity(source.uri)
-    # What lies in a tar has a size of its own.
+    # A member of a tar has its own size.
     return tag == source.tag and (source.start > 0 or size == source.size)
 
 
@@ -247,7 +247,7 @@ def _absolute(request: str) -> str:
 
 
 def _identify(uri: str) -> list[Source]:
-    """Return what a URI stands for, each named by its whole path.
+    """Return the files of a URI, each named by its whole path.
 
     Raises:
       ConfigError: it is missing, empty, or a file of a type that holds no note.
@@ -281,7 +281,7 @@ def _check_type(source: Source) -> None:
     """Refuse a file that is something else than records; one whose beginning is damaged is read.
 
     Raises:
-      ConfigError: its first bytes, or those of what it unfolds to, say what it is.
+      ConfigError: its first bytes, or those of its decompressed content, show another type.
     """
     if source.form not in (TFRECORD, GZIP):
         return
@@ -322,7 +322,7 @@ def _compressed_form(source: Source, head: bytes) -> str:
 
 def _archived_sources(source: Source) -> list[Source]:
     """Return the TFRecord files in a tar; the tar itself where it holds the other form."""
-    # Small blocks: what lies between the headers is not read.
+    # Small blocks: the content between the headers is not read.
     fetch = fetcher(replace(source, form=JSON_WAV_TAR))
     window = Window(fetch, size=source.size, block_bytes=HEAD_BYTES)
     found = list[Source]()

@@ -41,23 +41,23 @@ def resample(audio: NDArray[np.float32], *, num_samples: int) -> NDArray[np.floa
 # Eight notes are two mebibytes: what a batched FFT works on stays in a core's cache.
 _BATCH_NOTES: Final = 8
 
+# Records and spans that one range may set aside; a range of NSynth holds about 500 records, and
+# each that is set aside takes memory.
 MAX_SET_ASIDE: Final = 2**16
-"""Records and spans that one range may set aside; a range of NSynth holds about 500 records, and
-each that is set aside takes memory."""
 
 
 @dataclass
 class RangeResult:
-    """What one range holds, filled while it is read.
+    """The content of one range, filled while it is read.
 
     Attributes:
-      exit: where the reader stands behind the range; the start until then.
+      exit: position of the reader after the range; the start until then.
       first_header: offset of the first record or span found, None without one.
       record_bytes: bytes of the records whose checksums hold, frames included.
       notes: the scalar columns of each note.
       samples: float32 [num_notes_of_a_batch, 8000], in order of the notes.
       quarantined: a row for each valid record that cannot become a note.
-      spans: damage behind the first header, in order.
+      spans: damage after the first header, in order.
     """
 
     exit: Position
@@ -116,9 +116,9 @@ class Pending(NamedTuple):
     """A note that waits for others.
 
     Attributes:
-      offset: where it stands in its source.
+      offset: its offset in the source.
       length: bytes there.
-      payload: what its digest is of, should it be set aside.
+      payload: the bytes for its digest if it is set aside.
     """
 
     example: Example
@@ -130,8 +130,8 @@ class Pending(NamedTuple):
 class NoteBatcher:
     """Puts notes into the content of a range, some at a time.
 
-    What goes through all samples is done for a batch at once: between two calls of NumPy a thread
-    waits for its turn, and with a call a note two threads are no faster than one.
+    Work on all samples is done for a batch at once: between two calls of NumPy a thread waits for
+    its turn, and with one call per note two threads are no faster than one.
     """
 
     def __init__(self, content: RangeResult, source_file: str) -> None:

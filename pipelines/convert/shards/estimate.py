@@ -1,4 +1,4 @@
-"""What a conversion will cost, before it runs: bytes and time, from a sample of the source."""
+"""Estimate bytes and time of a conversion from a sample of the source."""
 
 import time
 from dataclasses import dataclass, replace
@@ -23,8 +23,8 @@ from pipelines.convert.shards.shard import Converted, add_summary, build_shard, 
 from pipelines.errors import ConfigError
 from pipelines.parquet import encode
 
+# Source bytes converted in memory for the estimate: some sixty notes, a fraction of a second.
 SAMPLE_BYTES: Final = 16 * 2**20
-"""Source bytes converted in memory for the estimate: some sixty notes, a fraction of a second."""
 
 _SAMPLE_NOTES: Final = 64
 _SAMPLE_BLOCK_BYTES: Final = 2**20
@@ -39,7 +39,7 @@ _HEADROOM: Final = 1.1
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is expected of a conversion.
+    """The expected cost of a conversion.
 
     Attributes:
       num_ranges: shards it makes.

@@ -1,4 +1,4 @@
-"""What a conversion will do: its sources, its parameters, its byte ranges and their names."""
+"""The plan of a conversion: its sources, parameters, byte ranges and their names."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -16,16 +16,16 @@ from pipelines.records import digest
 
 RANGE_BYTES: Final = RANGE_MIB * MIB
 
+# The folder of the shards, with nothing else in it; data sets of version 1 had none.
 SHARDS_FOLDER: Final = "data"
-"""The folder of the shards in that of a data set, with nothing else in it; version 1 had none."""
 
+# About the size of a note in a TFRecord, so that shards of either form have a similar size.
 _NOTE_BYTES: Final = 2**18
-"""About what a note takes in a TFRecord, so that shards of either form have a like size."""
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What decides the content of the shards, whoever makes them.
+    """The parameters that determine the content of the shards.
 
     Attributes:
       range_bytes: bytes of source that one shard covers.
@@ -56,11 +56,11 @@ class ByteRange:
 
     Attributes:
       file: the number of the source.
-      begin: first byte, of what a compressed file unfolds to, or number of the first note of a json
+      begin: first byte, of the decompressed file, or number of the first note of a json
         + wav source; names the shard.
       end: the byte or number after the last.
-      entry: of a stream that goes on, where its reader stands.
-      part: of a json + wav source that is no stream, where its notes lie.
+      entry: position of the reader of a stream that continues.
+      part: place of the notes of a json + wav source that is not a stream.
     """
 
     file: int
@@ -110,7 +110,7 @@ class Plan:
         """Return the ranges, in the order of the sources' bytes or notes.
 
         Raises:
-          ConfigError: a source's examples.json is missing or is not what it should be.
+          ConfigError: a source's examples.json is missing or malformed.
         """
         return self._ranges
 
@@ -142,11 +142,11 @@ def plan(sources: Sequence[str], *, root: str, parameters: Parameters) -> Plan:
     """Plan a conversion.
 
     Args:
-      sources: URIs of files and folders; a name with `*` stands for all that match.
+      sources: URIs of files and folders; a name with `*` matches several.
       root: the location that holds `notes/`, `runs/` and `registry/`.
 
     Raises:
-      ConfigError: a source is missing, empty, or of no form that is known.
+      ConfigError: a source is missing, empty, or of an unknown form.
     """
     found = find_sources(sources)
     root = storage.absolute(root)

@@ -1,7 +1,7 @@
 """Sources that can only be read from front to back: one worker makes all their shards, in order.
 
-How long such a source is nobody knows before its end, so that the last shard says that it is the
-last. What a crash leaves are the first shards: conversion goes on behind them.
+The length of such a source is unknown before its end, so the last shard is marked as the last. A
+crash leaves the first shards: conversion continues after them.
 """
 
 import logging
@@ -108,7 +108,7 @@ def _notes(first: ByteRange) -> Iterator[Converted]:
         while not is_last:
             batch = chain(ahead, islice(items, piece.end - piece.begin - 1))
             content = read_items(batch, begin=piece.begin, source_file=first.source.name)
-            # Whether more follows only the next note tells.
+            # Only the next note shows whether more follows.
             ahead = list(islice(items, 1))
             is_last = not ahead
             yield build_shard(

@@ -1,7 +1,7 @@
 """One byte range of a source becomes one shard, and a stored shard is read back and checked.
 
 A shard is built in memory and written by one put: a Parquet writer that is closed by an exception
-commits what it has. Its footer carries the summary of its range, so that who commits or resumes a
+commits what it has. Its footer carries the summary of its range, so committing or resuming a
 conversion needs nothing but the shards.
 """
 
@@ -34,6 +34,7 @@ SHARD_FORMAT_VERSION: Final = 1
 
 _SUMMARY_KEY: Final = b"nsynth_flows"
 
+# One row per quarantined record or span; `sha256` is of the payload, or of the span's bytes.
 QUARANTINE_SCHEMA: Final = pa.schema(
     [
         pa.field("source_file", pa.string(), nullable=False),
@@ -44,12 +45,11 @@ QUARANTINE_SCHEMA: Final = pa.schema(
         pa.field("sha256", pa.string(), nullable=False),
     ]
 )
-"""A row a record or span set aside; `sha256` is of the payload, or of the span's bytes."""
 
 
 @dataclass(frozen=True)
 class ShardSummary:
-    """What converting one range found.
+    """The result of converting one range.
 
     Attributes:
       entry: where the reader was put at the start.
@@ -95,7 +95,7 @@ class ShardSummary:
 
 @dataclass(frozen=True)
 class Converted:
-    """A range as it is stored: its notes, what was set aside, and the summary of both."""
+    """A stored range: its notes, its quarantine, and the summary of both."""
 
     table: pa.Table
     quarantine: pa.Table
@@ -118,7 +118,7 @@ def convert_range(
 
 
 def read_shard(byte_range: ByteRange, *, entry: Position | None = None) -> Converted:
-    """Convert one range of a source that is no stream; store nothing. See `convert_range`."""
+    """Convert one range of a source that is not a stream; store nothing. See `convert_range`."""
     source = byte_range.source
     if byte_range.part is not None:
         first = Position(byte_range.begin, synced=True)

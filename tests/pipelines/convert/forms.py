@@ -110,17 +110,18 @@ def _write(data: Callable[[Sequence[int]], bytes], ending: str) -> Callable[...,
 
 FORMS: Final[dict[str, Callable[[Path, Sequence[int]], Path]]] = {
     "tfrecord": _write(records, ".tfrecord"),
-    "gzip": _write(lambda numbers: gzip.compress(records(numbers), 1), ".tfrecord.gz"),
+    "gzip": _write(lambda numbers: gzip.compress(records(numbers), 1, mtime=0), ".tfrecord.gz"),
     "tfrecord_tar": _write(
         lambda numbers: tar({f"{SPLIT}.tfrecord": records(numbers)}), ".tfrecord.tar"
     ),
     "json_wav": lambda folder, numbers: write_folder(folder / SPLIT, files(numbers)),
     "json_wav_tar": _write(lambda numbers: tar(files(numbers)), ".jsonwav.tar"),
     "json_wav_tar_gz": _write(
-        lambda numbers: gzip.compress(tar(files(numbers)), 1), ".jsonwav.tar.gz"
+        lambda numbers: gzip.compress(tar(files(numbers)), 1, mtime=0), ".jsonwav.tar.gz"
     ),
     "json_wav_tar_gz, examples.json last": _write(
-        lambda numbers: gzip.compress(tar(examples_last(files(numbers))), 1), ".jsonwav.tar.gz"
+        lambda numbers: gzip.compress(tar(examples_last(files(numbers))), 1, mtime=0),
+        ".jsonwav.tar.gz",
     ),
 }
 """What writes notes in a form, as one file or folder, and says where."""

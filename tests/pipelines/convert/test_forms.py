@@ -198,7 +198,7 @@ def quarantine(uri: str) -> list[dict[str, Any]]:
 def test_convert_of_a_truncated_gzip_keeps_what_is_whole(tmp_path: Path, num_missing: int) -> None:
     whole = forms.records(NUMBERS)
     source = tmp_path / "nsynth-valid.tfrecord.gz"
-    source.write_bytes(gzip.compress(whole, 1)[:-num_missing])
+    source.write_bytes(gzip.compress(whole, 1, mtime=0)[:-num_missing])
     uri, manifest = run(source, tmp_path / "root", max_quarantined=1)
     (row,) = quarantine(uri)
     left = whole[: manifest.source_bytes]
@@ -214,7 +214,7 @@ def test_convert_of_a_truncated_gzip_keeps_what_is_whole(tmp_path: Path, num_mis
 
 @pytest.mark.parametrize("place", [200_000, 900_000, -8, -3])
 def test_convert_of_a_corrupt_gzip_keeps_what_its_records_prove(tmp_path: Path, place: int) -> None:
-    data = flipped(gzip.compress(forms.records(NUMBERS), 1), place)
+    data = flipped(gzip.compress(forms.records(NUMBERS), 1, mtime=0), place)
     source = tmp_path / "nsynth-valid.tfrecord.gz"
     source.write_bytes(data)
     uri, manifest = run(source, tmp_path / "root", max_quarantined=1)
@@ -230,7 +230,7 @@ def test_convert_of_a_corrupt_gzip_keeps_what_its_records_prove(tmp_path: Path, 
 
 
 def test_convert_of_a_corrupt_gzip_fails_by_the_bytes_it_lost(tmp_path: Path) -> None:
-    data = bytearray(gzip.compress(forms.records(NUMBERS), 1))
+    data = bytearray(gzip.compress(forms.records(NUMBERS), 1, mtime=0))
     data[600_000:600_040] = b"\xff" * 40
     source = tmp_path / "nsynth-valid.tfrecord.gz"
     source.write_bytes(data)
@@ -284,15 +284,15 @@ ERRORS = {
         "holds 2 files examples.json, expected one",
     ),
     "a compressed tar without examples.json": (
-        lambda path: path.write_bytes(gzip.compress(forms.tar({"audio/a.wav": b"x"}))),
+        lambda path: path.write_bytes(gzip.compress(forms.tar({"audio/a.wav": b"x"}), mtime=0)),
         "holds 0 files examples.json, expected one: a tar of NSynth holds examples.json and au",
     ),
     "a compressed tar with a corrupt examples.json": (
-        lambda path: path.write_bytes(gzip.compress(forms.tar({"examples.json": b"[]"}))),
+        lambda path: path.write_bytes(gzip.compress(forms.tar({"examples.json": b"[]"}), mtime=0)),
         "examples.json is no JSON object of notes",
     ),
     "a compressed text": (
-        lambda path: path.write_bytes(gzip.compress(b"some text " * 1000)),
+        lambda path: path.write_bytes(gzip.compress(b"some text " * 1000, mtime=0)),
         "/nsynth is a gzip file of text, not a TFRecord file; ",
     ),
 }
@@ -317,7 +317,7 @@ def write_as(form: str, folder: Path, content: dict[str, bytes]) -> Path:
     if form == "json_wav":
         return forms.write_folder(path, content)
     data = forms.tar(content)
-    path.write_bytes(gzip.compress(data, 1) if form.endswith("gz") else data)
+    path.write_bytes(gzip.compress(data, 1, mtime=0) if form.endswith("gz") else data)
     return path
 
 
@@ -413,7 +413,7 @@ def test_read_of_a_tar_in_either_form_gives_the_same_items(data: st.DataObject) 
         found = []
         for form, content in (
             ("json_wav_tar", tar.getvalue()),
-            ("json_wav_tar_gz", gzip.compress(tar.getvalue())),
+            ("json_wav_tar_gz", gzip.compress(tar.getvalue(), mtime=0)),
         ):
             size = path.write_bytes(content)
             source = Source("tar", str(path), size, "", form)
@@ -460,7 +460,7 @@ def test_convert_of_an_archive_takes_the_wav_file_that_unpacking_leaves(
         for name, content in members
     )
     source = tmp_path / "nsynth-valid"
-    source.write_bytes(gzip.compress(data) if form.endswith("gz") else data)
+    source.write_bytes(gzip.compress(data, mtime=0) if form.endswith("gz") else data)
     uri, manifest = convert([str(source)], root=str(tmp_path), num_workers=1, max_quarantined=1)
     folder = tmp_path / "unpacked"
     with tarfile.open(fileobj=io.BytesIO(data), ignore_zeros=True) as archive:
@@ -498,7 +498,7 @@ def test_convert_refuses_a_tar_of_both_forms(
         both = dict(reversed(both.items()))
     data = forms.tar({"README": b"x"} | both)
     source = tmp_path / "nsynth"
-    source.write_bytes(gzip.compress(data) if is_compressed else data)
+    source.write_bytes(gzip.compress(data, mtime=0) if is_compressed else data)
     message = "nsynth holds TFRecord files and also wav files or examples.json, expected one form"
     with pytest.raises(PipelineError, match=message):
         run(source, tmp_path / "root")
@@ -507,7 +507,7 @@ def test_convert_refuses_a_tar_of_both_forms(
 def test_convert_of_tfrecord_files_in_a_compressed_tar_reads_all_of_them(tmp_path: Path) -> None:
     files = {f"{number}.tfrecord": forms.records([number]) for number in NUMBERS}
     source = tmp_path / "nsynth-valid.tar.gz"
-    source.write_bytes(gzip.compress(forms.tar({"README": b"x" * 5000} | files)))
+    source.write_bytes(gzip.compress(forms.tar({"README": b"x" * 5000} | files), mtime=0))
     uri, manifest = run(source, tmp_path / "root")
     assert open_dataset(uri).read(["note"]).column("note").to_pylist() == list(NUMBERS)
     assert manifest.source_bytes == manifest.record_bytes == sum(map(len, files.values()))
@@ -524,7 +524,7 @@ def test_convert_of_a_truncated_tar_of_tfrecord_files_keeps_what_is_whole(
 ) -> None:
     files = {f"{number}.tfrecord": forms.records([number]) for number in NUMBERS}
     source = tmp_path / "nsynth-valid.tar.gz"
-    source.write_bytes(gzip.compress(forms.tar(files), 0)[:-num_missing])
+    source.write_bytes(gzip.compress(forms.tar(files), 0, mtime=0)[:-num_missing])
     uri, manifest = run(source, tmp_path / "root", max_quarantined=1)
     kept = open_dataset(uri).read(["note"]).column("note").to_pylist()
     assert kept == list(NUMBERS[: 7 if num_missing < 10_000 else 5])

@@ -390,7 +390,7 @@ def test_convert_refuses_a_source_without_a_note_whatever_its_share(
 
 def test_convert_refuses_one_stream_of_two_that_is_empty(source: Path, root: str) -> None:
     empty = source.with_name("empty.tfrecord.gz")
-    empty.write_bytes(gzip.compress(b""))
+    empty.write_bytes(gzip.compress(b"", mtime=0))
     message = r"no note was found in .*/empty.tfrecord.gz \(nothing is in it\); name the other sou"
     with pytest.raises(DatasetError, match=message):
         convert([str(source), str(empty)], root=root, num_workers=1)

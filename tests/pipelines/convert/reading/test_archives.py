@@ -16,7 +16,7 @@ NUMBERS = (4, 1, 3)
 
 
 def source(path: Path, content: dict[str, bytes]) -> Source:
-    size = path.write_bytes(gzip.compress(forms.tar(content), 1))
+    size = path.write_bytes(gzip.compress(forms.tar(content), 1, mtime=0))
     return Source(path.name, str(path), size, "", JSON_WAV_TAR_GZ)
 
 

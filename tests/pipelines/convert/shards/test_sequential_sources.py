@@ -67,7 +67,7 @@ def sequential(data: bytes) -> tuple[list[int], list[Span]]:
 def test_pieces_of_a_stream_are_those_of_the_file_in_it(
     data: bytes, range_bytes: int, level: int
 ) -> None:
-    converted = pieces(gzip.compress(data, level), range_bytes)
+    converted = pieces(gzip.compress(data, level, mtime=0), range_bytes)
     found = accounted(converted)
     assert (offsets(converted), list(found.spans)) == sequential(data)
     assert found.size == len(data)
@@ -79,7 +79,7 @@ def test_pieces_of_a_stream_are_those_of_the_file_in_it(
 def test_pieces_of_a_damaged_stream_conserve_its_bytes(
     data: bytes, range_bytes: int, draw: st.DataObject
 ) -> None:
-    compressed = gzip.compress(data)
+    compressed = gzip.compress(data, mtime=0)
     place = draw.draw(st.integers(0, len(compressed) - 1))
     damaged = draw.draw(st.sampled_from([flipped(compressed, place), compressed[: place + 1]]))
     converted = pieces(damaged, range_bytes)
@@ -112,12 +112,12 @@ def store_all(first: ByteRange, folder: str) -> list[ShardSummary]:
 
 def test_stored_pieces_are_a_shard_for_each_range(tmp_path: Path) -> None:
     folder = str(tmp_path)
-    made = summaries(gzip.compress(RECORDS), folder)
+    made = summaries(gzip.compress(RECORDS, mtime=0), folder)
     assert [(s.begin, s.end) for s in made] == [
         *((begin, begin + 100) for begin in range(0, 600, 100)),
         (600, 660),
     ]
-    first = stored(gzip.compress(RECORDS), 100)
+    first = stored(gzip.compress(RECORDS, mtime=0), 100)
     assert read_summaries(first, folder=folder) == made
     assert remaining_range(first, folder=folder) is None
 
@@ -125,7 +125,7 @@ def test_stored_pieces_are_a_shard_for_each_range(tmp_path: Path) -> None:
 @pytest.mark.parametrize("num_left", range(7))
 def test_rest_of_goes_on_behind_the_stored_shards(tmp_path: Path, num_left: int) -> None:
     folder = str(tmp_path)
-    first = stored(gzip.compress(RECORDS), 100)
+    first = stored(gzip.compress(RECORDS, mtime=0), 100)
     made = store_all(first, folder)
     # A crash may leave shards behind a gap, where it met others' work.
     storage.remove(shard_uri(folder, made[num_left].name))
@@ -138,11 +138,11 @@ def test_rest_of_goes_on_behind_the_stored_shards(tmp_path: Path, num_left: int)
 
 def test_read_summaries_needs_the_last_shard(tmp_path: Path) -> None:
     folder = str(tmp_path)
-    made = summaries(gzip.compress(RECORDS), folder)
+    made = summaries(gzip.compress(RECORDS, mtime=0), folder)
     storage.remove(shard_uri(folder, made[-1].name))
     message = f"{made[-1].name} is missing, and no shard before it is its source's last"
     with pytest.raises(ShardError, match=message):
-        read_summaries(stored(gzip.compress(RECORDS), 100), folder=folder)
+        read_summaries(stored(gzip.compress(RECORDS, mtime=0), 100), folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -158,13 +158,13 @@ def test_account_of_a_truncated_stream_names_what_was_cut(
     end: int, spans: list[tuple[int, int, str]], range_bytes: int
 ) -> None:
     # Stored blocks are cut where the content is.
-    whole = gzip.compress(RECORDS, 0)
+    whole = gzip.compress(RECORDS, 0, mtime=0)
     data = whole[: whole.index(RECORDS[:16]) + end]
     assert [tuple(span) for span in accounted(pieces(data, range_bytes)).spans] == spans
 
 
 def test_account_of_a_corrupt_stream_counts_the_rest_as_it_is() -> None:
-    data = gzip.compress(RECORDS) + gzip.compress(RECORDS)[:10] + b"\xff" * 500
+    data = gzip.compress(RECORDS, mtime=0) + gzip.compress(RECORDS, mtime=0)[:10] + b"\xff" * 500
     converted = pieces(data, 100)
     found = accounted(converted)
     (span,) = found.spans
@@ -174,19 +174,19 @@ def test_account_of_a_corrupt_stream_counts_the_rest_as_it_is() -> None:
 
 
 def test_pieces_of_an_empty_stream_are_one_without_records() -> None:
-    (converted,) = pieces(gzip.compress(b""), 100)
+    (converted,) = pieces(gzip.compress(b"", mtime=0), 100)
     assert converted.summary.is_last
     assert (converted.summary.begin, converted.summary.end) == (0, 0)
     assert accounted([converted]).size == 0
 
 
 def test_pieces_may_be_longer_than_a_record_or_shorter() -> None:
-    data = gzip.compress(frame(b"x" * 500) + frame(b"y"))
+    data = gzip.compress(frame(b"x" * 500) + frame(b"y"), mtime=0)
     for range_bytes in (1, 50, 516, 517, 10_000):
         assert offsets(pieces(data, range_bytes)) == [0, 516]
 
 
 def test_rest_of_another_plan_is_all_of_it(tmp_path: Path) -> None:
-    first = stored(gzip.compress(RECORDS), 100)
+    first = stored(gzip.compress(RECORDS, mtime=0), 100)
     assert remaining_range(first, folder=str(tmp_path)) == first
     assert remaining_range(replace(first, end=50), folder=str(tmp_path)) == replace(first, end=50)
