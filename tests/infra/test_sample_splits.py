@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from infra.sample import __main__ as sample_command
 from infra.sample.catalogue import draw
 from infra.sample.defects import DEFECTS
 from infra.sample.splits import MIN_NOTES, NUM_NOTES, planted, write_splits
@@ -160,3 +161,16 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_ctrl_c_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sample_command, "write_splits", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        sample_command.sample(str(tmp_path))
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted; run it again to write what is missing\n"
