@@ -1,8 +1,8 @@
 """Compressed tars, of either form of NSynth, read from front to back.
 
 In the json + wav form the entries of the notes may come after their wav files, and so may a wav
-file that replaces one before it: a first pass lists the archive and takes examples.json out of it, a second
-one goes through the wav files. TFRecord files need one pass, as one file after the other.
+file that replaces an earlier one: a first pass lists the archive and extracts examples.json, a
+second pass goes through the wav files. TFRecord files need one pass, one file after the other.
 """
 
 import tempfile
