@@ -39,11 +39,19 @@ def print_result(
         typer.echo(json.dumps(result))
         return
     # In a file a table is as wide as its content.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+    in_terminal = sys.stdout.isatty()
+    console = Console(highlight=False, width=None if in_terminal else _FILE_WIDTH)
     for table in tables:
-        console.print(table)
+        with console.capture() as capture:
+            console.print(table)
+        text = capture.get()
+        typer.echo(text if in_terminal else _trimmed(text), nl=False)
     for line in (*lines, *filter(None, [last_line])):
         typer.echo(visible(line))
+
+
+def _trimmed(text: str) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def pairs_table(title: str, rows: Iterable[tuple[str, Any]]) -> Table:
@@ -159,7 +167,7 @@ def _title(title: str) -> Text:
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -169,7 +177,7 @@ def seeds_table(seeds: Sequence[int], accuracies: Mapping[str, Spread]) -> Table
         "Accuracy by seed",
         ("model", *(f"seed {seed}" for seed in seeds), "mean", "s.d."),
         [
-            (name, *(f"{value:.4f}" for value in (*spread.values, spread.mean, spread.sd or 0.0)))
+            (name, *(f"{value:.3f}" for value in (*spread.values, spread.mean, spread.sd or 0.0)))
             for name, spread in accuracies.items()
         ],
     )

@@ -109,7 +109,7 @@ def promotions_table(promotions: Mapping[str, Mapping[str, Any]]) -> Table:
     """Return one row per model."""
     return rows_table(
         "Promotion",
-        ("model", "verdict", "look at the gate", "why"),
+        ("model", "verdict", "comparison", "why"),
         [
             (name, fields["outcome"], (fields["gate"] or {}).get("look") or "none", fields["why"])
             for name, fields in promotions.items()

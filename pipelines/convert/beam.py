@@ -36,7 +36,7 @@ from pipelines.engines.remote_workers import (
 )
 from pipelines.engines.submission import keep_interrupts, silence_beam
 from pipelines.errors import ConfigError, PipelineError
-from pipelines.text import listed
+from pipelines.text import counted, listed
 
 # Importing Beam warns of Google's client libraries, which only Dataflow needs.
 logging.disable(logging.WARNING)
@@ -223,9 +223,10 @@ def _log_counts(result: Any) -> None:
         return
     for timing in (m.result for m in found["distributions"] if m.key.metric.name == _RANGE_MSEC):
         if timing:
-            log.info(
-                "converted %d ranges: %.2f s each, from %.2f to %.2f s",
-                *(timing.count, timing.mean / 1000, timing.min / 1000, timing.max / 1000),
+            log.debug(
+                "converted %s: %.2f s each, from %.2f to %.2f s",
+                counted(timing.count, "range"),
+                *(timing.mean / 1000, timing.min / 1000, timing.max / 1000),
             )
     counts = {m.key.metric.name: m.result for m in found["counters"] if m.result}
     for said in [name for name in counts if name.startswith(WARNING_PREFIX)]:
@@ -234,7 +235,7 @@ def _log_counts(result: Any) -> None:
             "a worker: %s%s", said.removeprefix(WARNING_PREFIX), f" ({times}x)" * (times > 1)
         )
     if counts:
-        log.info(
+        log.debug(
             "counted by the workers: %s",
             ", ".join(f"{name} {num:,}" for name, num in sorted(counts.items())),
         )

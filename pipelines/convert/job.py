@@ -29,7 +29,7 @@ from pipelines.engines.engine import LOCAL, Engine
 from pipelines.errors import ConfigError, ShardError
 from pipelines.parameters import MAX_QUARANTINED
 from pipelines.progress import OnProgress, Progress, ignore
-from pipelines.text import listed
+from pipelines.text import counted, listed
 
 _READERS: Final = 4
 
@@ -108,7 +108,8 @@ def _convert_missing(
     """Convert the ranges that have no intact shard, and commit; see `convert`."""
     ranges = planned.ranges()
     missing = ranges if force else _without_shard(planned, ranges)
-    why = f"converting {len(missing)} of {len(ranges)} ranges of {name} to {planned.folder}"
+    num_ranges = counted(len(ranges), "range")
+    why = f"converting {len(missing):,} of {num_ranges} of {name} to {planned.folder}"
     is_begun = len(missing) < len(ranges)
     reason = "; the others are stored" if is_begun else "; asked to do so again" if force else ""
     record_decision(log, "convert", name, "resumed" if is_begun else "ran", why + reason)

@@ -180,7 +180,7 @@ def test_error_of_a_worker_is_one_sentence(
         how += request.getfixturevalue("pool").options
     said = submitter.fail([source], *how, root=f"s3://nsynth/hopeless/{runner.replace(' ', '-')}")
     begun, sentence = said.splitlines()
-    assert begun.startswith("converting 1 of 1 ranges of hopeless.tfrecord")
+    assert begun.startswith("converting 1 of 1 range of hopeless.tfrecord")
     assert sentence.startswith("nsynth: more than 65536 records between bytes 0 and ")
 
 

@@ -16,6 +16,7 @@ from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA
 from pipelines.experiment import Experiment
 from pipelines.notes import CLASSES, NUM_SAMPLES
 from pipelines.registry.runs import History
+from pipelines.text import counted
 from pipelines.train.devices import machine_bytes
 from pipelines.train.fitting.callbacks import (
     CheckpointCallback,
@@ -94,8 +95,9 @@ def fit(
     epochs = EpochCallback(name, experiment, batches, num_notes=num_notes, on_epoch=on_epoch)
     stored = CheckpointCallback(model, checkpoints, epochs)
     log.info(
-        "training %s on %s: %d notes, %d to validate, %d epochs, batches of %d",
-        *(name, device(), num_notes, len(validation.rows), experiment.epochs, batch_size),
+        "training %s on %s: %d notes, %d to validate, %s, batches of %d",
+        *(name, device(), num_notes, len(validation.rows)),
+        *(counted(experiment.epochs, "epoch"), batch_size),
     )
     with explain_memory_errors(name, batch_size):
         model.fit(

@@ -52,7 +52,7 @@ def place_samples(audio: SampleFile | NDArray[np.float32]) -> Samples:
     """
     free = {"device": backend.free_device_bytes(), "memory": available_bytes()}
     place = _named_place(audio.nbytes, free) or best_place(audio.nbytes, free)
-    log.info("samples of %d notes, %.3g GB: %s", len(audio), audio.nbytes / 1e9, PLACES[place])
+    log.debug("samples of %d notes, %.3g GB: %s", len(audio), audio.nbytes / 1e9, PLACES[place])
     if place == "device":
         return keras.ops.convert_to_tensor(np.asarray(audio))
     return np.array(audio) if place == "memory" else audio

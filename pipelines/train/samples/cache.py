@@ -30,6 +30,7 @@ from pipelines.convert.commit.manifest import Manifest, Shard
 from pipelines.dataset import Dataset
 from pipelines.errors import ConfigError, DatasetError, ShardError
 from pipelines.notes import NUM_SAMPLES
+from pipelines.text import counted
 
 NOTE_BYTES: Final = NUM_SAMPLES * 4
 
@@ -227,7 +228,7 @@ def _build(path: Path, dataset: Dataset) -> SampleFile:
     begun, manifest = time.perf_counter(), dataset.manifest
     if os.path.lexists(path):
         log.warning("the audio cache %s is damaged; it is built again", path)
-    log.info("building the audio cache %s from %d shards", path, len(manifest.shards))
+    log.info("building the audio cache %s from %s", path, counted(len(manifest.shards), "shard"))
     # For people, and for `nsynth clean`.
     note = {"manifest_uri": dataset.manifest_uri, "num_notes": manifest.num_notes}
     storage.put(str(path.with_suffix(".json")), (json.dumps(note, indent=1) + "\n").encode())
@@ -240,7 +241,7 @@ def _build(path: Path, dataset: Dataset) -> SampleFile:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-        log.info(
+        log.debug(
             "built the audio cache %s: %d notes in %.1f s",
             *(path, manifest.num_notes, time.perf_counter() - begun),
         )

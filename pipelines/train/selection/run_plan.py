@@ -20,6 +20,7 @@ from pipelines.experiment import Experiment, check_datasets
 from pipelines.layout import RUNS_FOLDER
 from pipelines.notes import FAMILIES
 from pipelines.records import digest
+from pipelines.text import counted
 from pipelines.train.selection.holdout import (
     HoldoutMode,
     Side,
@@ -171,8 +172,8 @@ def plan_run(
     log.info("run %s of %s, in %s", run_id, manifests, uri)
     if num_leaked:
         log.warning(
-            "%d training notes dropped: the data that score the models hold the same audio",
-            num_leaked,
+            "%s dropped: the data that score the models hold the same audio",
+            counted(num_leaked, "training note"),
         )
     if holdout:
         num_held_out = sum(map(len, held_out.values()))

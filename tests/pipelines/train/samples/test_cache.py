@@ -143,7 +143,7 @@ def test_cached_audio_of_several_processes_is_built_by_one(dataset: Dataset, fol
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     outputs = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0]
-    assert "".join(outputs).count("built the audio cache") == 1
+    assert "".join(outputs).count("building the audio cache") == 1
     assert {float(output.splitlines()[-1]) for output in outputs} == {EXPECTED.sum(dtype=float)}
     assert suffixes(folder) == BUILT
 
