@@ -121,7 +121,6 @@ def test_readme_shows_a_hostile_name_as_text(manifest: Path) -> None:
     [
         (("convert", "{folder}/{name}", "--root", "{folder}/other"), 1),
         (("convert", "{folder}/{name}.gone", "--root", "{folder}/other"), 1),
-        (("convert", "{folder}/{name}.tfrecord", "--root", "{folder}/other", "--dry-run"), 0),
         (("validate", "{folder}/{name}/manifest.json"), 1),
         (("list", "{folder}/{name}/gone"), 1),
         (("verify", "{folder}/{name}/gone"), 1),
