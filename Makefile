@@ -45,7 +45,7 @@ status: ## what runs, waits and comes
 test: setup lint types layers unit ## everything that must hold
 
 test-e2e: setup ## deployments on a real server and worker; Ctrl-C at each stage (minutes)
-	$(BIN)/pytest --timeout 900 tests/e2e
+	$(BIN)/pytest --timeout 900 tests/e2e tests/train
 
 test-browser: setup ## reports and the pages over runs in the Chromium that is installed, if one is
 	$(BIN)/pytest tests/browser
