@@ -381,14 +381,13 @@ class _Convert(beam.DoFn):
 
     def process(self, byte_range: ByteRange) -> Iterator[int]:
         """Convert a range and yield the number of its notes."""
-        num_notes = _counted(_convert(byte_range, self._folder, self._writer))
-        for line in WARNINGS.take():
-            Metrics.counter(_NAMESPACE, line).inc()
-        yield num_notes
+        yield _counted(_convert(byte_range, self._folder, self._writer))
 
     def finish_bundle(self) -> None:
-        """Wait until all shards are stored."""
+        """Wait until all shards are stored, and count the warnings on the way."""
         self._writer.close()
+        for line in WARNINGS.take():
+            Metrics.counter(_NAMESPACE, line).inc()
 
 
 class _ConvertTogether(beam.DoFn):

@@ -90,7 +90,7 @@ class Submitter:
     listening: list[Listeners] = field(default_factory=list)
 
     def start(self, sources: list[str], *arguments: str, root: str) -> subprocess.Popen[str]:
-        return self.begin("convert", *sources, "--root", root, *LENIENT, *arguments, "--json")
+        return self.begin("-v", "convert", *sources, "--root", root, *LENIENT, *arguments, "--json")
 
     def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Any command, in the environment of the store."""

@@ -121,5 +121,5 @@ def test_main_job_in_object_storage_leaves_nothing_but_the_cache_here(
     _, remote = jobs
     assert list(remote.cwd.iterdir()) == []
     caches = sorted(path.suffix for path in remote.cache.rglob("*") if path.is_file())
-    assert caches == [".f32", ".f32", ".json", ".json"]
+    assert caches == [".f32", ".f32", ".json", ".json", ".lock", ".lock"]
     assert {path.name for path in remote.cwd.parent.iterdir()} == {"cache", "cwd", "prefect"}
