@@ -355,6 +355,11 @@ def _convert(
     return Outcome(shards, time.monotonic() - begun)
 
 
+def _count_warnings() -> None:
+    for line in WARNINGS.take():
+        Metrics.counter(_NAMESPACE, line).inc()
+
+
 class _Convert(beam.DoFn):
     """Owns the thread that stores one shard while the next is made."""
 
@@ -381,13 +386,14 @@ class _Convert(beam.DoFn):
 
     def process(self, byte_range: ByteRange) -> Iterator[int]:
         """Convert a range and yield the number of its notes."""
-        yield _counted(_convert(byte_range, self._folder, self._writer))
+        num_notes = _counted(_convert(byte_range, self._folder, self._writer))
+        _count_warnings()
+        yield num_notes
 
     def finish_bundle(self) -> None:
-        """Wait until all shards are stored, and count the warnings on the way."""
+        """Wait until all shards are stored."""
         self._writer.close()
-        for line in WARNINGS.take():
-            Metrics.counter(_NAMESPACE, line).inc()
+        _count_warnings()
 
 
 class _ConvertTogether(beam.DoFn):

@@ -119,7 +119,7 @@ def probe(folder: str) -> bool:
     fs, path = resolve(uri)
 
     def refuses_second() -> bool:
-        # Refusing the first is proof as well: its reply was lost and it was with_retries.
+        # Refusing the first is proof as well: its reply was lost and it was retried.
         return not all(create_once(uri, content) for content in _PROBES)
 
     with user_errors(folder):

@@ -51,7 +51,7 @@ def test_deployment_completes_and_its_names_are_sentences(stack: Stack, first: A
     assert names >= {
         "train preliminary for 2 epochs",
         "score preliminary on the test notes",
-        "set preliminary against the champion on the gate",
+        "compare preliminary with the champion on held-out notes",
         "summarise the run",
     }
     assert {sub["name"] for sub in stack.subflows(run["id"])} == {

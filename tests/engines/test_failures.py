@@ -201,6 +201,6 @@ def test_what_a_worker_warns_of_comes_back_to_the_submitter(
         root = f"s3://nsynth/warned-{runner}"
         how = ("--range-mib", "16", "--runner", runner, *pool.options)
         found = submitter.run(store.sources["generated"], *how, root=root)
-    assert "a worker: s3://nsynth/warned-" in found["log"]
+    assert "a worker: notes/" in found["log"]
     assert "; trying again in " in found["log"]
     assert proxy.faults[Fault.SLOW_DOWN] >= found["num_shards"]
