@@ -79,7 +79,7 @@ def shards(uri: str) -> list[Path]:
 def test_convert_says_how_long_ranges_took(
     source: Path, root: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "pipelines"):
         run(source, root)
     assert "converted 4 ranges: " in caplog.text
 

@@ -80,7 +80,7 @@ def test_cached_audio_is_the_shards_samples_in_order(dataset: Dataset, folder: P
 def test_cached_audio_is_built_once(
     dataset: Dataset, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "pipelines")
     cached_audio(dataset, folder)
     for shard in shards(dataset):
         shard.unlink()

@@ -47,7 +47,7 @@ def test_settle_says_where_samples_are_and_puts_them_there(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG", "pipelines")
     monkeypatch.setenv(VARIABLE, place)
     settled = place_samples(audio)
     assert caplog.messages == [f"samples of 7 notes, 0.000224 GB: {PLACES[place]}"]
