@@ -1,18 +1,18 @@
 """A serialized tf.train.Example becomes a note, without TensorFlow.
 
-The audio, almost all of a record, is one packed list of floats, which is parsed as bytes.
+The audio, almost all of a record, is one packed list of floats. It is a view of the record if every
+known writer's layout is found; only the rest is parsed as a message.
 
 Source: tensorflow/core/example/example.proto and feature.proto of TensorFlow.
 """
 
 import math
 from collections.abc import Iterable
-from contextlib import suppress
-from typing import Any, Final, NamedTuple, cast
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory, text_format
-from google.protobuf.unknown_fields import UnknownFieldSet
 from numpy.typing import NDArray
 
 from pipelines.convert.formats.features import (
@@ -29,18 +29,18 @@ from pipelines.convert.formats.features import (
     tfds_scalars,
 )
 from pipelines.convert.formats.reasons import Reason
+from pipelines.convert.formats.wire import find_audio
 from pipelines.errors import RecordError
-from pipelines.notes import NUM_SOURCE_SAMPLES
 
 _PROTO: Final = """
-name: "FLOATS.proto" package: "FLOATS" syntax: "proto3"
+name: "nsynth.proto" package: "nsynth" syntax: "proto3"
 message_type {
   name: "BytesList"
   field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES }
 }
 message_type {
   name: "FloatList"
-  field { name: "value" number: 1 label: LABEL_REPEATED type: FLOATS }
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT }
 }
 message_type {
   name: "Int64List"
@@ -72,24 +72,18 @@ message_type {
 """
 
 
-def _message_type(floats: str) -> type[message.Message]:
-    """Build tf.train.Example.
-
-    Args:
-      floats: the type of `FloatList.value`. A packed list is encoded as one value of bytes, so that
-        `TYPE_BYTES` parses it without a Python object per sample.
-    """
-    file = text_format.Parse(_PROTO.replace("FLOATS", floats), descriptor_pb2.FileDescriptorProto())
+def _message_types() -> tuple[type[message.Message], type[message.Message]]:
+    """Return the types of tf.train.Example and of the tf.train.Features in it."""
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{floats}.Example"))
+    pool.Add(text_format.Parse(_PROTO, descriptor_pb2.FileDescriptorProto()))
+    example, features = (
+        message_factory.GetMessageClass(pool.FindMessageTypeByName(f"nsynth.{name}"))
+        for name in ("Example", "Features")
+    )
+    return example, features
 
 
-EXAMPLE: Final = _message_type("TYPE_FLOAT")
-_PACKED_EXAMPLE: Final = _message_type("TYPE_BYTES")
-
-_AUDIO_BYTES: Final = 4 * NUM_SOURCE_SAMPLES
-
+EXAMPLE, FEATURES = _message_types()
 
 _TYPES: Final = {"bytes_list": TEXT, "int64_list": INTEGER, "float_list": FLOAT, None: UNSET}
 
@@ -124,13 +118,16 @@ def decode(payload: bytes) -> Example:
             Reason.WRONG_LENGTH,
             f"the payload has {len(payload)} bytes, expected {MAX_NOTE_BYTES} at most",
         )
-    features = _parse(_PACKED_EXAMPLE, payload)
-    audio = _packed_audio(features)
-    if audio is not None:
-        # A list of floats elsewhere has to be read as floats before it is refused.
-        with suppress(RecordError):
-            return _example(features, audio)
-    return _example(_parse(EXAMPLE, payload), None)
+    features, audio = _features(payload)
+    is_of_tfds = is_tfds(features)
+    expected = dict(TFDS if is_of_tfds else NSYNTH)
+    if audio is None:
+        expected["audio"] = AUDIO
+    names = features if audio is None else chain(features, ["audio"])
+    values = check_features(_named(features, expected), expected, names=names)
+    if audio is None:
+        audio = np.array(values.pop("audio"), np.float32)
+    return Example(tfds_scalars(values) if is_of_tfds else values, audio)
 
 
 def check_peak(peak: float) -> None:
@@ -147,33 +144,20 @@ def check_peak(peak: float) -> None:
         )
 
 
-def _packed_audio(features: Any) -> NDArray[np.float32] | None:
-    """Return the audio, float32 [64000], if it is one packed list, as of all known writers."""
-    if "audio" not in features or (audio := features["audio"]).WhichOneof("kind") != "float_list":
-        return None
-    chunks = audio.float_list.value
-    # Values that are not packed are unknown to this type.
-    if len(chunks) != 1 or len(UnknownFieldSet(audio.float_list)):
-        return None
-    chunk = chunks[0]
-    return np.frombuffer(chunk, "<f4") if len(chunk) == _AUDIO_BYTES else None
-
-
-def _example(features: Any, audio: NDArray[np.float32] | None) -> Example:
-    """Check features and return their note, with `audio` where it is known already."""
-    is_of_tfds = is_tfds(features)
-    expected = dict(TFDS if is_of_tfds else NSYNTH)
-    if audio is None:
-        expected["audio"] = AUDIO
-    values = check_features(_named(features, expected), expected, names=features)
-    if audio is None:
-        audio = np.array(values.pop("audio"), np.float32)
-    return Example(tfds_scalars(values) if is_of_tfds else values, audio)
+def _features(payload: bytes) -> tuple[Any, NDArray[np.float32] | None]:
+    """Return the features of a message, without the audio if it is a view of the payload."""
+    scan = find_audio(payload)
+    if scan is not None:
+        features = _parse(FEATURES, scan.rest).feature
+        # If a feature occurs twice, the last one counts, which the scan may have missed.
+        if "audio" not in features:
+            return features, scan.audio
+    return _parse(EXAMPLE, payload).features.feature, None
 
 
 def _parse(kind: type[message.Message], payload: bytes) -> Any:
     try:
-        return cast(Any, kind.FromString(payload)).features.feature
+        return kind.FromString(payload)
     except message.DecodeError as err:
         raise RecordError(Reason.UNPARSABLE, "the payload is no tf.train.Example") from err
 
