@@ -1,5 +1,6 @@
 """Whoever converts, the data set is the same."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -56,8 +57,13 @@ def test_convert_makes_the_same_data_set_on_each_engine(
     timed(notes, "local", local[notes]["seconds"], expected)
     timed(notes, engine, found["seconds"], store.digests(found["manifest"]))
     assert store.digests(found["manifest"]) == expected
-    # The workers' counts came back, and cover every record once.
-    assert f"record_bytes {found['record_bytes']:,}" in found["log"]
+    # The workers' counts came back and cover every record once, or the log says that some are lost.
+    lost = re.search(r"counted by the workers, of (\d+) of (\d+) ranges: ", found["log"])
+    if lost:
+        assert engine.startswith("prism")
+        assert 0 < int(lost[1]) < int(lost[2])
+    else:
+        assert f"record_bytes {found['record_bytes']:,}" in found["log"]
 
 
 def test_workers_have_nothing_that_conversion_does_not_need(pool: Pool) -> None:
