@@ -153,7 +153,7 @@ def plan_run(
             name: [given.manifest_digest, given.verdict_digest]
             for name, given in validations.items()
         },
-        "experiment": experiment.to_dict(),
+        "experiment": experiment.identity(),
         "backend": backend,
         **({"gate": holdout.digest} if holdout else {}),
     }
