@@ -219,6 +219,7 @@ def finish_run(plan: RunPlan) -> RunRecord:
         created=now(),
         seconds=sum(model.training_seconds for model in models.values()),
         notes_digest=plan.notes_digest,
+        num_samples=plan.num_samples,
     )
     store_run(record, plan.uri)
     return record
@@ -283,7 +284,8 @@ def _model_bytes(training: Training) -> bytes:
 
 
 def _store_metrics(plan: RunPlan, name: str, metrics: Mapping[str, Any]) -> Metrics:
-    num_parameters = build(name, plan.experiment).count_params()
+    model = build(name, plan.experiment, num_samples=plan.num_samples)
+    num_parameters = model.count_params()
     store_metrics(plan.model_uri(name), metrics, model=name, num_parameters=num_parameters)
     every = metrics["all_notes"]
     log.info(
@@ -309,7 +311,7 @@ def _model_record(plan: RunPlan, name: str) -> ModelRecord:
         raise DatasetError(
             f"run {plan.run_id} cannot be closed: {name} is not trained and evaluated; run it first"
         )
-    model = build(name, plan.experiment)
+    model = build(name, plan.experiment, num_samples=plan.num_samples)
     predictions = read_predictions(plan.model_uri(name, PREDICTIONS))
     digest = predictions_digest(predictions)
     return ModelRecord(model.count_params(), layer_table(model), trainings, digest)

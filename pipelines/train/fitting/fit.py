@@ -88,7 +88,7 @@ def fit(
       DatasetError: the loss is no longer finite, or an epoch had other batches than it should.
       ConfigError: memory does not suffice for the batch size.
     """
-    model = init_model(name, experiment)
+    model = init_model(name, experiment, num_samples=train.num_samples)
     num_notes, batch_size = len(train.rows), experiment.batch_size
     check_footprint(model, batch_size=min(batch_size, num_notes))
     batches = Batches(train, batch_size=batch_size, seed=experiment.seed)

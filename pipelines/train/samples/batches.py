@@ -21,7 +21,7 @@ from pipelines.train.model import backend
 from pipelines.train.model.backend import BatchSource, keras
 from pipelines.train.samples.cache import SampleFile
 
-# float32 [notes, 8000]: a NumPy array, a `SampleFile`, or a tensor of the backend.
+# float32 [notes, num_samples]: a NumPy array, a `SampleFile`, or a tensor of the backend.
 Samples = Any
 
 # From fast to slow; of a file on disk the system keeps in memory what there is room for.
@@ -45,7 +45,7 @@ def place_samples(audio: SampleFile | NDArray[np.float32]) -> Samples:
     """Copy samples to the fastest place where they fit.
 
     Args:
-      audio: float32 [notes, 8000].
+      audio: float32 [notes, num_samples].
 
     Raises:
       ConfigError: the environment names an unknown place, or one without room.
@@ -71,7 +71,7 @@ def best_place(num_bytes: int, free: Mapping[str, int | None]) -> str:
 
 
 def gather(audio: Samples, rows: NDArray[np.int64]) -> Samples:
-    """Return the samples of some notes, [len(rows), 8000], in the same place."""
+    """Return the samples of some notes, [len(rows), num_samples], in the same place."""
     if isinstance(audio, np.ndarray | SampleFile):
         return audio[rows]
     # JAX has no 64-bit numbers unless they are enabled.
@@ -112,7 +112,7 @@ class Notes:
     """Some notes of a data set.
 
     Attributes:
-      audio: float32 [all notes, 8000]: a file, an array, or a tensor on the device.
+      audio: float32 [all notes, num_samples]: a file, an array, or a tensor on the device.
       rows: int64 [num_notes], rows of these notes in `audio`.
       labels: int64 [num_notes], in [0, 10).
     """
@@ -120,6 +120,11 @@ class Notes:
     audio: Samples
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
+
+    @property
+    def num_samples(self) -> int:
+        """Return the number of samples per note."""
+        return int(self.audio.shape[1])
 
 
 def epoch_order(num_notes: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -170,10 +175,10 @@ class Batches(BatchSource):
         return -(-len(self._notes.rows) // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Samples, NDArray[np.int64]]:
-        """Return batch `index`: float32 [batch, 8000, 1] and labels int64 [batch]."""
+        """Return batch `index`: float32 [batch, num_samples, 1] and labels int64 [batch]."""
         prefetch_rows(self._notes.audio, self._notes.rows[self._positions(index + _LOOKAHEAD)])
         positions = self._positions(index)
-        # [batch, 8000] -> [batch, 8000, 1]
+        # [batch, num_samples] -> [batch, num_samples, 1]
         audio = gather(self._notes.audio, self._notes.rows[positions])[:, :, np.newaxis]
         return audio, self._notes.labels[positions]
 

@@ -18,9 +18,9 @@ from pipelines import storage
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.experiment import Experiment, check_datasets
 from pipelines.layout import RUNS_FOLDER
-from pipelines.notes import FAMILIES
+from pipelines.notes import FAMILIES, NUM_SAMPLES
 from pipelines.records import digest
-from pipelines.text import counted
+from pipelines.text import counted, listed
 from pipelines.train.selection.holdout import (
     HoldoutMode,
     Side,
@@ -65,6 +65,7 @@ class RunPlan:
       backend: of Keras.
       notes_digest: digest of notes.parquet.
       holdout: digest of the held-out set whose notes would train without it; None where none would.
+      num_samples: samples per note of all data sets.
     """
 
     run_id: str
@@ -76,6 +77,7 @@ class RunPlan:
     backend: str
     notes_digest: str
     holdout: str | None = None
+    num_samples: int = NUM_SAMPLES
 
     @property
     def folds(self) -> Sequence[int | None]:
@@ -136,7 +138,8 @@ def plan_run(
       holdout_mode: whether notes of the registry's held-out set are kept from training.
 
     Raises:
-      ConfigError: the protocol takes other data sets, or two of them are the same.
+      ConfigError: the protocol takes other data sets, two of them are the same, or their notes
+        differ in length.
       DatasetError: no notes are left to train on or to test with, or they cannot be split.
     """
     check_datasets(experiment.protocol, valid=valid is not None, test=test is not None)
@@ -144,6 +147,7 @@ def plan_run(
     validations = {name: side for name, side in given.items() if side is not None}
     _check_distinct(validations)
     sides = {name: read_side(validation) for name, validation in validations.items()}
+    _check_lengths(sides)
     num_leaked = _drop_leaked(sides)
     learning = {name: side for name, side in sides.items() if name != "test"}
     holdout, held_out = find_held_out(learning, experiment=experiment, root=root, mode=holdout_mode)
@@ -189,6 +193,7 @@ def plan_run(
         backend=backend,
         notes_digest=store_run_notes(uri, notes),
         holdout=holdout.digest if holdout else None,
+        num_samples=sides["train"].num_samples,
     )
 
 
@@ -210,6 +215,16 @@ def _check_distinct(validations: Mapping[str, Validation]) -> None:
             raise ConfigError(
                 f"{side.manifest_uri} is named as {other} and as {name} data; name another one"
             )
+
+
+def _check_lengths(sides: Mapping[str, Side]) -> None:
+    lengths = {name: side.num_samples for name, side in sides.items()}
+    if len(set(lengths.values())) > 1:
+        got = listed(f"{name} {num:,}" for name, num in lengths.items())
+        raise ConfigError(
+            f"the data sets of a run must have notes of one length, got samples per note: {got}; "
+            "convert all of them with the same --samples"
+        )
 
 
 def _drop_leaked(sides: Mapping[str, Side]) -> int:
