@@ -64,13 +64,13 @@ class Spectrogram(_Value):
       window: samples per frame, a Hann window.
       hop: samples between two frames.
       mel_bands: bands on the mel scale; None keeps the window's own frequencies.
-      floor: power, relative to a note's mean power, below which nothing is told apart.
+      floor: added to the power per frequency of a note whose mean power is 1.
     """
 
     window: Annotated[int, Ge(16), Le(2**14)] = 256
     hop: Size = 64
     mel_bands: Annotated[int, Ge(8), Le(512)] | None = None
-    floor: Positive = 1e-3
+    floor: Positive = 4e-6
 
 
 class Block(_Value):
@@ -79,7 +79,7 @@ class Block(_Value):
     Attributes:
       kernel_size: samples, or frames and bands.
       stride: step of the convolution; above 1 or with a batch norm it pads the borders.
-      pool: max pooling after the activation; 1 for none.
+      pool: max pooling after the activation, 1 for none; of frames and bands, where they differ.
       batch_norm: normalise before the activation; the convolution has no bias then.
     """
 
@@ -87,7 +87,7 @@ class Block(_Value):
     kernel_size: Size = 2
     activation: Activation = Activation.relu
     stride: Size = 1
-    pool: Size = 1
+    pool: Size | tuple[Size, Size] = 1
     batch_norm: bool = False
 
 
@@ -144,6 +144,11 @@ class Fitting(_Value):
     label_smoothing: Rate = 0.0
     augmentation: Augmentation = Augmentation()
 
+    @property
+    def needs_probabilities(self) -> bool:
+        """Return whether the loss compares probabilities of all classes, not one label a note."""
+        return self.label_smoothing > 0 or self.augmentation.mixup > 0
+
 
 class Architecture(_Value):
     """One model: waveform or spectrogram, convolutions, pooling, dense layers, and its fitting.
@@ -164,6 +169,8 @@ class Architecture(_Value):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.spectrogram is None and any(isinstance(one.pool, tuple) for one in self.blocks):
+            raise ValueError("a pool of two numbers needs a spectrogram")
         if self.fitting.weight_decay and self.fitting.optimiser != "adamw":
             raise ValueError("weight_decay needs the optimiser adamw")
         if self.head.pooling is Pooling.time_average and self.spectrogram is None:
@@ -260,4 +267,3 @@ def _merge(fields: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 def names_a_file(model: str) -> bool:
     """Return whether the name of a model is the location of an architecture."""
     return model.endswith((".toml", ".json"))
-

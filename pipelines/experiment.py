@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from pipelines.architecture import (
     BUILT_IN,
@@ -23,10 +23,6 @@ from pipelines.parameters import (
     TrainingRequest,
 )
 from pipelines.text import listed
-
-
-# Fields that an experiment has in common with architectures.
-_PARTS: Final = ("learning_rate", "dropout", "negative_slope", "dense_activation")
 
 
 @dataclass(frozen=True)
@@ -117,8 +113,15 @@ class Experiment:
 
     def with_architecture(self, architecture: Architecture) -> "Experiment":
         """Return this experiment for one architecture alone, with that one's own values."""
-        own = {name: None for name in _PARTS}
-        return replace(self, models=(architecture.name,), architectures=(architecture,), **own)
+        return replace(
+            self,
+            models=(architecture.name,),
+            architectures=(architecture,) if architecture.name not in BUILT_IN else (),
+            learning_rate=None,
+            dropout=None,
+            negative_slope=None,
+            dense_activation=None,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON holds them; `architectures` only where there are some."""

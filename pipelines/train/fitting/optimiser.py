@@ -1,13 +1,9 @@
-"""The loss and the optimiser of an architecture, and labels as the loss takes them."""
+"""The loss and the optimiser of an architecture."""
 
 import math
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipelines.architecture import Architecture, Fitting
-from pipelines.notes import CLASSES
 from pipelines.train.model.backend import jit_compile, keras
 
 # Of the steps, those in which the rate of `cosine` rises; its rates at both ends, as shares.
@@ -24,7 +20,7 @@ def compile_model(model: keras.Model, architecture: Architecture, *, num_steps: 
     """
     fitting = architecture.fitting
     loss: Any = "sparse_categorical_crossentropy"
-    if needs_probabilities(fitting):
+    if fitting.needs_probabilities:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=fitting.label_smoothing)
     model.compile(
         optimizer=_optimiser(fitting, num_steps),
@@ -32,16 +28,6 @@ def compile_model(model: keras.Model, architecture: Architecture, *, num_steps: 
         metrics=["accuracy"],
         jit_compile=jit_compile(),
     )
-
-
-def needs_probabilities(fitting: Fitting) -> bool:
-    """Return whether the loss compares probabilities of all classes, not one label per note."""
-    return fitting.label_smoothing > 0 or fitting.augmentation.mixup > 0
-
-
-def as_probabilities(labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return labels, int64 [batch], as float32 [batch, 10]: 1 for the class, 0 for the others."""
-    return np.eye(len(CLASSES), dtype=np.float32)[labels]
 
 
 def _optimiser(fitting: Fitting, num_steps: int) -> Any:

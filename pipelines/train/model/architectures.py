@@ -9,7 +9,7 @@ from typing import Any, Final
 from pipelines.architecture import BUILT_IN, Activation, Architecture, Block, Pooling, Spectrogram
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.experiment import Experiment
-from pipelines.notes import CLASSES, NOTE_SECONDS, NUM_SAMPLES
+from pipelines.notes import CLASSES, NUM_SAMPLES, NUM_SOURCE_SAMPLES, SAMPLE_RATE_HZ
 from pipelines.train.model.backend import keras
 
 layers: Final[Any] = keras.layers
@@ -95,7 +95,7 @@ def _block(architecture: Architecture, block: Block) -> Iterator[Any]:
         yield convolution(
             block.filters, block.kernel_size, block.stride, padding=padding, activation=activation
         )
-    if block.pool > 1:
+    if block.pool != 1:
         yield pool(block.pool)
 
 
@@ -145,7 +145,7 @@ def _spectrogram(spectrogram: Spectrogram, waveform: Any, num_samples: int) -> A
         real, imaginary = ops.stft(samples, window, hop, window, "hann", center=True)
         energy = ops.square(real) + ops.square(imaginary)
     else:
-        rate_hz = num_samples / NOTE_SECONDS
+        rate_hz = SAMPLE_RATE_HZ * num_samples / NUM_SOURCE_SAMPLES
         bands = layers.MelSpectrogram(
             fft_length=window,
             sequence_stride=hop,
@@ -157,7 +157,7 @@ def _spectrogram(spectrogram: Spectrogram, waveform: Any, num_samples: int) -> A
         )
         # [batch, bands, frames] -> [batch, frames, bands]
         energy = ops.transpose(bands(samples), (0, 2, 1))
-    level = ops.expand_dims(ops.log(energy + spectrogram.floor), -1)
+    level = ops.expand_dims(ops.log(energy / window + spectrogram.floor), -1)
     return layers.BatchNormalization()(level)
 
 

@@ -4,13 +4,15 @@ What a batch gets is a function of seed, epoch and batch alone, so that a traini
 sees what it would have seen. NumPy computes it, the same for every backend.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.architecture import Augmentation
 
 Audio = NDArray[np.float32]
-Labels = NDArray[np.float32]
+Labels = NDArray[Any]
 
 
 def batch_generator(*, seed: int, epoch: int, batch: int) -> np.random.Generator:
@@ -26,7 +28,7 @@ def augment(
 
     Args:
       audio: float32 [batch, num_samples].
-      labels: float32 [batch, 10], probabilities.
+      labels: of the batch; float32 [batch, 10] where notes are mixed.
 
     Returns:
       As the arguments; labels change only where notes are mixed.
@@ -34,7 +36,7 @@ def augment(
     num_notes, num_samples = audio.shape
     if changes.delay:
         longest = int(changes.delay * num_samples)
-        audio = delayed(audio, random.integers(0, longest + 1, num_notes))
+        audio = delayed(audio, random.integers(0, longest + 1, (num_notes,)))
     if changes.tilt_db or changes.frequency_mask:
         audio = _filtered(audio, changes, random)
     if changes.time_mask:
