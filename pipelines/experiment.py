@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from pipelines.architecture import (
     BUILT_IN,
@@ -23,6 +23,12 @@ from pipelines.parameters import (
     TrainingRequest,
 )
 from pipelines.text import listed
+
+# Why a protocol takes no test data.
+_WITHOUT_DATA: Final = {
+    "grouped": "scores each training note out of fold",
+    "validation": "scores the notes that validate",
+}
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,12 @@ class Experiment:
     @property
     def keeps_best_epoch(self) -> bool:
         """Return whether the epoch of lowest validation loss is kept, not the last one."""
-        return self.protocol != "reference"
+        return self.protocol in ("official", "grouped")
+
+    @property
+    def takes_test_data(self) -> bool:
+        """Return whether a data set of its own is scored, not the training data set."""
+        return self.protocol in ("reference", "official")
 
     def architecture(self, model: str) -> Architecture:
         """Return the architecture of one of the models, with the values that are given here."""
@@ -212,14 +223,17 @@ def check_datasets(protocol: str, *, valid: bool, test: bool) -> None:
       ConfigError: one is missing or superfluous, or there is no such protocol.
     """
     _check_protocol(protocol)
-    wanted = {"reference": (False, True), "official": (True, True), "grouped": (False, False)}
+    wanted = {
+        "reference": (False, True),
+        "official": (True, True),
+        "grouped": (False, False),
+        "validation": (False, False),
+    }
     for name, is_given, is_wanted in zip(
         ("valid", "test"), (valid, test), wanted[protocol], strict=True
     ):
         if is_given and not is_wanted:
-            why = (
-                "scores each training note out of fold" if protocol == "grouped" else "splits them"
-            )
+            why = _WITHOUT_DATA.get(protocol, "splits them")
             raise ConfigError(
                 f"the protocol {protocol} takes no {name} data: it {why}; leave {name} out, or "
                 "choose another protocol"

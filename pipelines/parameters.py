@@ -47,6 +47,7 @@ class Protocol(StrEnum):
     reference = "reference"
     official = "official"
     grouped = "grouped"
+    validation = "validation"
 
 
 class DenseActivation(StrEnum):
@@ -206,7 +207,8 @@ class TrainingRequest(Request):
         Field(
             description="reference: split the training data by note, score the last epoch on the "
             "test data; official: the validation data choose the epoch; grouped: score each "
-            "training note by a model that never saw its instrument."
+            "training note by a model that never saw its instrument; validation: as reference, "
+            "but score the validation notes, to choose by."
         ),
     ] = Protocol.reference
     models: Annotated[

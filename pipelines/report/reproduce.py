@@ -50,8 +50,8 @@ class Commands:
 def commands(run: RunResults) -> Commands:
     """Return the commands that repeat a run."""
     record = run.record
-    # In the protocol grouped the test data are the training data, and are not named.
-    parts = ("train",) if record.experiment.protocol == "grouped" else ("train", "valid", "test")
+    # Where the test data are the training data, they are not named.
+    parts = ("train", "valid", "test") if record.experiment.takes_test_data else ("train",)
     datasets = {part: record.datasets[part] for part in parts if part in record.datasets}
     choices = [*_choices(record.experiment, run.uri), *_max_dropped(datasets)]
     train, *others = datasets
