@@ -191,7 +191,7 @@ class Architecture(_Value):
         Raises:
           ConfigError: a value is not valid, or there is no such field.
         """
-        return _read(_merge(self.model_dump(mode="json"), changes), where=f"the model {self.name}")
+        return _read(merge(self.model_dump(mode="json"), changes), where=f"the model {self.name}")
 
 
 PRELIMINARY: Final = Architecture(
@@ -235,7 +235,7 @@ def load_architecture(uri: str) -> Architecture:
     if base is not None:
         if base not in BUILT_IN:
             raise ConfigError(f"{uri} has base {base!r}; expected one of {', '.join(BUILT_IN)}")
-        content = _merge(BUILT_IN[base].model_dump(mode="json"), content)
+        content = merge(BUILT_IN[base].model_dump(mode="json"), content)
     architecture = _read(content, where=uri)
     if BUILT_IN.get(architecture.name, architecture) != architecture:
         raise ConfigError(
@@ -254,13 +254,13 @@ def _read(content: Mapping[str, Any], *, where: str) -> Architecture:
         raise ConfigError(f"{where} is not an architecture: {place}: {first['msg']}") from err
 
 
-def _merge(fields: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return fields with changes, which go into mappings and replace everything else."""
     merged = dict(fields)
     for name, value in changes.items():
         old = merged.get(name)
         is_nested = isinstance(old, dict) and isinstance(value, Mapping)
-        merged[name] = _merge(old, value) if is_nested else value  # type: ignore[arg-type]
+        merged[name] = merge(old, value) if is_nested else value  # type: ignore[arg-type]
     return merged
 
 
