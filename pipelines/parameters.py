@@ -13,8 +13,10 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.credentials import SECRET_LOCATION, SECRET_OPTION
+from pipelines.notes import NUM_SAMPLES, NUM_SOURCE_SAMPLES
 
 MIB: Final = 2**20
+MIN_SAMPLES: Final = 1_000
 RANGE_MIB: Final = 128
 MAX_QUARANTINED: Final = 0.01
 MAX_DROPPED: Final = 0.05
@@ -165,6 +167,15 @@ class ConversionRequest(RootRequest):
             "data set."
         ),
     ] = RANGE_MIB
+    samples: Annotated[
+        int,
+        Ge(MIN_SAMPLES),
+        Le(NUM_SOURCE_SAMPLES),
+        Field(
+            description="Samples that each note keeps of its 64,000, which are kept as they are; "
+            "another number makes another data set."
+        ),
+    ] = NUM_SAMPLES
     max_quarantined: Annotated[
         Share, Field(description="Share of damaged records above which a conversion fails.")
     ] = MAX_QUARANTINED

@@ -61,7 +61,7 @@ _NO_FEATURE: Final = "none"
 _SPECTRUM: Final = "spectrum"
 _METADATA: Final = "metadata"
 _BOTH: Final = "spectrum, metadata"
-_ROWS_AT_ONCE: Final = 500
+_SAMPLES_AT_ONCE: Final = 500 * 8_000
 
 log = logging.getLogger(__name__)
 
@@ -259,7 +259,8 @@ def _values(dataset: Dataset, rows: Ints, feature: str) -> Floats:
         return np.zeros((len(rows), 1))
     if feature == _SPECTRUM:
         # Read in pieces, since the samples of all notes may not fit in memory.
-        pieces = np.array_split(rows, max(1, len(rows) // _ROWS_AT_ONCE))
+        num_pieces = len(rows) * dataset.num_samples // _SAMPLES_AT_ONCE
+        pieces = np.array_split(rows, max(1, num_pieces))
         return np.concatenate([band_levels(dataset.audio(piece.tolist())) for piece in pieces])
     if feature == _BOTH:
         parts = [_values(dataset, rows, part) for part in (_SPECTRUM, _METADATA)]
