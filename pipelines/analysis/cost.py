@@ -17,11 +17,13 @@ from pipelines import storage
 from pipelines.analysis.stored import COST_FORMAT, StepTimes, load_cost
 from pipelines.convert.reading.tfrecord_range import resample
 from pipelines.decisions import record_decision
+from pipelines.errors import ConfigError
 from pipelines.evaluate.bootstrap import LEVEL, Interval
 from pipelines.experiment import Experiment
 from pipelines.layout import COST_FILE
 from pipelines.records import parse, to_json
 from pipelines.train.fitting.fit import explain_memory_errors, init_model
+from pipelines.train.model.architectures import build
 from pipelines.train.model.backend import device
 from pipelines.train.samples.batches import Batches, Notes
 from pipelines.train.selection.notes import training_notes
@@ -93,6 +95,7 @@ def measure_cost(
             step_seconds(name, plan.experiment, audio, labels, lengths, budget_sec=budget_sec),
         )
         for name in plan.experiment.models
+        if _takes(name, plan.experiment, lengths[0])
     }
     data = to_json(
         {
@@ -106,6 +109,16 @@ def measure_cost(
     )
     storage.put(uri, data)
     return parse(data)
+
+
+def _takes(name: str, experiment: Experiment, num_samples: int) -> bool:
+    """Return whether a model can be built for notes as short as the shortest that are timed."""
+    try:
+        build(name, experiment, num_samples=num_samples)
+    except ConfigError as err:
+        log.info("what longer notes cost %s is not measured: %s", name, err)
+        return False
+    return True
 
 
 def summarise_times(lengths: Sequence[int], rounds: Sequence[Sequence[float]]) -> StepTimes:

@@ -28,7 +28,7 @@ def dead_share(model: keras.Model, audio: NDArray[np.float32]) -> float:
     ]
     if not outputs:
         return 0.0
-    probe = keras.Model(model.inputs, outputs)
+    probe = keras.Model(model.inputs[0], outputs)
     samples = audio[:NUM_NOTES, :, np.newaxis]
     alive = [np.zeros(output.shape[-1], bool) for output in outputs]
     # One note at a time: the outputs of a convolution are large.

@@ -1,19 +1,21 @@
 """The page of a study: its trials, what each change gains, and accuracy against cost."""
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from pipelines import storage
 from pipelines.evaluate.comparison import Difference
 from pipelines.layout import RUNS_FOLDER, STUDY_PAGE
 from pipelines.registry.runs import load_history
 from pipelines.report import formats
-from pipelines.report.drawing.figure import INK, MARK, QUIET, figure, label_ends
+from pipelines.report.drawing.figure import INK, MARK, QUIET, figure
 from pipelines.report.drawing.palette import RUN_COLOURS, RUN_COLOURS_IN_THE_DARK
 from pipelines.report.drawing.run_charts import (
     LearningCurve,
@@ -24,6 +26,7 @@ from pipelines.report.drawing.run_charts import (
 from pipelines.report.runs_comparison import relative_link
 from pipelines.report.templates import html_template
 from pipelines.studies.results import StudyRecord, TrialResult, choose, pareto_front
+from pipelines.text import visible
 
 _COSTS: Final = {"epoch_seconds": "seconds an epoch", "num_parameters": "parameters"}
 
@@ -50,7 +53,7 @@ def write_study_page(record: StudyRecord, uri: str) -> str:
         if storage.exists(storage.join(runs, run_id, "report.html"))
     }
     storage.put(page, render_study(record, curves, links).encode())
-    log.info("%s shows %s", page, formats.plural(len(record.trials), "trial"))
+    log.debug("%s shows %s", page, formats.plural(len(record.trials), "trial"))
     return page
 
 
@@ -88,19 +91,33 @@ def draw_costs(trials: Sequence[TrialResult], cost: str) -> Markup:
 
 def _plot_costs(axes: Axes, *, trials: Sequence[TrialResult], cost: str) -> None:
     front = pareto_front(trials, cost)
-    at: Callable[[TrialResult], tuple[float, float]] = lambda one: (  # noqa: E731 - used twice
-        getattr(one, cost),
-        one.accuracy,
-    )
+    costs, accuracies = [getattr(one, cost) for one in front], [one.accuracy for one in front]
     axes.set_xscale("log")
-    axes.plot(*zip(*map(at, front), strict=True), "-", color=MARK, linewidth=0.8)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=5))
+    # Its own labels are formulas, which the page would show as they are written.
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.plot(costs, accuracies, "-", color=MARK, linewidth=0.8)
+    middle = math.sqrt(min(getattr(one, cost) for one in trials) * max(costs))
     for place, trial in enumerate(trials):
-        is_best = trial in front
-        axes.plot(*at(trial), "o" if is_best else "x", gid=f"trial-{place}", clip_on=False)
-        axes.lines[-1].set(color=MARK if is_best else QUIET, markersize=5)
+        x, is_best = getattr(trial, cost), trial in front
+        style: dict[str, Any] = {"gid": f"trial-{place}", "clip_on": False, "ms": 5}
+        axes.plot(x, trial.accuracy, "ox"[not is_best], color=MARK if is_best else QUIET, **style)
+        if is_best:
+            is_left = x <= middle
+            label = axes.annotate(
+                visible(trial.name),
+                (x, trial.accuracy),
+                xytext=(6 if is_left else -6, 3),
+                textcoords="offset points",
+                ha="left" if is_left else "right",
+                color=INK,
+            )
+            # Long names would take the space of the axes.
+            label.set_in_layout(False)
+    axes.margins(y=0.15)
     axes.set_xlabel(_COSTS[cost])
     axes.set_ylabel("accuracy")
-    label_ends(axes, [at(trial) for trial in front], [(trial.name, INK) for trial in front])
 
 
 _TEMPLATE: Final = html_template(
@@ -111,7 +128,7 @@ _TEMPLATE: Final = html_template(
         "costs": _COSTS,
         "draw_costs": draw_costs,
         "draw_curves": draw_learning_curves,
-        "draw_differences": draw_differences,
+        "draw_differences": partial(draw_differences, base="what it changes"),
         "formats": formats,
         "key": draw_key,
     },

