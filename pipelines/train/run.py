@@ -28,7 +28,7 @@ from pipelines.evaluate.predictions import (
 from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import store_metrics
 from pipelines.experiment import Experiment, check_datasets
-from pipelines.layout import HISTORY, METRICS, MODEL, PREDICTIONS, RECORD
+from pipelines.layout import ARCHITECTURE, HISTORY, METRICS, MODEL, PREDICTIONS, RECORD
 from pipelines.notes import CLASSES
 from pipelines.parameters import MAX_DROPPED
 from pipelines.parquet import write_table
@@ -148,6 +148,9 @@ def train_model(
       ConfigError: this process has another backend than the run, memory or disk do not suffice.
       DatasetError: a data set is not the one that was planned, or the loss is no longer finite.
     """
+    for own in plan.experiment.architectures:
+        if own.name == name:
+            storage.put(plan.model_uri(name, ARCHITECTURE), to_json(own.model_dump(mode="json")))
     for training in plan.trainings(name):
         _train(training, cache_dir=cache_dir, on_epoch=on_epoch)
     if plan.folds != (None,):

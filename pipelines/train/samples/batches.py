@@ -15,10 +15,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.architecture import Augmentation, Fitting
 from pipelines.errors import ConfigError
+from pipelines.notes import CLASSES
 from pipelines.train.devices import available_bytes
 from pipelines.train.model import backend
 from pipelines.train.model.backend import BatchSource, keras
+from pipelines.train.samples.augmentation import augment, batch_generator
 from pipelines.train.samples.cache import SampleFile
 
 # float32 [notes, num_samples]: a NumPy array, a `SampleFile`, or a tensor of the backend.
@@ -37,6 +40,8 @@ _SHARE: Final = 0.5
 
 # Batches between the prefetch of samples from a disk and their use.
 _LOOKAHEAD: Final = 2
+
+_PLAIN: Final = Fitting()
 
 log = logging.getLogger(__name__)
 
@@ -153,16 +158,28 @@ class Batches(BatchSource):
 
     Without a seed, notes keep their own order. With one, each epoch has its own permutation of all
     notes; Keras itself must not shuffle. No batch depends on workers or on earlier epochs.
+
+    Args:
+      fitting: makes labels probabilities where its loss needs them and, with a seed, augments.
     """
 
-    def __init__(self, notes: Notes, *, batch_size: int, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        notes: Notes,
+        *,
+        batch_size: int,
+        seed: int | None = None,
+        fitting: Fitting = _PLAIN,
+    ) -> None:
         self._notes = notes
         self._batch_size = batch_size
         self._seed = seed
+        self._fitting = fitting
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Set the order of the notes for an epoch, counted from 0."""
+        self._epoch = epoch
         num_notes = len(self._notes.rows)
         if self._seed is None:
             self._order = np.arange(num_notes)
@@ -174,13 +191,28 @@ class Batches(BatchSource):
         """Return the number of batches per epoch; the last may be smaller."""
         return -(-len(self._notes.rows) // self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Samples, NDArray[np.int64]]:
-        """Return batch `index`: float32 [batch, num_samples, 1] and labels int64 [batch]."""
+    def __getitem__(self, index: int) -> tuple[Samples, NDArray[Any]]:
+        """Return batch `index`.
+
+        Returns:
+          float32 [batch, num_samples, 1], and labels int64 [batch] or float32 [batch, 10].
+        """
         prefetch_rows(self._notes.audio, self._notes.rows[self._positions(index + _LOOKAHEAD)])
         positions = self._positions(index)
+        audio = gather(self._notes.audio, self._notes.rows[positions])
+        labels: NDArray[Any] = self._notes.labels[positions]
+        if self._fitting.needs_probabilities:
+            labels = np.eye(len(CLASSES), dtype=np.float32)[labels]
+        if self._seed is not None and self._fitting.augmentation != Augmentation():
+            random = batch_generator(seed=self._seed, epoch=self._epoch, batch=index)
+            audio, labels = augment(
+                keras.ops.convert_to_numpy(audio),
+                labels,
+                changes=self._fitting.augmentation,
+                random=random,
+            )
         # [batch, num_samples] -> [batch, num_samples, 1]
-        audio = gather(self._notes.audio, self._notes.rows[positions])[:, :, np.newaxis]
-        return audio, self._notes.labels[positions]
+        return audio[:, :, np.newaxis], labels
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """Yield the batches of the epoch as the backend's tensors."""

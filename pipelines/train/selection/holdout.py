@@ -91,7 +91,7 @@ def find_held_out(
       sides: data sets that train or validate, `train` first; leaked notes are dropped already.
       mode: "freeze" makes the held-out set if the root has none.
     """
-    if mode == "off" or experiment.protocol == "grouped":
+    if mode == "off" or not experiment.takes_test_data:
         return None, {}
     holdout = current_holdout(root)
     if holdout is None and mode == "freeze":

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines import storage
@@ -62,7 +63,8 @@ class RunPlan:
         those of held-out instruments.
       valid: verdicts on the notes that choose the epoch, counted in the same way; None where the
         protocol takes them from the training data.
-      test: verdicts on the notes that are scored; in `grouped` the same data set as `train`.
+      test: verdicts on the notes that are scored; the same data set as `train` in protocols that
+        take no test data.
       backend: of Keras.
       notes_digest: digest of notes.parquet.
       holdout: digest of the held-out set whose notes would train without it; None where none would.
@@ -133,7 +135,7 @@ def plan_run(
     A held-out set is part of the run's identity only where the run would train on a note of it.
 
     Args:
-      test: None in the protocol `grouped`, which scores the training notes out of fold.
+      test: None in protocols that score training or validation notes.
       root: location that holds `notes/`, `runs/` and `registry/`.
       valid: notes that choose the epoch, in the protocol `official`.
       holdout_mode: whether notes of the registry's held-out set are kept from training.
@@ -158,7 +160,7 @@ def plan_run(
             name: [given.manifest_digest, given.verdict_digest]
             for name, given in validations.items()
         },
-        "experiment": experiment.to_dict(),
+        "experiment": experiment.identity(),
         "backend": backend,
         **({"gate": holdout.digest} if holdout else {}),
     }
@@ -315,6 +317,10 @@ def _assign_parts(
         train, valid = swap_with_validation(labels, train, valid, held_out=rows, seed=seed)
         side.reasons[rows] = HELD_OUT
         yield _table(side, "train", {"train": train, "valid": valid}, experiment)
+        if experiment.protocol == "validation":
+            scored = _table(side, "train", {"test": valid}, experiment)
+            yield scored.filter(pc.equal(scored["part"], "test"))
+            return
     test = sides["test"]
     yield _table(test, "test", {"test": np.flatnonzero(test.labels != NO_LABEL)}, experiment)
 
