@@ -42,6 +42,11 @@ class Dataset:
     manifest_uri: str
     manifest: Manifest
 
+    @property
+    def num_samples(self) -> int:
+        """Return the number of samples per note."""
+        return self.manifest.parameters.num_samples
+
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Read columns of all notes, in order.
 

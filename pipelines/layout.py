@@ -40,6 +40,7 @@ HELD_OUT_NOTES: Final = "gate.parquet"
 
 # A model of a run, or one of its folds.
 MODEL: Final = "model.keras"
+ARCHITECTURE: Final = "architecture.json"
 LABELS: Final = "labels.json"
 HISTORY: Final = "history.json"
 TRAINING: Final = "training.json"

@@ -31,10 +31,14 @@ class Runner(StrEnum):
 
 
 class ModelName(StrEnum):
-    """Architectures, from small to large; `pipelines.train.model.architectures` builds them."""
+    """Architectures that are built in; their values are in `pipelines.architecture`."""
 
     preliminary = "preliminary"
     optimised = "optimised"
+
+
+# What the main job trains.
+DEFAULT_MODELS: Final = ("preliminary", "optimised")
 
 
 class Protocol(StrEnum):
@@ -43,6 +47,7 @@ class Protocol(StrEnum):
     reference = "reference"
     official = "official"
     grouped = "grouped"
+    validation = "validation"
 
 
 class DenseActivation(StrEnum):
@@ -96,8 +101,12 @@ _ON_WORKER: Final = FormNote(
     "A path is one of the worker's machine, relative to the checkout there."
 )
 
+# A value that is not given stays what the architecture says.
+_OWN: Final = Option(default="the architecture's own")
+
 Location = Annotated[str, MinLen(1), Field(json_schema_extra=_NO_CREDENTIALS), _ON_WORKER]
 BeamOption = Annotated[str, Field(json_schema_extra=_PAIR | _NO_SECRET)]
+ArchitectureFile = Annotated[str, Field(pattern=r"\.(toml|json)$")]
 Count = Annotated[int, Ge(1)]
 # The largest seed of NumPy is 2**32 - 1.
 Seed = Annotated[int, Ge(0), Lt(2**32)]
@@ -198,16 +207,17 @@ class TrainingRequest(Request):
         Field(
             description="reference: split the training data by note, score the last epoch on the "
             "test data; official: the validation data choose the epoch; grouped: score each "
-            "training note by a model that never saw its instrument."
+            "training note by a model that never saw its instrument; validation: as reference, "
+            "but score the validation notes, to choose by."
         ),
     ] = Protocol.reference
     models: Annotated[
-        tuple[ModelName, ...],
+        tuple[ModelName | ArchitectureFile, ...],
         MinLen(1),
         UNIQUE,
-        Option("--model"),
-        Field(description="Architecture to train."),
-    ] = tuple(ModelName)
+        Option("--model", metavar=f"[{'|'.join(ModelName)}|FILE.toml]"),
+        Field(description="Architecture to train: one that is built in, or a file of one."),
+    ] = tuple(map(ModelName, DEFAULT_MODELS))
     epochs: Annotated[Count, Field(description="Passes over the training notes.")] = 10
     batch_size: Annotated[Count, Field(description="Notes per training step.")] = 32
     validation_fraction: Annotated[
@@ -228,22 +238,23 @@ class TrainingRequest(Request):
         ),
     ] = 1.0
     learning_rate: Annotated[
-        float, Gt(0), Field(description="Step size of the optimiser, which is Adam.")
-    ] = 1e-3
+        Annotated[float, Gt(0)] | None,
+        _OWN,
+        Field(description="Step size of the optimiser."),
+    ] = None
     dropout: Annotated[
-        float,
-        Ge(0),
-        Lt(1),
-        Field(
-            description="Share of activations dropped before the optimised model's dense layers."
-        ),
-    ] = 0.5
+        Annotated[float, Ge(0), Lt(1)] | None,
+        _OWN,
+        Field(description="Share of activations dropped before the dense layers."),
+    ] = None
     negative_slope: Annotated[
-        Share, Field(description="Slope of the optimised model's LeakyReLU below zero.")
-    ] = 0.2
+        Share | None, _OWN, Field(description="Slope of LeakyReLU below zero.")
+    ] = None
     dense_activation: Annotated[
-        DenseActivation, Field(description="Activation of the optimised model's dense layer.")
-    ] = DenseActivation.leaky_relu
+        DenseActivation | None,
+        _OWN,
+        Field(description="Activation of the dense layers before the last."),
+    ] = None
     seeds: Annotated[
         tuple[Seed, ...],
         MinLen(1),

@@ -135,8 +135,10 @@ def _plain(hint: Any) -> tuple[type, bool, bool]:
     parts = get_args(hint)
     if get_origin(hint) is tuple:
         return _plain(parts[0])[0], True, False
-    if NoneType in parts:
-        return _plain(next(part for part in parts if part is not NoneType))[0], False, True
+    kinds = {_plain(part)[0] for part in parts if part is not NoneType}
+    if kinds:
+        # Of a name or a file, which the request tells apart.
+        return kinds.pop() if len(kinds) == 1 else str, False, NoneType in parts
     return hint, False, False
 
 

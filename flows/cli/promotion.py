@@ -11,7 +11,7 @@ from flows.cli.options import Json, Margin, Root
 from flows.cli.output import minute, print_result, rows_table
 from flows.cli.scores import RunArgument
 from pipelines import storage
-from pipelines.parameters import ModelName
+from pipelines.records import check_name
 from pipelines.registry.champions import Entry, roll_back
 from pipelines.registry.inventory import find_run
 from pipelines.registry.runs import load_run
@@ -22,15 +22,22 @@ if TYPE_CHECKING:
 Reason = Annotated[str, typer.Option(help="Why; it is stored with the champion.")]
 
 
+def _check_model(model: str) -> str:
+    try:
+        return check_name(model)
+    except ValueError as err:
+        raise typer.BadParameter(str(err)) from err
+
+
 def promote(
     *,
     run: RunArgument,
     reason: Reason,
     models: Annotated[
-        list[ModelName],
+        list[str],
         typer.Option(
             "--model",
-            metavar=f"[{'|'.join(ModelName)}]",
+            metavar="NAME",
             help="Model of the run. May be repeated.",
             show_default="all",
         ),
@@ -48,7 +55,7 @@ def promote(
     With --override the model is promoted in any case. The exit code is 1 if one is not promoted.
     """
     run_uri = find_run(root, run)
-    names = [model.value for model in models] or list(load_run(run_uri).models)
+    names = models or list(load_run(run_uri).models)
     from pipelines.promotion.promote import promote as decide  # noqa: PLC0415 - Keras costs seconds
 
     promotions = {
@@ -76,9 +83,9 @@ def promote(
 def rollback(
     *,
     model: Annotated[
-        ModelName,
+        str,
         typer.Argument(
-            metavar=f"[{'|'.join(ModelName)}]", help="Model whose champion is replaced."
+            metavar="MODEL", help="Model whose champion is replaced.", callback=_check_model
         ),
     ],
     to: Annotated[
@@ -93,7 +100,7 @@ def rollback(
 
     The scheduled run does not promote the replaced model again; `nsynth promote` may.
     """
-    entry = roll_back(root, model.value, to=to, reason=reason)
+    entry = roll_back(root, model, to=to, reason=reason)
     tables = [champions_table([entry])]
     print_result({"champion": entry_fields(entry)}, as_json=as_json, tables=tables)
 

@@ -23,7 +23,8 @@ from pipelines.layout import COST_FILE
 from pipelines.notes import NUM_SAMPLES
 from pipelines.records import parse, to_json
 from pipelines.train.fitting.fit import explain_memory_errors, init_model
-from pipelines.train.model.backend import device, keras
+from pipelines.train.model.backend import device
+from pipelines.train.samples.batches import Batches, Notes
 from pipelines.train.selection.notes import training_notes
 from pipelines.train.selection.run_plan import RunPlan
 from pipelines.validate.verdicts import open_validated
@@ -181,9 +182,9 @@ def _make_step(
 ) -> Callable[[], object]:
     """Return a function that takes one training step on these notes."""
     model = init_model(name, experiment, num_samples=num_samples)
-    # [batch, 8000] -> [batch, num_samples, 1]
-    samples = resample(audio, num_samples=num_samples)[:, :, np.newaxis]
-    batch = keras.ops.convert_to_tensor(samples), keras.ops.convert_to_tensor(labels)
+    notes = Notes(resample(audio, num_samples=num_samples), np.arange(len(audio)), labels)
+    fitting = experiment.architecture(name).fitting
+    batch = next(iter(Batches(notes, batch_size=len(audio), fitting=fitting)))
 
     def step() -> object:
         # It returns the loss as a number, so that it has waited for the device.

@@ -27,7 +27,7 @@ from pipelines.registry.holdout import Holdout, current_holdout, record_look
 
 STAGE: Final = "promote"
 
-GROUPED: Final = "the protocol grouped measures, and leaves no model to promote"
+MEASURES: Final = "the protocol {} measures, and leaves no model to promote"
 NO_HOLDOUT: Final = "there is no gate: no whole instruments could be kept out of training for one"
 
 log = logging.getLogger(__name__)
@@ -150,8 +150,9 @@ def _decide(request: _Request, cache_dir: Path) -> Promotion:
     """Compare the model with the champion on the held-out notes, unless something forbids it."""
     challenger, entry = request.challenger, request.champion
     holdout = current_holdout(request.root)
-    if challenger.run.experiment.protocol == "grouped":
-        return _refuse(request, GROUPED, holdout)
+    experiment = challenger.run.experiment
+    if not experiment.takes_test_data:
+        return _refuse(request, MEASURES.format(experiment.protocol), holdout)
     holdout = holdout or challenger.make_holdout(request.root)
     if holdout is None:
         return _refuse(request, NO_HOLDOUT)

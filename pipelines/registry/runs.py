@@ -20,6 +20,7 @@ from pipelines.decisions import Decision
 from pipelines.errors import DatasetError
 from pipelines.experiment import Experiment
 from pipelines.layout import DECISIONS, HISTORY, RECORD, TRAINING
+from pipelines.notes import NUM_SAMPLES
 from pipelines.records import (
     Count,
     Name,
@@ -149,6 +150,8 @@ class RunRecord:
       created: time of completion, in ISO 8601.
       seconds: time in training of all models.
       notes_digest: digest of notes.parquet; None in a record of format 4 or earlier.
+      num_samples: samples per note of its data sets; stored only where it is not the default, so
+        that the records of other runs stay as they are.
     """
 
     run_id: Name
@@ -164,6 +167,7 @@ class RunRecord:
     created: str
     seconds: float
     notes_digest: str | None = None
+    num_samples: Count = NUM_SAMPLES
 
     @property
     def trainings(self) -> Sequence[TrainingRecord]:
@@ -173,6 +177,8 @@ class RunRecord:
     def to_json(self) -> str:
         """Return the text of run.json."""
         fields = asdict(self) | {"experiment": self.experiment.to_dict()}
+        if self.num_samples == NUM_SAMPLES:
+            del fields["num_samples"]
         content = {"seed": self.experiment.seed, **fields}
         return sealed(content, format_version=FORMAT_VERSION).decode()
 

@@ -13,6 +13,8 @@ PROTOCOLS: Final[Mapping[str, str]] = {
     "official": "Protocol official: the epoch of lowest loss on the validation data is scored.",
     "grouped": "Protocol grouped: each note is scored by a model that trained on no note "
     "of its instrument, and the folds are pooled.",
+    "validation": "Protocol validation: trained on a part of one data set and scored on the rest "
+    "of it, split by note; the last epoch is scored. Test notes were not used.",
 }
 
 

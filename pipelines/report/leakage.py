@@ -62,6 +62,8 @@ def describe(leakage: Leakage, protocol: str) -> list[str]:
         "No note is scored by a model that trained on its instrument or on the same audio: the "
         "folds keep both together."
         if protocol == "grouped"
+        else "No note is scored that trained: both are parts of one data set, without copies."
+        if protocol == "validation"
         else f"{plural(leakage.num_dropped, 'note')} left out of training, because scored notes "
         "have the same audio."
     ]

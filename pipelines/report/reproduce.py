@@ -14,7 +14,8 @@ from pipelines.convert.commit.manifest import Manifest, load_manifest
 from pipelines.convert.shards.plan import RANGE_BYTES
 from pipelines.errors import PipelineError
 from pipelines.experiment import Experiment
-from pipelines.parameters import MAX_DROPPED, MAX_QUARANTINED, ModelName
+from pipelines.layout import ARCHITECTURE
+from pipelines.parameters import DEFAULT_MODELS, MAX_DROPPED, MAX_QUARANTINED
 from pipelines.promotion.stored import load_promotions
 from pipelines.promotion.verdict import damage_shares
 from pipelines.report.results import RunResults
@@ -49,11 +50,10 @@ class Commands:
 def commands(run: RunResults) -> Commands:
     """Return the commands that repeat a run."""
     record = run.record
-    root = storage.parent(storage.parent(run.uri))
-    # In the protocol grouped the test data are the training data, and are not named.
-    parts = ("train",) if record.experiment.protocol == "grouped" else ("train", "valid", "test")
+    # Where the test data are the training data, they are not named.
+    parts = ("train", "valid", "test") if record.experiment.takes_test_data else ("train",)
     datasets = {part: record.datasets[part] for part in parts if part in record.datasets}
-    choices = [*_choices(record.experiment, root), *_max_dropped(datasets)]
+    choices = [*_choices(record.experiment, run.uri), *_max_dropped(datasets)]
     train, *others = datasets
     converted = [datasets[train].manifest_uri]
     for part in others:
@@ -101,15 +101,20 @@ def _is_repeatable(manifest: Manifest, dataset: Validation) -> bool:
     )
 
 
-def _choices(experiment: Experiment, root: str) -> list[str]:
+def _choices(experiment: Experiment, run_uri: str) -> list[str]:
+    root = storage.parent(storage.parent(run_uri))
     words = ["--root", root, "--protocol", experiment.protocol]
-    if experiment.models != tuple(ModelName):
-        words += [word for model in experiment.models for word in ("--model", model)]
+    if experiment.models != DEFAULT_MODELS:
+        own = {one.name for one in experiment.architectures}
+        for model in experiment.models:
+            place = storage.join(run_uri, model, ARCHITECTURE) if model in own else model
+            words += ["--model", place]
     words += ["--epochs", str(experiment.epochs), "--batch-size", str(experiment.batch_size)]
     if experiment.protocol != "official":
         words += ["--validation-fraction", str(experiment.validation_fraction)]
+    default = Experiment(models=experiment.models, architectures=experiment.architectures)
     for name in _RARELY_CHOSEN:
-        if (value := getattr(experiment, name)) != getattr(Experiment, name):
+        if (value := getattr(experiment, name)) != getattr(default, name):
             words += [f"--{name.replace('_', '-')}", str(value)]
     return [*words, "--seed", str(experiment.seed)]
 

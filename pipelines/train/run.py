@@ -27,7 +27,7 @@ from pipelines.evaluate.predictions import (
 from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import store_metrics
 from pipelines.experiment import Experiment, check_datasets
-from pipelines.layout import HISTORY, METRICS, MODEL, PREDICTIONS, RECORD
+from pipelines.layout import ARCHITECTURE, HISTORY, METRICS, MODEL, PREDICTIONS, RECORD
 from pipelines.notes import CLASSES
 from pipelines.parameters import MAX_DROPPED
 from pipelines.parquet import write_table
@@ -147,6 +147,9 @@ def train_model(
       ConfigError: this process has another backend than the run, memory or disk do not suffice.
       DatasetError: a data set is not the one that was planned, or the loss is no longer finite.
     """
+    for own in plan.experiment.architectures:
+        if own.name == name:
+            storage.put(plan.model_uri(name, ARCHITECTURE), to_json(own.model_dump(mode="json")))
     for training in plan.trainings(name):
         _train(training, cache_dir=cache_dir, on_epoch=on_epoch)
     if plan.folds != (None,):
@@ -219,6 +222,7 @@ def finish_run(plan: RunPlan) -> RunRecord:
         created=now(),
         seconds=sum(model.training_seconds for model in models.values()),
         notes_digest=plan.notes_digest,
+        num_samples=plan.num_samples,
     )
     store_run(record, plan.uri)
     return record
@@ -283,7 +287,8 @@ def _model_bytes(training: Training) -> bytes:
 
 
 def _store_metrics(plan: RunPlan, name: str, metrics: Mapping[str, Any]) -> Metrics:
-    num_parameters = build(name, plan.experiment).count_params()
+    model = build(name, plan.experiment, num_samples=plan.num_samples)
+    num_parameters = model.count_params()
     store_metrics(plan.model_uri(name), metrics, model=name, num_parameters=num_parameters)
     every = metrics["all_notes"]
     log.info(
@@ -309,7 +314,7 @@ def _model_record(plan: RunPlan, name: str) -> ModelRecord:
         raise DatasetError(
             f"run {plan.run_id} cannot be closed: {name} is not trained and evaluated; run it first"
         )
-    model = build(name, plan.experiment)
+    model = build(name, plan.experiment, num_samples=plan.num_samples)
     predictions = read_predictions(plan.model_uri(name, PREDICTIONS))
     digest = predictions_digest(predictions)
     return ModelRecord(model.count_params(), layer_table(model), trainings, digest)

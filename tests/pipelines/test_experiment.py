@@ -1,12 +1,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipelines.architecture import OPTIMISED, PRELIMINARY, Block
 from pipelines.errors import ConfigError
-from pipelines.experiment import Experiment
+from pipelines.experiment import Experiment, experiments_of
+from pipelines.parameters import TrainingRequest
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,39 @@ def test_planning_never_imports_keras() -> None:
     modules = "pipelines.experiment, pipelines.train.selection.run_plan, pipelines.registry.runs"
     code = f"import sys, {modules}; sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_parts_that_are_not_given_are_what_the_models_agree_in() -> None:
+    assert Experiment().learning_rate == 0.001
+    assert Experiment(models=("preliminary",)).dropout == 0.5
+    quick = PRELIMINARY.change(name="quick", fitting={"learning_rate": 0.01})
+    both = Experiment(models=("preliminary", "quick"), architectures=(quick,))
+    assert both.learning_rate is None
+    assert both.architecture("quick") == quick
+    assert both.architecture("preliminary") == PRELIMINARY
+
+
+def test_given_parts_change_the_models_that_have_them() -> None:
+    experiment = Experiment(dropout=0.25, learning_rate=0.01)
+    assert experiment.architecture("optimised").head.dropout == 0.25
+    assert experiment.architecture("preliminary").head.dropout is None
+    assert experiment.architecture("preliminary").fitting.learning_rate == 0.01
+
+
+def test_identity_has_the_digest_of_each_architecture_that_is_not_a_reference() -> None:
+    own = OPTIMISED.change(name="own", head={"dropout": 0.1})
+    experiment = Experiment(models=("optimised", "own"), architectures=(own,))
+    assert "architectures" not in Experiment().identity()
+    assert list(experiment.identity()["architectures"]) == ["own"]
+    other = replace(experiment, architectures=(own.change(blocks=own.blocks[:2]),))
+    assert experiment.identity() != other.identity()
+    assert Experiment.from_dict(json.loads(json.dumps(experiment.to_dict()))) == experiment
+
+
+def test_models_may_be_files(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('base = "preliminary"\nname = "narrow"\n[[blocks]]\nfilters = 4\n')
+    request = TrainingRequest(models=("optimised", str(path)))
+    (experiment,) = experiments_of(request)
+    assert experiment.models == ("optimised", "narrow")
+    assert experiment.architecture("narrow").blocks == (Block(filters=4),)

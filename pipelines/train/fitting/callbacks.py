@@ -58,6 +58,7 @@ class EpochCallback(Callback):
         self.history: History = {column: [] for column in HISTORY_COLUMNS}
         self._name = name
         self._experiment = experiment
+        self._learning_rate = experiment.architecture(name).fitting.learning_rate
         self._batches = batches
         self._num_batches = -(-num_notes // experiment.batch_size)
         self._on_epoch = on_epoch
@@ -113,9 +114,9 @@ class EpochCallback(Callback):
         """
         if self._failure:
             raise DatasetError(
-                f"{self._failure[1]}, with a learning rate of {self._experiment.learning_rate}; "
-                "look for notes with samples far outside [-1, 1], or lower learning_rate of the "
-                "experiment, which code can set and the command line cannot"
+                f"{self._failure[1]}, with a learning rate of {self._learning_rate}; "
+                "look for notes with samples far outside [-1, 1], or choose a lower "
+                "--learning-rate"
             )
 
     def _check_loss(self, loss: float, where: str, batch: int = _AFTER_BATCHES) -> None:

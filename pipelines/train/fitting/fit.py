@@ -25,8 +25,9 @@ from pipelines.train.fitting.callbacks import (
     ignore_epoch,
 )
 from pipelines.train.fitting.checkpoints import Arrays, Checkpoints
+from pipelines.train.fitting.optimiser import compile_model
 from pipelines.train.model.architectures import build
-from pipelines.train.model.backend import device, jit_compile, keras, on_cpu
+from pipelines.train.model.backend import device, keras, on_cpu
 from pipelines.train.samples.batches import Batches, Notes
 
 # Names or messages of the backends' exceptions for it.
@@ -88,10 +89,16 @@ def fit(
       DatasetError: the loss is no longer finite, or an epoch had other batches than it should.
       ConfigError: memory does not suffice for the batch size.
     """
-    model = init_model(name, experiment)
     num_notes, batch_size = len(train.rows), experiment.batch_size
+    fitting = experiment.architecture(name).fitting
+    batches = Batches(train, batch_size=batch_size, seed=experiment.seed, fitting=fitting)
+    model = init_model(
+        name,
+        experiment,
+        num_samples=train.num_samples,
+        num_steps=batches.num_batches * experiment.epochs,
+    )
     check_footprint(model, batch_size=min(batch_size, num_notes))
-    batches = Batches(train, batch_size=batch_size, seed=experiment.seed)
     epochs = EpochCallback(name, experiment, batches, num_notes=num_notes, on_epoch=on_epoch)
     stored = CheckpointCallback(model, checkpoints, epochs)
     log.info(
@@ -102,7 +109,7 @@ def fit(
     with explain_memory_errors(name, batch_size):
         model.fit(
             batches,
-            validation_data=Batches(validation, batch_size=batch_size),
+            validation_data=Batches(validation, batch_size=batch_size, fitting=fitting),
             initial_epoch=stored.resumed_after,
             epochs=experiment.epochs,
             # Batches has an order of its own, of all notes; Keras would only permute batches.
@@ -123,16 +130,17 @@ def fit(
     )
 
 
-def init_model(name: str, experiment: Experiment, *, num_samples: int = NUM_SAMPLES) -> keras.Model:
-    """Return a compiled model with weights that follow from the seed; seed the whole process."""
+def init_model(
+    name: str, experiment: Experiment, *, num_samples: int = NUM_SAMPLES, num_steps: int = 1
+) -> keras.Model:
+    """Return a compiled model with weights that follow from the seed; seed the whole process.
+
+    Args:
+      num_steps: of the whole training.
+    """
     keras.utils.set_random_seed(experiment.seed)
     model = build(name, experiment, num_samples=num_samples)
-    model.compile(
-        optimizer=keras.optimizers.Adam(experiment.learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=jit_compile(),
-    )
+    compile_model(model, experiment.architecture(name), num_steps=num_steps)
     return model
 
 

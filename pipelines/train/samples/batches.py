@@ -15,13 +15,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.architecture import Augmentation, Fitting
 from pipelines.errors import ConfigError
+from pipelines.notes import CLASSES
 from pipelines.train.devices import available_bytes
 from pipelines.train.model import backend
 from pipelines.train.model.backend import BatchSource, keras
+from pipelines.train.samples.augmentation import augment, batch_generator
 from pipelines.train.samples.cache import SampleFile
 
-# float32 [notes, 8000]: a NumPy array, a `SampleFile`, or a tensor of the backend.
+# float32 [notes, num_samples]: a NumPy array, a `SampleFile`, or a tensor of the backend.
 Samples = Any
 
 # From fast to slow; of a file on disk the system keeps in memory what there is room for.
@@ -38,6 +41,8 @@ _SHARE: Final = 0.5
 # Batches between the prefetch of samples from a disk and their use.
 _LOOKAHEAD: Final = 2
 
+_PLAIN: Final = Fitting()
+
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +50,7 @@ def place_samples(audio: SampleFile | NDArray[np.float32]) -> Samples:
     """Copy samples to the fastest place where they fit.
 
     Args:
-      audio: float32 [notes, 8000].
+      audio: float32 [notes, num_samples].
 
     Raises:
       ConfigError: the environment names an unknown place, or one without room.
@@ -71,7 +76,7 @@ def best_place(num_bytes: int, free: Mapping[str, int | None]) -> str:
 
 
 def gather(audio: Samples, rows: NDArray[np.int64]) -> Samples:
-    """Return the samples of some notes, [len(rows), 8000], in the same place."""
+    """Return the samples of some notes, [len(rows), num_samples], in the same place."""
     if isinstance(audio, np.ndarray | SampleFile):
         return audio[rows]
     # JAX has no 64-bit numbers unless they are enabled.
@@ -112,7 +117,7 @@ class Notes:
     """Some notes of a data set.
 
     Attributes:
-      audio: float32 [all notes, 8000]: a file, an array, or a tensor on the device.
+      audio: float32 [all notes, num_samples]: a file, an array, or a tensor on the device.
       rows: int64 [num_notes], rows of these notes in `audio`.
       labels: int64 [num_notes], in [0, 10).
     """
@@ -120,6 +125,11 @@ class Notes:
     audio: Samples
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
+
+    @property
+    def num_samples(self) -> int:
+        """Return the number of samples per note."""
+        return int(self.audio.shape[1])
 
 
 def epoch_order(num_notes: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -148,16 +158,28 @@ class Batches(BatchSource):
 
     Without a seed, notes keep their own order. With one, each epoch has its own permutation of all
     notes; Keras itself must not shuffle. No batch depends on workers or on earlier epochs.
+
+    Args:
+      fitting: makes labels probabilities where its loss needs them and, with a seed, augments.
     """
 
-    def __init__(self, notes: Notes, *, batch_size: int, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        notes: Notes,
+        *,
+        batch_size: int,
+        seed: int | None = None,
+        fitting: Fitting = _PLAIN,
+    ) -> None:
         self._notes = notes
         self._batch_size = batch_size
         self._seed = seed
+        self._fitting = fitting
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Set the order of the notes for an epoch, counted from 0."""
+        self._epoch = epoch
         num_notes = len(self._notes.rows)
         if self._seed is None:
             self._order = np.arange(num_notes)
@@ -169,13 +191,28 @@ class Batches(BatchSource):
         """Return the number of batches per epoch; the last may be smaller."""
         return -(-len(self._notes.rows) // self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Samples, NDArray[np.int64]]:
-        """Return batch `index`: float32 [batch, 8000, 1] and labels int64 [batch]."""
+    def __getitem__(self, index: int) -> tuple[Samples, NDArray[Any]]:
+        """Return batch `index`.
+
+        Returns:
+          float32 [batch, num_samples, 1], and labels int64 [batch] or float32 [batch, 10].
+        """
         prefetch_rows(self._notes.audio, self._notes.rows[self._positions(index + _LOOKAHEAD)])
         positions = self._positions(index)
-        # [batch, 8000] -> [batch, 8000, 1]
-        audio = gather(self._notes.audio, self._notes.rows[positions])[:, :, np.newaxis]
-        return audio, self._notes.labels[positions]
+        audio = gather(self._notes.audio, self._notes.rows[positions])
+        labels: NDArray[Any] = self._notes.labels[positions]
+        if self._fitting.needs_probabilities:
+            labels = np.eye(len(CLASSES), dtype=np.float32)[labels]
+        if self._seed is not None and self._fitting.augmentation != Augmentation():
+            random = batch_generator(seed=self._seed, epoch=self._epoch, batch=index)
+            audio, labels = augment(
+                keras.ops.convert_to_numpy(audio),
+                labels,
+                changes=self._fitting.augmentation,
+                random=random,
+            )
+        # [batch, num_samples] -> [batch, num_samples, 1]
+        return audio[:, :, np.newaxis], labels
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """Yield the batches of the epoch as the backend's tensors."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipelines.errors import DatasetError
 from pipelines.experiment import Experiment
+from pipelines.notes import NUM_SAMPLES
 from pipelines.registry.holdout import Holdout, current_holdout, freeze_holdout
 from pipelines.train.selection.split import (
     NO_LABEL,
@@ -45,12 +46,14 @@ class Side:
       notes: `row`, `note_str`, `instrument_str`, `audio_digest` and `instrument_family_str`.
       labels: int64 [num_notes], `NO_LABEL` where the family is not a class.
       reasons: object [num_notes], why each note is dropped so far; None where it is not.
+      num_samples: samples that the data set stores per note.
     """
 
     validation: Validation
     notes: pa.Table
     labels: NDArray[np.int64]
     reasons: NDArray[np.object_]
+    num_samples: int = NUM_SAMPLES
 
     @property
     def usable(self) -> Indices:
@@ -71,11 +74,12 @@ class Side:
 def read_side(validation: Validation) -> Side:
     """Read the notes of a validated data set."""
     columns = ["note_str", "instrument_str", "audio_digest", "instrument_family_str"]
-    notes = open_validated(validation).read([*columns, "instrument_family"])
+    dataset = open_validated(validation)
+    notes = dataset.read([*columns, "instrument_family"])
     reasons = np.full(notes.num_rows, None, object)
     reasons[:] = load_reasons(validation)
     labels = class_labels(notes["instrument_family"].to_numpy())
-    return Side(validation, notes.select(columns), labels, reasons)
+    return Side(validation, notes.select(columns), labels, reasons, dataset.num_samples)
 
 
 def find_held_out(
@@ -87,7 +91,7 @@ def find_held_out(
       sides: data sets that train or validate, `train` first; leaked notes are dropped already.
       mode: "freeze" makes the held-out set if the root has none.
     """
-    if mode == "off" or experiment.protocol == "grouped":
+    if mode == "off" or not experiment.takes_test_data:
         return None, {}
     holdout = current_holdout(root)
     if holdout is None and mode == "freeze":

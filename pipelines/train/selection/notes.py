@@ -65,7 +65,7 @@ def scorable_notes(plan: RunPlan) -> pa.Table:
 
 
 def scored_samples(plan: RunPlan, cache_dir: Path) -> SampleFile:
-    """Return the samples of all test notes, float32 [num_notes, 8000]."""
+    """Return the samples of all test notes, float32 [num_notes, num_samples]."""
     return cached_audio(open_validated(plan.test), cache_dir)
 
 

@@ -12,15 +12,16 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines import storage
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.experiment import Experiment, check_datasets
 from pipelines.layout import RUNS_FOLDER
-from pipelines.notes import FAMILIES
+from pipelines.notes import FAMILIES, NUM_SAMPLES
 from pipelines.records import digest
-from pipelines.text import counted
+from pipelines.text import counted, listed
 from pipelines.train.selection.holdout import (
     HoldoutMode,
     Side,
@@ -61,10 +62,12 @@ class RunPlan:
         those of held-out instruments.
       valid: verdicts on the notes that choose the epoch, counted in the same way; None where the
         protocol takes them from the training data.
-      test: verdicts on the notes that are scored; in `grouped` the same data set as `train`.
+      test: verdicts on the notes that are scored; the same data set as `train` in protocols that
+        take no test data.
       backend: of Keras.
       notes_digest: digest of notes.parquet.
       holdout: digest of the held-out set whose notes would train without it; None where none would.
+      num_samples: samples per note of all data sets.
     """
 
     run_id: str
@@ -76,6 +79,7 @@ class RunPlan:
     backend: str
     notes_digest: str
     holdout: str | None = None
+    num_samples: int = NUM_SAMPLES
 
     @property
     def folds(self) -> Sequence[int | None]:
@@ -130,13 +134,14 @@ def plan_run(
     A held-out set is part of the run's identity only where the run would train on a note of it.
 
     Args:
-      test: None in the protocol `grouped`, which scores the training notes out of fold.
+      test: None in protocols that score training or validation notes.
       root: location that holds `notes/`, `runs/` and `registry/`.
       valid: notes that choose the epoch, in the protocol `official`.
       holdout_mode: whether notes of the registry's held-out set are kept from training.
 
     Raises:
-      ConfigError: the protocol takes other data sets, or two of them are the same.
+      ConfigError: the protocol takes other data sets, two of them are the same, or their notes
+        differ in length.
       DatasetError: no notes are left to train on or to test with, or they cannot be split.
     """
     check_datasets(experiment.protocol, valid=valid is not None, test=test is not None)
@@ -144,6 +149,7 @@ def plan_run(
     validations = {name: side for name, side in given.items() if side is not None}
     _check_distinct(validations)
     sides = {name: read_side(validation) for name, validation in validations.items()}
+    _check_lengths(sides)
     num_leaked = _drop_leaked(sides)
     learning = {name: side for name, side in sides.items() if name != "test"}
     holdout, held_out = find_held_out(learning, experiment=experiment, root=root, mode=holdout_mode)
@@ -153,7 +159,7 @@ def plan_run(
             name: [given.manifest_digest, given.verdict_digest]
             for name, given in validations.items()
         },
-        "experiment": experiment.to_dict(),
+        "experiment": experiment.identity(),
         "backend": backend,
         **({"gate": holdout.digest} if holdout else {}),
     }
@@ -189,6 +195,7 @@ def plan_run(
         backend=backend,
         notes_digest=store_run_notes(uri, notes),
         holdout=holdout.digest if holdout else None,
+        num_samples=sides["train"].num_samples,
     )
 
 
@@ -210,6 +217,16 @@ def _check_distinct(validations: Mapping[str, Validation]) -> None:
             raise ConfigError(
                 f"{side.manifest_uri} is named as {other} and as {name} data; name another one"
             )
+
+
+def _check_lengths(sides: Mapping[str, Side]) -> None:
+    lengths = {name: side.num_samples for name, side in sides.items()}
+    if len(set(lengths.values())) > 1:
+        got = listed(f"{name} {num:,}" for name, num in lengths.items())
+        raise ConfigError(
+            f"the data sets of a run must have notes of one length, got samples per note: {got}; "
+            "convert all of them with the same --samples"
+        )
 
 
 def _drop_leaked(sides: Mapping[str, Side]) -> int:
@@ -273,6 +290,10 @@ def _assign_parts(
         train, valid = swap_with_validation(labels, train, valid, held_out=rows, seed=seed)
         side.reasons[rows] = HELD_OUT
         yield _table(side, "train", {"train": train, "valid": valid}, experiment)
+        if experiment.protocol == "validation":
+            scored = _table(side, "train", {"test": valid}, experiment)
+            yield scored.filter(pc.equal(scored["part"], "test"))
+            return
     test = sides["test"]
     yield _table(test, "test", {"test": np.flatnonzero(test.labels != NO_LABEL)}, experiment)
 

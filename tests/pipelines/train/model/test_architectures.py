@@ -6,7 +6,6 @@ from pipelines.experiment import Experiment
 from pipelines.notes import NUM_SAMPLES
 from pipelines.parameters import ModelName
 from pipelines.train.model.architectures import (
-    MODELS,
     build,
     decode_model,
     encode_model,
@@ -48,10 +47,6 @@ def test_build_gives_the_published_layers(
 def test_build_refuses_an_unknown_name() -> None:
     with pytest.raises(ConfigError, match="no model 'resnet'; expected one of preliminary, opt"):
         build("resnet", Experiment())
-
-
-def test_models_are_those_that_an_experiment_knows() -> None:
-    assert list(MODELS) == list(ModelName)
 
 
 def test_optimised_takes_its_rates_from_the_experiment() -> None:
