@@ -17,11 +17,13 @@ from pipelines import storage
 from pipelines.analysis.stored import COST_FORMAT, StepTimes, load_cost
 from pipelines.convert.reading.tfrecord_range import resample
 from pipelines.decisions import record_decision
+from pipelines.errors import ConfigError
 from pipelines.evaluate.bootstrap import LEVEL, Interval
 from pipelines.experiment import Experiment
 from pipelines.layout import COST_FILE
 from pipelines.records import parse, to_json
 from pipelines.train.fitting.fit import explain_memory_errors, init_model
+from pipelines.train.model.architectures import build
 from pipelines.train.model.backend import device
 from pipelines.train.samples.batches import Batches, Notes
 from pipelines.train.selection.notes import training_notes
@@ -79,7 +81,7 @@ def measure_cost(
         why = f"{uri} has what a longer note costs the models of run {plan.run_id}"
         record_decision(log, "analyse", plan.run_id, "reused", why)
         return stored
-    lengths = tuple(plan.num_samples // divisor for divisor in DIVISORS)
+    lengths = timed_lengths(plan.experiment, plan.num_samples)
     span = f"{lengths[0]:,} to {lengths[-1]:,} samples"
     why = f"timing training steps of run {plan.run_id} on notes of {span}"
     record_decision(log, "analyse", plan.run_id, "ran", why)
@@ -106,6 +108,23 @@ def measure_cost(
     )
     storage.put(uri, data)
     return parse(data)
+
+
+def timed_lengths(experiment: Experiment, num_samples: int) -> tuple[int, ...]:
+    """Return the lengths of notes to time, ascending, without those too short for a model.
+
+    Args:
+      num_samples: samples per note of the data set.
+    """
+    for first in range(len(DIVISORS) - 1):
+        try:
+            for name in experiment.models:
+                build(name, experiment, num_samples=num_samples // DIVISORS[first])
+        except ConfigError:
+            continue
+        return tuple(num_samples // divisor for divisor in DIVISORS[first:])
+    # One length alone shows no growth.
+    return num_samples, 2 * num_samples
 
 
 def summarise_times(lengths: Sequence[int], rounds: Sequence[Sequence[float]]) -> StepTimes:
