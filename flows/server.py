@@ -3,29 +3,19 @@
 Start it before the flows are imported, since Prefect sets up its log at import.
 """
 
-import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from flows.temporary_server import START_SEC, TemporaryServer
+from infra.prefect_settings import read_settings
 from pipelines.errors import ConfigError
 
 if TYPE_CHECKING:
-    from prefect.context import SettingsContext
     from prefect.settings import Settings
 
 _DATABASE: Final = {"connection_url", "driver", "host", "name"}
-_PRIVATE: Final = {
-    # No usage statistics leave the user's machine.
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-}
-_PLACES: Final = (
-    "they come from the variables PREFECT_*, from profiles.toml in PREFECT_HOME (by default "
-    "~/.prefect), and from prefect.toml, pyproject.toml or .env in this folder"
-)
 _QUIET: Final = {
     # The command itself reports a failure once, in one sentence.
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
@@ -46,11 +36,9 @@ class PrefectServer:
         Raises:
           ConfigError: Prefect's settings are wrong, or name a server that cannot be used.
         """
-        for name, value in _PRIVATE.items():
-            os.environ.setdefault(name, value)
-        context = _settings_context()
+        context = read_settings()
         if context.settings.api.url:
-            from flows.server_check import check_server  # noqa: PLC0415 - Prefect costs a second
+            from infra.prefect_server import check_server  # noqa: PLC0415 - Prefect costs a second
 
             check_server(context)
         else:
@@ -78,7 +66,7 @@ class PrefectServer:
         # Cheap here, since `start` has imported Prefect.
         import httpx  # noqa: PLC0415
 
-        from flows.server_check import public_url, reason  # noqa: PLC0415
+        from infra.prefect_server import public_url, reason  # noqa: PLC0415
 
         try:
             yield
@@ -122,43 +110,3 @@ class PrefectServer:
         os.environ.pop("PREFECT_PROFILE", None)
         os.environ.update({**given, **client_env})
         refresh_global_settings_context()
-
-
-def _settings_context() -> "SettingsContext":
-    """Read Prefect's settings from the environment, the working directory and the profiles.
-
-    Raises:
-      ConfigError: they cannot be read, or have a value that Prefect does not accept.
-    """
-    try:
-        # Its warnings concern settings that are refused below in one sentence, and a home that
-        # cannot be created, which a temporary server does not need.
-        with redirect_stderr(io.StringIO()):
-            # Importing Prefect costs a second, and reads the settings.
-            from prefect.context import get_settings_context  # noqa: PLC0415
-            from prefect.settings import load_profiles  # noqa: PLC0415
-
-            active = load_profiles().active_name
-    except (ValueError, OSError) as err:
-        raise ConfigError(f"cannot read Prefect's settings: {_settings_error(err)}") from err
-    context = get_settings_context()
-    wanted = os.environ.get("PREFECT_PROFILE", active)
-    if context.profile.name != wanted:
-        source = "PREFECT_PROFILE" if "PREFECT_PROFILE" in os.environ else "`active`"
-        raise ConfigError(
-            f"Prefect has no profile {wanted!r}, which {source} names; correct it, or choose one "
-            f"of {context.settings.profiles_path} with `prefect profile use`"
-        )
-    return context
-
-
-def _settings_error(err: Exception) -> str:
-    """Return what is wrong with the settings, without the value, which may be a secret."""
-    from pydantic import ValidationError  # noqa: PLC0415 - as above
-
-    if not isinstance(err, ValidationError):
-        return f"{err}; {_PLACES}"
-    # Errors of this type follow from the others.
-    first = next(one for one in err.errors() if one["type"] != "default_factory_not_called")
-    name = ".".join(map(str, first["loc"]))
-    return f"{name} of {err.title}: {first['msg']}; {_PLACES}"

@@ -2,7 +2,6 @@
 
 import os
 from typing import Final
-from urllib.request import getproxies_environment
 
 # The address at which our servers listen.
 HOST: Final = "127.0.0.1"
@@ -10,6 +9,7 @@ HOST: Final = "127.0.0.1"
 # The names of this machine for itself.
 NAMES: Final = ("localhost", HOST, "::1")
 
+_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 _GRPC: Final = "no_grpc_proxy"
 
 
@@ -20,7 +20,7 @@ def bypass_proxies() -> None:
     exceptions from the environment, so they are set there, for child processes as well.
     """
     # On macOS a no_proxy alone would put the proxies of the system settings out of use.
-    if not set(getproxies_environment()) & {"http", "https", "all", "grpc"}:
+    if not any(value and name.lower() in _PROXIES for name, value in os.environ.items()):
         return
     given = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
     hosts = [host.strip() for text in given for host in text.split(",") if host.strip()]

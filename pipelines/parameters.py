@@ -41,6 +41,14 @@ class ModelName(StrEnum):
     spectral_full = "spectral-full"
 
 
+class BaselineName(StrEnum):
+    """Classifiers that any model should beat; see docs/evaluation.md."""
+
+    majority = "majority"
+    nearest_neighbour = "nearest_neighbour"
+    logistic_regression = "logistic_regression"
+
+
 # What the main job trains.
 DEFAULT_MODELS: Final = ("preliminary", "optimised")
 
@@ -281,6 +289,32 @@ class TrainingRequest(Request):
 
 class TrainRequest(ValidationRequest, TrainingRequest, RootRequest):
     """Parameters of training on data sets that are converted already."""
+
+
+class ScoreRequest(RootRequest):
+    """Notes to score predictions on, and what to compare them with."""
+
+    run: Annotated[
+        str | None,
+        Option(metavar="RUN"),
+        Field(description="Score the notes of this run, as its protocol chose them."),
+    ] = None
+    dataset: Annotated[
+        Location | None,
+        Field(description="Score the notes of this data set: its folder or manifest.json."),
+    ] = None
+    baselines: Annotated[
+        tuple[BaselineName, ...],
+        UNIQUE,
+        Option("--baseline"),
+        Field(description="Score this baseline, trained on the notes that train the run."),
+    ] = ()
+    against: Annotated[
+        tuple[str, ...],
+        UNIQUE,
+        Option(metavar="RUN[:MODEL]"),
+        Field(description="Compare with each model of this run, or with one, note by note."),
+    ] = ()
 
 
 class PromotionRequest(Request):

@@ -43,18 +43,18 @@ class Interrupts:
         self._is_stopping = False
         # Reentrant, for a second signal in the thread that leaves already.
         self._leaving = threading.RLock()
-        self._wakeup = socket.socketpair()
+        self._wakeup: socket.socket | None = None
 
     def take_over(self) -> None:
         """Handle the signals, except one that the caller ignores, as `&` in a script does."""
-        _, wakeup = self._wakeup
-        wakeup.setblocking(False)
+        woken, self._wakeup = socket.socketpair()
+        self._wakeup.setblocking(False)
         taken = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
         for number in taken:
             signal.signal(number, self._stop)
         # The main thread runs a handler only between two steps of Python; `_watch` wakes at once.
-        signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
-        watch = threading.Thread(target=self._watch, args=(set(taken),), daemon=True)
+        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        watch = threading.Thread(target=self._watch, args=(woken, set(taken)), daemon=True)
         watch.start()
         sys.unraisablehook = _unless_stopped
 
@@ -93,8 +93,8 @@ class Interrupts:
         self._is_stopping = True
         raise KeyboardInterrupt
 
-    def _watch(self, taken: set[int]) -> None:
-        while self._wakeup[0].recv(1)[0] not in taken:
+    def _watch(self, woken: socket.socket, taken: set[int]) -> None:
+        while woken.recv(1)[0] not in taken:
             pass
         time.sleep(self.grace_sec)
         self.leave()

@@ -97,6 +97,10 @@ _COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "evaluate": Entry(
             "scores", "Compute the metrics of a run again, from the predictions that it stored."
         ),
+        "score": Entry(
+            "scores",
+            "Score anyone's predictions, or baselines, on the notes of a run or data set.",
+        ),
         "report": Entry("training", "Write the report of a run again, from what the run stored."),
     },
     "Models": {

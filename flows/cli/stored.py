@@ -10,8 +10,6 @@ from flows.cli.options import ROOT_VARIABLE, Json
 from flows.cli.output import mebibytes, minute, print_result, rows_table, stream_json, stream_rows
 from flows.cli.promotion import champions_table, entry_fields
 from pipelines import layout, storage
-from pipelines.convert.commit.quarantine import stream_quarantined
-from pipelines.convert.commit.quarantine import verify as verify_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.progress import Progress
 from pipelines.registry.champions import champions
@@ -127,6 +125,7 @@ def verify(place: Place, *, as_json: Json = False) -> None:
     the exit code is then 1.
     """
     from pipelines import verification  # noqa: PLC0415 - SciPy costs a second
+    from pipelines.convert.commit import quarantine as conversion  # noqa: PLC0415 - as below
 
     storage.check_exists(place)
     manifests, runs = manifests_under(place), runs_under(place)
@@ -136,7 +135,7 @@ def verify(place: Place, *, as_json: Json = False) -> None:
     for uri in manifests:
         try:
             with bars() as on_progress:
-                checked = verify_dataset(uri, on_progress=on_progress)
+                checked = conversion.verify(uri, on_progress=on_progress)
         except PipelineError as err:
             problems.append(str(err))
             continue
@@ -194,6 +193,9 @@ def quarantine(
 
     This includes conversions that were refused or have not ended.
     """
+    # `list` is fast without its imports.
+    from pipelines.convert.commit.quarantine import stream_quarantined  # noqa: PLC0415
+
     storage.check_exists(place)
     folders = datasets_under(place)
     if not folders:

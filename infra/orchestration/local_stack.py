@@ -1,16 +1,33 @@
-"""Start and stop a server, a report server and a worker on this machine."""
+"""Start, stop and describe a server, a report server and a worker on this machine."""
 
 import os
 import socket
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from typing import Final
 
 import psutil
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterParentTaskRunId,
+    FlowRunFilterStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateName,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+    WorkQueueFilter,
+    WorkQueueFilterName,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType, WorkerStatus
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.states import Crashed
 
 from infra.orchestration import services
-from infra.orchestration.api import LOOPBACK, Api, wait_for
-from infra.orchestration.provision import HEARTBEAT_SEC, POOL, provision
+from infra.orchestration.provision import HEARTBEAT_SEC, POOL, QUEUES, provision
 from infra.orchestration.report_server import served_root
+from infra.orchestration.services import wait_for
 from infra.orchestration.settings import (
     CLIENT_AUTH,
     SERVER_AUTH,
@@ -19,15 +36,9 @@ from infra.orchestration.settings import (
     password_file,
     server_auth,
 )
+from infra.prefect_server import connect, is_healthy
 from pipelines.errors import ConfigError
-
-_AT_WORK: Final = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
-
-_CRASHED: Final = {
-    "type": "CRASHED",
-    "name": "Crashed",
-    "message": "Its worker is gone. Run it again: it goes on where it stopped.",
-}
+from pipelines.loopback import bypass_proxies
 
 # In the order in which they stop: a stopping worker still reports its runs to the server.
 SERVICES: Final = ("worker", "reports", "server")
@@ -38,7 +49,7 @@ _PATIENCE_SEC: Final = 20.0
 _RUN_ID: Final = "PREFECT__FLOW_RUN_ID"
 
 
-def crash_orphans(api: Api, *, alive: Collection[str]) -> int:
+def crash_orphans(client: SyncPrefectClient, *, alive: Collection[str]) -> int:
     """Mark the pool's runs that have no process as crashed, with their subflows.
 
     Args:
@@ -47,17 +58,23 @@ def crash_orphans(api: Api, *, alive: Collection[str]) -> int:
     Returns:
       The number of runs that were marked.
     """
-    runs = _ids(api, _AT_WORK, work_pools={"name": {"any_": [POOL]}})
-    orphans = [run for run in runs if run not in alive]
+    at_work = _in_states(StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
+    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+    runs = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(state=at_work), work_pool_filter=pool
+    )
+    orphans = [run for run in runs if str(run.id) not in alive]
+    crashed: State[None] = Crashed(
+        message="Its worker is gone. Run it again: it goes on where it stopped."
+    )
     for orphan in orphans:
-        subflows = _ids(api, {**_AT_WORK, "parent_flow_run_id": {"any_": [orphan]}})
+        parent = FlowRunFilterParentFlowRunId(any_=[orphan.id])
+        subflows = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state=at_work, parent_flow_run_id=parent)
+        )
         for run in (*subflows, orphan):
-            api.post(f"flow_runs/{run}/set_state", {"state": _CRASHED, "force": True})
+            client.set_flow_run_state(run.id, crashed, force=True)
     return len(orphans)
-
-
-def _ids(api: Api, flow_runs: dict[str, Any], **others: Any) -> list[str]:
-    return [run["id"] for run in api.post("flow_runs/filter", {"flow_runs": flow_runs, **others})]
 
 
 def up(given: Settings) -> list[str]:
@@ -70,11 +87,12 @@ def up(given: Settings) -> list[str]:
       ConfigError: the port is taken, or a service does not start.
     """
     auth = server_auth(given)
-    api, env = Api(given.api_url, auth), client_environment(given, auth)
-    _start_server(api, given, env)
-    held = provision(api, given, env=env, in_file=not given.database)
-    _start_reports(given, env, root=held.root)
-    _start_worker(api, given, env)
+    env = client_environment(given, auth)
+    _start_server(given, env)
+    with connect(given.api_url, auth) as client:
+        held = provision(client, given, env=env, in_file=not given.database)
+        _start_reports(given, env, root=held.root)
+        _start_worker(client, given, env)
     return [
         f"dashboard  {given.url}",
         f"log in     with {_login(given)}",
@@ -95,30 +113,25 @@ def down(given: Settings) -> list[str]:
     """
     lines = []
     for name in SERVICES:
-        found = services.started(given.state, name)
+        processes = services.started(given.state, name)
         main = services.running(given.state, name)
         # A worker ends its runs itself, where it is alive.
         services.end([main] if main else [], patience_sec=_PATIENCE_SEC)
         services.end(services.started(given.state, name), patience_sec=_PATIENCE_SEC)
-        lines.append(f"{name:8} {'ended' if found else 'was not running'}")
+        lines.append(f"{name:8} {'ended' if processes else 'was not running'}")
     return lines
 
 
 def client_environment(given: Settings, auth: str) -> dict[str, str]:
     """Return the environment in which `prefect` uses this server and runs work for it."""
+    bypass_proxies()
     # The database's URL holds its password, which only the server needs.
-    kept = {key: value for key, value in os.environ.items() if key != "NSYNTH_DATABASE"}
-    # A proxy of the environment cannot reach a server of this machine. Of the two names each
-    # library prefers another.
-    set_before = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
-    direct = ",".join(filter(None, (set_before, *LOOPBACK)))
+    inherited = {key: value for key, value in os.environ.items() if key != "NSYNTH_DATABASE"}
     return {
-        **kept,
+        **inherited,
         "PREFECT_HOME": str(given.state / "home"),
         "PREFECT_API_URL": given.api_url,
         CLIENT_AUTH: auth,
-        "no_proxy": direct,
-        "NO_PROXY": direct,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
@@ -127,21 +140,72 @@ def client_environment(given: Settings, auth: str) -> dict[str, str]:
     }
 
 
-def url_of(server: psutil.Process) -> str:
+def status(given: Settings) -> list[str]:
+    """Return one line per service, queue and run."""
+    server = services.running(given.state, "server")
+    if server is None:
+        return ["server  not running; start it with `make up`"]
+    url = _url(server)
+    if not is_healthy(url):
+        return [f"server  pid {server.pid}, does not answer; see {given.state / 'logs'}"]
+    worker = services.running(given.state, "worker")
+    with connect(url, _auth(server)) as client:
+        return [
+            f"server  pid {server.pid}, {url.removesuffix('/api')}",
+            f"worker  {f'pid {worker.pid}' if worker else 'not running; start it with `make up`'}",
+            *(f"queue   {_describe_queue(client, name)}" for name in QUEUES),
+            *(f"run     {_describe_run(run)}" for run in _recent_runs(client)),
+        ]
+
+
+def _describe_queue(client: SyncPrefectClient, name: str) -> str:
+    queue = client.read_work_queue_by_name(name, work_pool_name=POOL)
+    here = WorkQueueFilter(name=WorkQueueFilterName(any_=[name]))
+    late = FlowRunFilterState(name=FlowRunFilterStateName(any_=["Late"]))
+    num_active, num_waiting = (
+        client.count_flow_runs(flow_run_filter=FlowRunFilter(state=state), work_queue_filter=here)
+        for state in (_in_states(StateType.RUNNING, StateType.PENDING), late)
+    )
+    return f"{name}: {num_active} of {queue.concurrency_limit} at work, {num_waiting} waiting"
+
+
+def _recent_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    """Return the next scheduled run, then the latest ones."""
+    top = FlowRunFilterParentTaskRunId(is_null_=True)
+    scheduled = FlowRunFilter(parent_task_run_id=top, state=_in_states(StateType.SCHEDULED))
+    begun = FlowRunFilter(parent_task_run_id=top, start_time=FlowRunFilterStartTime(is_null_=False))
+    return [
+        *client.read_flow_runs(
+            flow_run_filter=scheduled, sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC, limit=1
+        ),
+        *client.read_flow_runs(flow_run_filter=begun, sort=FlowRunSort.START_TIME_DESC, limit=5),
+    ]
+
+
+def _describe_run(run: FlowRun) -> str:
+    moment = run.start_time or run.next_scheduled_start_time
+    return f"{moment:%Y-%m-%d %H:%M} UTC  {run.state_name}: {run.name}"
+
+
+def _in_states(*types: StateType) -> FlowRunFilterState:
+    return FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types)))
+
+
+def _url(server: psutil.Process) -> str:
     """Return the PREFECT_API_URL of a running server."""
     return services.environment(server).get("PREFECT_API_URL", "")
 
 
-def auth_of(server: psutil.Process) -> str:
+def _auth(server: psutil.Process) -> str:
     """Return the USER:PASSWORD of a running server; empty where it has none."""
     return services.environment(server).get(SERVER_AUTH, "")
 
 
-def _start_server(api: Api, given: Settings, env: dict[str, str]) -> None:
+def _start_server(given: Settings, env: dict[str, str]) -> None:
     server = services.running(given.state, "server")
-    if server is not None and url_of(server) != given.api_url:
-        raise ConfigError(f"a server runs at {url_of(server)}; end it first with `make down`")
-    if server is not None and auth_of(server) != env[CLIENT_AUTH]:
+    if server is not None and _url(server) != given.api_url:
+        raise ConfigError(f"a server runs at {_url(server)}; end it first with `make down`")
+    if server is not None and _auth(server) != env[CLIENT_AUTH]:
         raise ConfigError(
             f"the server at {given.url} was started with another password, or with none; end it "
             "first with `make down`"
@@ -150,7 +214,7 @@ def _start_server(api: Api, given: Settings, env: dict[str, str]) -> None:
         SERVER_AUTH: env[CLIENT_AUTH],
         # Its own pages, by either name of this machine, and no others.
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join(
-            f"http://{host}:{given.port}" for host in LOOPBACK
+            f"http://{host}:{given.port}" for host in ("127.0.0.1", "localhost")
         ),
         # The pages of this version request nothing from other servers.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
@@ -162,7 +226,14 @@ def _start_server(api: Api, given: Settings, env: dict[str, str]) -> None:
     if given.database:
         own["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = given.database
     command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(given.port))
-    _start("server", command, given, env | own, port=given.port, answers=api.is_healthy)
+    _start(
+        "server",
+        command,
+        given,
+        env | own,
+        port=given.port,
+        answers=lambda: is_healthy(given.api_url),
+    )
 
 
 def _start_reports(given: Settings, env: dict[str, str], *, root: str) -> None:
@@ -177,14 +248,15 @@ def _start_reports(given: Settings, env: dict[str, str], *, root: str) -> None:
     _start("reports", command, given, own, port=port, answers=lambda: not _is_free(port))
 
 
-def _start_worker(api: Api, given: Settings, env: dict[str, str]) -> None:
+def _start_worker(client: SyncPrefectClient, given: Settings, env: dict[str, str]) -> None:
     if services.running(given.state, "worker") is None:
-        left = services.started(given.state, "worker")
-        crash_orphans(api, alive={services.environment(p).get(_RUN_ID, "") for p in left})
+        remaining = services.started(given.state, "worker")
+        alive = {services.environment(process).get(_RUN_ID, "") for process in remaining}
+        crash_orphans(client, alive=alive)
 
     def is_online() -> bool:
-        workers = api.post(f"work_pools/{POOL}/workers/filter", {})
-        return any(worker["status"] == "ONLINE" for worker in workers)
+        workers = client.read_workers_for_work_pool(POOL)
+        return any(worker.status == WorkerStatus.ONLINE for worker in workers)
 
     command = ("prefect", "worker", "start", "--pool", POOL, "--name", "this machine")
     _start("worker", command, given, env, port=None, answers=is_online)

@@ -3,9 +3,14 @@
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from infra.orchestration.api import Api
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import VariableCreate, VariableUpdate, WorkPoolCreate
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectNotFound
+
 from infra.orchestration.services import BIN
 from infra.orchestration.settings import CHECKOUT, Settings
 from pipelines.convert.reading.sources import find_sources
@@ -43,7 +48,7 @@ _RUN: Final = "prefect.flow-run"
 _ENDS: Final = ("Completed", "Failed", "Crashed", "Cancelled")
 
 
-def automations(*, in_file: bool) -> list[dict[str, Any]]:
+def automations(*, in_file: bool) -> list[AutomationCore]:
     """Return the automations that mark runs whose process was killed as crashed.
 
     Prefect notices that a process is gone only while its worker lives. Without these, such a run
@@ -74,29 +79,33 @@ def automations(*, in_file: bool) -> list[dict[str, Any]]:
 
 def _crash(
     name: str, description: str, *, after: list[str], expect: list[str], within_sec: int
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "description": description,
-        "enabled": True,
-        "trigger": {
-            "type": "event",
-            "posture": "Proactive",
-            "match": {"prefect.resource.id": f"{_RUN}.*"},
-            "for_each": ["prefect.resource.id"],
-            "after": [f"{_RUN}.{event}" for event in after],
-            "expect": [f"{_RUN}.{event}" for event in expect],
-            "threshold": 1,
-            "within": within_sec,
-        },
-        "actions": [
-            {
-                "type": "change-flow-run-state",
-                "state": "CRASHED",
-                "message": f"{name}. Run it again: it goes on where it stopped.",
-            }
-        ],
-    }
+) -> AutomationCore:
+    # Built from plain values, since the client sends only the fields that were set: in a model
+    # that was built from models these would lack their `type`.
+    return AutomationCore.model_validate(
+        {
+            "name": name,
+            "description": description,
+            "enabled": True,
+            "trigger": {
+                "type": "event",
+                "posture": "Proactive",
+                "match": {"prefect.resource.id": f"{_RUN}.*"},
+                "for_each": ["prefect.resource.id"],
+                "after": [f"{_RUN}.{event}" for event in after],
+                "expect": [f"{_RUN}.{event}" for event in expect],
+                "threshold": 1,
+                "within": within_sec,
+            },
+            "actions": [
+                {
+                    "type": "change-flow-run-state",
+                    "state": "CRASHED",
+                    "message": f"{name}. Run it again: it goes on where it stopped.",
+                }
+            ],
+        }
+    )
 
 
 @dataclass(frozen=True)
@@ -112,33 +121,49 @@ class Held:
     root: str
 
 
-def provision(api: Api, given: Settings, *, env: Mapping[str, str], in_file: bool) -> Held:
+def provision(
+    client: SyncPrefectClient, given: Settings, *, env: Mapping[str, str], in_file: bool
+) -> Held:
     """Create or update pool, queues, variables, automations and deployments.
 
     Args:
+      client: of the server, as `connect` yields it.
       in_file: whether the server's database is a file.
       env: the environment in which the `prefect` command uses that server.
     """
-    if api.get(f"work_pools/{POOL}") is None:
-        _prefect("work-pool", "create", POOL, "--type", "process", env=env)
-    for name, (limit, why) in QUEUES.items():
-        _set_queue(api, name, limit=limit, description=why)
-    values = _set_variables(api, given)
-    _set_automations(api, in_file=in_file)
-    _prefect("--no-prompt", "deploy", "--prefect-file", "infra/prefect.yaml", "--all", env=env)
-    return Held(nightly=_set_nightly(api, values), root=values["nsynth_root"])
+    _set_pool(client)
+    for name, (limit, purpose) in QUEUES.items():
+        _set_queue(client, name, limit=limit, description=purpose)
+    values = _set_variables(client, given)
+    _set_automations(client, in_file=in_file)
+    _deploy(env)
+    return Held(nightly=_set_nightly(client, values), root=values["nsynth_root"])
 
 
-def _set_queue(api: Api, name: str, *, limit: int, description: str) -> None:
-    queues = f"work_pools/{POOL}/queues"
-    content = {"concurrency_limit": limit, "description": description}
-    if api.get(f"{queues}/{name}") is None:
-        api.post(queues, {"name": name, **content})
+def _set_pool(client: SyncPrefectClient) -> None:
+    try:
+        client.read_work_pool(POOL)
+    except ObjectNotFound:
+        # Importing a worker costs a second, once per server.
+        from prefect.workers.process import ProcessWorker  # noqa: PLC0415
+
+        template = ProcessWorker.get_default_base_job_template()
+        pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
+        client.create_work_pool(pool)
+
+
+def _set_queue(client: SyncPrefectClient, name: str, *, limit: int, description: str) -> None:
+    try:
+        queue = client.read_work_queue_by_name(name, work_pool_name=POOL)
+    except ObjectNotFound:
+        client.create_work_queue(
+            name, concurrency_limit=limit, description=description, work_pool_name=POOL
+        )
     else:
-        api.patch(f"{queues}/{name}", content)
+        client.update_work_queue(queue.id, concurrency_limit=limit, description=description)
 
 
-def _set_variables(api: Api, given: Settings) -> dict[str, str]:
+def _set_variables(client: SyncPrefectClient, given: Settings) -> dict[str, str]:
     """Set the given variables; the others keep their values."""
     wanted = {
         "nsynth_checkout": str(CHECKOUT),
@@ -148,53 +173,47 @@ def _set_variables(api: Api, given: Settings) -> dict[str, str]:
     }
     values: dict[str, str] = {}
     for name, value in wanted.items():
-        stored = api.get(f"variables/name/{name}")
-        values[name] = value or (stored["value"] if stored else VARIABLES[name])
+        stored = client.read_variable_by_name(name)
+        values[name] = value or (str(stored.value) if stored else VARIABLES[name])
         if stored is None:
-            api.post("variables/", {"name": name, "value": values[name]})
-        elif stored["value"] != values[name]:
-            api.patch(f"variables/name/{name}", {"value": values[name]})
+            client.create_variable(VariableCreate(name=name, value=values[name]))
+        elif stored.value != values[name]:
+            client.update_variable(VariableUpdate(name=name, value=values[name]))
     return values
 
 
-def _set_automations(api: Api, *, in_file: bool) -> None:
-    stored = {found["name"]: found for found in api.post("automations/filter", {})}
+def _set_automations(client: SyncPrefectClient, *, in_file: bool) -> None:
+    stored = {automation.name: automation for automation in client.read_automations()}
     for wanted in automations(in_file=in_file):
-        found = stored.get(wanted["name"])
-        if found is None:
-            api.post("automations/", wanted)
+        present = stored.get(wanted.name)
+        if present is None:
+            client.create_automation(wanted)
         # Replacing one locks a database in a file against the events that come in.
-        elif not holds(found, wanted):
-            api.put(f"automations/{found['id']}", wanted)
+        elif AutomationCore.model_validate(present.model_dump()) != wanted:
+            client.update_automation(present.id, wanted)
 
 
-def holds(found: Any, wanted: Any) -> bool:
-    """Return whether an answer contains all that is wanted, in any order and with anything more."""
-    if isinstance(wanted, dict):
-        return all(name in found and holds(found[name], wanted[name]) for name in wanted)
-    if isinstance(wanted, list):
-        return len(found) == len(wanted) and all(any(holds(f, w) for f in found) for w in wanted)
-    return bool(found == wanted)
-
-
-def _set_nightly(api: Api, values: Mapping[str, str]) -> str:
-    nightly = api.get("deployments/name/retrain/nightly")
+def _set_nightly(client: SyncPrefectClient, values: Mapping[str, str]) -> str:
     missing = ""
     try:
         find_sources([values["nsynth_train"]])
         find_sources([values["nsynth_test"]])
     except (PipelineError, OSError) as err:
         missing = str(err)
-    for schedule in nightly["schedules"]:
-        path = f"deployments/{nightly['id']}/schedules/{schedule['id']}"
-        api.patch(path, {"active": not missing})
-    cron = nightly["schedules"][0]["schedule"]["cron"]
+    nightly = client.read_deployment_by_name("retrain/nightly")
+    crons: list[str] = []
+    for one in nightly.schedules:
+        client.update_deployment_schedule(nightly.id, one.id, active=not missing)
+        if isinstance(one.schedule, CronSchedule):
+            crons.append(one.schedule.cron)
     if missing:
         return f"off: {missing}; name its sources with NSYNTH_TRAIN and NSYNTH_TEST"
-    return f"on ({cron} UTC): {values['nsynth_train']}, tested on {values['nsynth_test']}"
+    times = ", ".join(crons)
+    return f"on ({times} UTC): {values['nsynth_train']}, tested on {values['nsynth_test']}"
 
 
-def _prefect(*arguments: str, env: Mapping[str, str]) -> None:
+def _deploy(env: Mapping[str, str]) -> None:
+    arguments = ("--no-prompt", "deploy", "--prefect-file", "infra/prefect.yaml", "--all")
     done = subprocess.run(  # noqa: S603 - a command of this environment
         [str(BIN / "prefect"), *arguments],
         cwd=CHECKOUT,
@@ -204,5 +223,5 @@ def _prefect(*arguments: str, env: Mapping[str, str]) -> None:
         check=False,
     )
     if done.returncode:
-        said = " ".join((done.stdout + done.stderr).split())[-500:]
-        raise ConfigError(f"`prefect {' '.join(arguments)}` failed: {said}")
+        output = " ".join((done.stdout + done.stderr).split())[-500:]
+        raise ConfigError(f"`prefect {' '.join(arguments)}` failed: {output}")

@@ -7,6 +7,7 @@ inherited, so child processes of a worker are found too, whether the worker live
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Final
 
 import psutil
 
-from infra.orchestration.api import wait_for
 from infra.orchestration.settings import CHECKOUT
 
 _MARK: Final = "NSYNTH_SERVICE"
@@ -77,13 +77,23 @@ def environment(process: psutil.Process) -> dict[str, str]:
 
 def end(processes: Iterable[psutil.Process], *, patience_sec: float) -> None:
     """Ask processes to end, and kill those that have not ended in time."""
-    asked = [process for process in processes if process.pid != os.getpid()]
-    for process in asked:
+    others = [process for process in processes if process.pid != os.getpid()]
+    for process in others:
         _signal(process.terminate)
-    _, left = psutil.wait_procs(asked, timeout=patience_sec)
-    for process in left:
+    _, remaining = psutil.wait_procs(others, timeout=patience_sec)
+    for process in remaining:
         _signal(process.kill)
-    psutil.wait_procs(left, timeout=patience_sec)
+    psutil.wait_procs(remaining, timeout=patience_sec)
+
+
+def wait_for(holds: Callable[[], bool], *, seconds: float) -> bool:
+    """Return whether a condition becomes true within a time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.2)
+    return holds()
 
 
 def _signal(send: Callable[[], None]) -> None:

@@ -81,7 +81,7 @@ def measure_cost(
         why = f"{uri} has what a longer note costs the models of run {plan.run_id}"
         record_decision(log, "analyse", plan.run_id, "reused", why)
         return stored
-    lengths = tuple(plan.num_samples // divisor for divisor in DIVISORS)
+    lengths = timed_lengths(plan.experiment, plan.num_samples)
     span = f"{lengths[0]:,} to {lengths[-1]:,} samples"
     why = f"timing training steps of run {plan.run_id} on notes of {span}"
     record_decision(log, "analyse", plan.run_id, "ran", why)
@@ -95,7 +95,6 @@ def measure_cost(
             step_seconds(name, plan.experiment, audio, labels, lengths, budget_sec=budget_sec),
         )
         for name in plan.experiment.models
-        if _takes(name, plan.experiment, lengths[0])
     }
     data = to_json(
         {
@@ -111,14 +110,21 @@ def measure_cost(
     return parse(data)
 
 
-def _takes(name: str, experiment: Experiment, num_samples: int) -> bool:
-    """Return whether a model can be built for notes as short as the shortest that are timed."""
-    try:
-        build(name, experiment, num_samples=num_samples)
-    except ConfigError as err:
-        log.info("what longer notes cost %s is not measured: %s", name, err)
-        return False
-    return True
+def timed_lengths(experiment: Experiment, num_samples: int) -> tuple[int, ...]:
+    """Return the lengths of notes to time, ascending, without those too short for a model.
+
+    Args:
+      num_samples: samples per note of the data set.
+    """
+    for first in range(len(DIVISORS) - 1):
+        try:
+            for name in experiment.models:
+                build(name, experiment, num_samples=num_samples // DIVISORS[first])
+        except ConfigError:
+            continue
+        return tuple(num_samples // divisor for divisor in DIVISORS[first:])
+    # One length alone shows no growth.
+    return num_samples, 2 * num_samples
 
 
 def summarise_times(lengths: Sequence[int], rounds: Sequence[Sequence[float]]) -> StepTimes:

@@ -9,7 +9,9 @@ import pytest
 from tests.flows.command import CHECKOUT
 
 COMMAND = """
-import time
+import signal, time
+# Tests in the background of a shell ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from flows.cli.interrupt import INTERRUPTS
 INTERRUPTS.take_over()
 from flows.cli.main import _stoppable

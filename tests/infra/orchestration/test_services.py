@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from infra.orchestration import services
-from infra.orchestration.api import wait_for
+from infra.orchestration.services import wait_for
 
 SLEEP = "import time; time.sleep(60)"
 PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])"
