@@ -26,6 +26,7 @@ from pipelines.studies.study import Study, make_study
 from pipelines.text import visible
 from pipelines.validate.verdicts import Validation
 from tasks.explore import record_study, show_study, test_candidate, train_trial
+from tasks.report import refresh_index
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ def explore(request: ExploreRequest) -> Explored:
     record = replace(record, candidate=_candidate(study, record, request, datasets))
     page = record_study(record, uri=uri)
     show_study(record, page=page)
+    # A failure raises nothing: the study is done without this page.
+    refresh_index(request.root, return_state=True)
     return Explored(record.study_id, uri, page)
 
 

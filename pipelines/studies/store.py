@@ -19,9 +19,12 @@ def load_studies(root: str) -> Iterator[tuple[str, StudyRecord]]:
         if not storage.exists(storage.join(uri, STUDY)):
             continue
         try:
-            yield uri, load_study(uri)
+            record = load_study(uri)
         except PipelineError as err:
             log.warning("%s", err)
+        else:
+            if record.trials:
+                yield uri, record
 
 
 def find_trials(root: str, finding: str, *, manifest_digest: str) -> list[tuple[str, TrialResult]]:
