@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import storage
-from pipelines.analysis.stored import read_cost, read_features
+from pipelines.analysis.stored import check_baselines, read_cost, read_features
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import PipelineError
 from pipelines.evaluate.predictions import (
@@ -98,6 +98,8 @@ def verify_run(uri: str) -> list[str]:
         if name in names:
             with _noted(problems):
                 read(uri)
+    with _noted(problems):
+        check_baselines(uri)
     with _noted(problems):
         record = load_run(uri)
         if record.run_id != storage.name(uri):

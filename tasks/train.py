@@ -11,7 +11,7 @@ from prefect import task
 from prefect.runtime import task_run
 
 from pipelines import decisions, storage
-from pipelines.analysis import cost, features
+from pipelines.analysis import baselines, cost, features
 from pipelines.decisions import Decision
 from pipelines.experiment import Experiment
 from pipelines.layout import FEATURES_FILE
@@ -98,8 +98,9 @@ def finish(plan: RunPlan) -> str:
 
 @task(name="analyse", task_run_name="score the features of run {plan.run_id}", **POLICY)
 def analyse(plan: RunPlan, *, force: bool) -> str:
-    """Store how well features predict the family and what longer notes cost; return the former."""
+    """Store how well features and baselines predict the family, and what longer notes cost."""
     features.score_run_features(plan, force=force)
+    baselines.score_baselines(plan, force=force)
     cost.measure_cost(plan, force=force)
     return plan.model_uri(FEATURES_FILE)
 

@@ -7,8 +7,7 @@ import typer
 from rich.table import Table
 
 from flows.cli.options import Json, Root
-from flows.cli.output import print_result, rows_table
-from flows.cli.scores import FIGURES
+from flows.cli.output import FIGURES, print_result, rows_table
 from pipelines.errors import ConfigError
 from pipelines.registry.inventory import find_run
 from pipelines.text import listed
@@ -58,7 +57,7 @@ def compare(
     else:
         comparisons = result["comparisons"]
         lines = [f"{name}: {_mcnemar(**fields['mcnemar'])}" for name, fields in comparisons.items()]
-        tables = [_comparison_table(name, fields) for name, fields in comparisons.items()]
+        tables = [comparison_table(name, fields) for name, fields in comparisons.items()]
     lines += [f"{pair.second} is not subtracted: {pair.note}" for pair in pairs if pair.note]
     lines += [result["page"]] if output else []
     print_result(result, as_json=as_json, tables=tables, lines=lines)
@@ -101,7 +100,8 @@ def _short_tables(pairs: Sequence[Mapping[str, Any]]) -> list[Table]:
     ]
 
 
-def _comparison_table(name: str, fields: Mapping[str, Any]) -> Table:
+def comparison_table(name: str, fields: Mapping[str, Any]) -> Table:
+    """Return the differences of one comparison: each figure, then the accuracy by family."""
     rows = [(FIGURES[figure], *_difference(fields, figure)) for figure in fields["figures"]]
     rows += [
         (f"accuracy, {family}", *_difference(part)) for family, part in fields["families"].items()

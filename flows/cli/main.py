@@ -97,9 +97,17 @@ _COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "evaluate": Entry(
             "scores", "Compute the metrics of a run again, from the predictions that it stored."
         ),
+        "score": Entry(
+            "scores",
+            "Score anyone's predictions, or baselines, on the notes of a run or data set.",
+        ),
         "report": Entry("training", "Write the report of a run again, from what the run stored."),
     },
     "Models": {
+        "explore": Entry(
+            "exploration",
+            "Run a study: trials that differ in one thing at a time, compared on one page.",
+        ),
         "compare": Entry(
             "comparison",
             "Compare models on the same test notes, note by note: each later run minus the first.",

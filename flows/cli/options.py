@@ -100,6 +100,8 @@ def option(request: type[Request], name: str) -> Any:
     if spelling.default:
         more["show_default"] = spelling.default
     text = f"{field.description}{' May be repeated.' if is_list else ''}"
+    if spelling.is_argument:
+        return typer.Argument(help=text, **more)
     return typer.Option(*filter(None, [spelling.name]), help=text, **more)
 
 

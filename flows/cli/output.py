@@ -17,6 +17,17 @@ from pipelines.parameters import MIB
 from pipelines.terminal import cell
 from pipelines.text import visible
 
+# Titles of the figures of metrics.json.
+FIGURES: Final = {
+    "accuracy": "accuracy",
+    "instrument_accuracy": "accuracy, mean of instruments",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "nll": "negative log-likelihood",
+    "brier": "Brier score",
+    "ece": "calibration error",
+}
+
 _BATCH_ROWS: Final = 1000
 _FILE_WIDTH: Final = 10_000
 # Longer words, such as URIs, may be broken in a narrow terminal.

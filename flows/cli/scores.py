@@ -1,29 +1,24 @@
-"""The metrics of a run as a command, computed again from stored predictions."""
+"""Metrics as commands: of a run, from its stored predictions, and of anyone's predictions."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
-from flows.cli.options import Json, Root
-from flows.cli.output import print_result, rows_table
+from flows.cli.comparison import comparison_table
+from flows.cli.options import Json, Root, with_options
+from flows.cli.output import FIGURES, print_result, rows_table
+from pipelines import storage
+from pipelines.parameters import ScoreRequest
 from pipelines.registry.inventory import find_run
+
+if TYPE_CHECKING:
+    from pipelines.evaluate.predictions import Predictions
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's id, the beginning of it, or its URI.")
 ]
-
-# Titles of the figures of metrics.json.
-FIGURES: Final = {
-    "accuracy": "accuracy",
-    "instrument_accuracy": "accuracy, mean of instruments",
-    "macro_f1": "macro F1",
-    "weighted_f1": "weighted F1",
-    "nll": "negative log-likelihood",
-    "brier": "Brier score",
-    "ece": "calibration error",
-}
 
 _SLICES: Final = {
     "source": "",
@@ -47,6 +42,74 @@ def evaluate(*, run: RunArgument, root: Root = "data", as_json: Json = False) ->
     print_result({"models": models}, as_json=as_json, tables=tables)
 
 
+@with_options(ScoreRequest)
+def score(
+    request: ScoreRequest,
+    *,
+    predictions: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PREDICTIONS",
+            help="CSV or Parquet file with a column note_str or row, and a column label or family "
+            "or one of probabilities for each family.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score anyone's predictions, or baselines, on the notes of a run or data set.
+
+    The figures and intervals are those of nsynth's own models. Each note needs exactly one answer;
+    a file with fewer, more or other ones is refused. Figures of probabilities are left out where
+    the answers are labels.
+    """
+    if (request.run is None) == (request.dataset is None):
+        raise typer.BadParameter("name the notes to score: either --run or --dataset")
+    if predictions is None and not request.baselines:
+        raise typer.BadParameter("name a file of predictions, or a --baseline")
+    if request.baselines and request.run is None:
+        raise typer.BadParameter("a --baseline learns from the training notes of a run: name --run")
+    from pipelines.evaluate.comparison import compare as compare_predictions  # noqa: PLC0415
+    from pipelines.evaluate.scored_notes import model_predictions  # noqa: PLC0415
+    from pipelines.evaluate.submission import score_predictions  # noqa: PLC0415
+
+    given = _given_predictions(request, predictions)
+    is_known = request.run is not None
+    scores = {
+        name: score_predictions(answers, knows_training=is_known) for name, answers in given.items()
+    }
+    others = [model_predictions(request.root, named) for named in request.against]
+    comparisons = {
+        f"{name}, {own}": compare_predictions(other, answers).to_dict()
+        for models in others
+        for name, other in models.items()
+        for own, answers in given.items()
+    }
+    tables = [table for name, metrics in scores.items() for table in _metrics_tables(name, metrics)]
+    tables += [comparison_table(name, fields) for name, fields in comparisons.items()]
+    print_result({"scores": scores, "comparisons": comparisons}, as_json=as_json, tables=tables)
+
+
+def _given_predictions(request: ScoreRequest, file: str | None) -> dict[str, "Predictions"]:
+    """Return the predictions to score by name: of the file, and of the baselines."""
+    from pipelines.evaluate.scored_notes import notes_of_dataset, notes_of_run  # noqa: PLC0415
+    from pipelines.evaluate.submission import match_notes, read_submission  # noqa: PLC0415
+
+    run_uri = None if request.run is None else find_run(request.root, request.run)
+    given = {}
+    if file is not None:
+        submission = read_submission(file)
+        notes = (
+            notes_of_dataset(request.dataset or "") if run_uri is None else notes_of_run(run_uri)
+        )
+        given[storage.name(file)] = match_notes(submission, notes)
+    if request.baselines and run_uri is not None:
+        from pipelines.analysis.baselines import score_baselines  # noqa: PLC0415 - scikit-learn
+        from pipelines.train.selection.run_plan import recorded_plan  # noqa: PLC0415
+
+        given |= score_baselines(recorded_plan(run_uri), request.baselines)
+    return given
+
+
 def _metrics_tables(model: str, metrics: Mapping[str, Any]) -> list[Table]:
     choices = {
         "kept": metrics,
@@ -58,6 +121,7 @@ def _metrics_tables(model: str, metrics: Mapping[str, Any]) -> list[Table]:
     rows: list[tuple[str, ...]] = [
         (title, *(_with_interval(scores, name) for scores in columns.values()))
         for name, title in FIGURES.items()
+        if name in metrics
     ]
     for key, title in (("num_scored", "notes"), ("num_instruments", "instruments")):
         rows.append((title, *(f"{scores[key]:,}" for scores in columns.values())))

@@ -20,18 +20,17 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from pipelines import storage
+from pipelines.analysis.answers import compare_answers, sample_notes, score_answers
+from pipelines.analysis.spectrum import read_levels
 from pipelines.analysis.stored import ANALYSIS_VERSION, FeatureScore, Gain, load_features
 from pipelines.dataset import Dataset
 from pipelines.decisions import record_decision
-from pipelines.evaluate.bootstrap import interval, resample_kinds
 from pipelines.evaluate.predictions import Predictions, load_predictions
-from pipelines.evaluate.scores import is_too_few
 from pipelines.layout import FEATURES_FILE, PREDICTIONS
 from pipelines.notes import QUALITIES
 from pipelines.records import parse, to_json
 from pipelines.train.selection.run_notes import load_run_notes, select_notes
 from pipelines.train.selection.run_plan import RunPlan
-from pipelines.train.selection.split import subsample
 from pipelines.validate.verdicts import open_validated
 
 Floats = NDArray[np.float64]
@@ -48,7 +47,6 @@ FEATURES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
-NUM_BANDS: Final = 24
 NUM_TREES: Final = 100
 MIN_LEAF: Final = 5
 SEED: Final = 0
@@ -56,12 +54,10 @@ SEED: Final = 0
 # A classifier learns from this many notes at most; of more, from a stratified part.
 MAX_TRAIN: Final = 3_000
 
-_FLOOR: Final = 1e-6
 _NO_FEATURE: Final = "none"
 _SPECTRUM: Final = "spectrum"
 _METADATA: Final = "metadata"
 _BOTH: Final = "spectrum, metadata"
-_ROWS_AT_ONCE: Final = 500
 
 log = logging.getLogger(__name__)
 
@@ -119,32 +115,6 @@ def read_metadata(notes: pa.Table, feature: str) -> Floats:
     return np.concatenate(values, axis=1)
 
 
-def band_levels(audio: NDArray[np.float32]) -> Floats:
-    """Return the level of a note in frequency bands, relative to its loudest band.
-
-    The bands have equal width on a logarithmic scale.
-
-    Args:
-      audio: float32 [num_notes, num_samples].
-
-    Returns:
-      float64 [num_notes, NUM_BANDS], base-10 logarithms of power from -6 to 0; silence is all -6.
-    """
-    power = np.abs(np.fft.rfft(audio, axis=1)) ** 2
-    bands = np.add.reduceat(power, band_edges(power.shape[1]), axis=1)
-    loudest = bands.max(axis=1, keepdims=True)
-    shares = np.divide(bands, loudest, out=np.zeros_like(bands), where=loudest > 0)
-    levels: Floats = np.log10(np.maximum(shares, _FLOOR)).astype(np.float64)
-    return levels
-
-
-def band_edges(num_bins: int) -> NDArray[np.intp]:
-    """Return the first bin of each of the `NUM_BANDS` bands of a spectrum."""
-    edges = np.geomspace(1, num_bins, NUM_BANDS + 1).astype(np.intp)[:-1]
-    # A narrow band holds one bin at least; bin 0, the mean, says nothing about the sound.
-    return np.maximum(edges, np.arange(1, NUM_BANDS + 1))
-
-
 def predict_family(train: Floats, labels: Ints, test: Floats) -> Ints:
     """Return the family that a classifier of the training notes gives each test note.
 
@@ -170,49 +140,6 @@ def is_constant(values: Floats) -> bool:
     return bool((values == values[:1]).all())
 
 
-def score_answers(
-    feature: str, correct: NDArray[np.bool_], instrument: Ints, *, constant: bool = False
-) -> FeatureScore:
-    """Return the score of a classifier's answers.
-
-    Args:
-      correct: bool [num_notes], of at least one note.
-      instrument: int64 [num_notes], from 0 and without gaps.
-      constant: whether the feature never varies.
-    """
-    num_instruments = int(instrument.max()) + 1
-    ends = None
-    if not is_too_few(len(correct), num_instruments):
-        totals = resample_kinds(instrument, correct.astype(np.int64), 2).totals
-        ends = interval(totals[:, 1] / totals.sum(axis=1), num_instruments)
-    return FeatureScore(
-        feature, float(correct.mean()), ends, len(correct), num_instruments, constant
-    )
-
-
-def compare_answers(
-    beside: str,
-    added: str,
-    before: NDArray[np.bool_],
-    after: NDArray[np.bool_],
-    instrument: Ints,
-) -> Gain:
-    """Return what an added feature gains.
-
-    Args:
-      before: bool [num_notes], whether each answer without it is right.
-      after: bool [num_notes], the same with it.
-      instrument: int64 [num_notes], from 0 and without gaps.
-    """
-    num_instruments, ends = int(instrument.max()) + 1, None
-    if not is_too_few(len(before), num_instruments):
-        # The kind of a note is the difference that the feature makes, -1 to 1, counted from 0.
-        kind = after.astype(np.int64) - before + 1
-        totals = resample_kinds(instrument, kind, 3).totals
-        ends = interval((totals[:, 2] - totals[:, 0]) / totals.sum(axis=1), num_instruments)
-    return Gain(beside, added, float(after.mean() - before.mean()), ends)
-
-
 def _score_features(plan: RunPlan, predictions: Predictions) -> tuple[list[FeatureScore], Gain]:
     """Return the scores of no feature, of each alone and of all, on the kept test notes.
 
@@ -228,7 +155,7 @@ def _score_features(plan: RunPlan, predictions: Predictions) -> tuple[list[Featu
     for fold in plan.folds:
         rows = select_notes(notes, part="test", fold=fold)["row"].to_numpy()
         here = np.flatnonzero(np.isin(kept.row, rows))
-        train, labels = _sample(select_notes(notes, part="train", fold=fold))
+        train, labels = sample_notes(select_notes(notes, part="train", fold=fold), MAX_TRAIN)
         for name in names:
             values = _values(learning, train, name)
             test = _values(scored, kept.row[here], name)
@@ -245,22 +172,11 @@ def _score_features(plan: RunPlan, predictions: Predictions) -> tuple[list[Featu
     return scores, gain
 
 
-def _sample(notes: pa.Table) -> tuple[Ints, Ints]:
-    """Return rows and labels of training notes, of `MAX_TRAIN` at most."""
-    rows, labels = notes["row"].to_numpy(), notes["label"].to_numpy()
-    if len(rows) <= MAX_TRAIN:
-        return rows, labels
-    part = subsample(labels, MAX_TRAIN / len(rows), SEED)
-    return rows[part], labels[part]
-
-
 def _values(dataset: Dataset, rows: Ints, feature: str) -> Floats:
     if feature == _NO_FEATURE:
         return np.zeros((len(rows), 1))
     if feature == _SPECTRUM:
-        # Read in pieces, since the samples of all notes may not fit in memory.
-        pieces = np.array_split(rows, max(1, len(rows) // _ROWS_AT_ONCE))
-        return np.concatenate([band_levels(dataset.audio(piece.tolist())) for piece in pieces])
+        return read_levels(dataset, rows)
     if feature == _BOTH:
         parts = [_values(dataset, rows, part) for part in (_SPECTRUM, _METADATA)]
         return np.concatenate(parts, axis=1)

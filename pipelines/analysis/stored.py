@@ -1,4 +1,4 @@
-"""Stored analysis of a run, features.json and cost.json; reading them needs no Keras."""
+"""Stored analysis of a run: features.json, cost.json and baselines; read without Keras."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +8,11 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from pipelines import storage
-from pipelines.errors import DatasetError, FormatError
-from pipelines.layout import COST_FILE, FEATURES_FILE
+from pipelines.errors import DatasetError, FormatError, PipelineError
+from pipelines.evaluate.predictions import load_predictions
+from pipelines.evaluate.stored import Metrics, read_metrics
+from pipelines.layout import BASELINES_FOLDER, COST_FILE, FEATURES_FILE, PREDICTIONS
+from pipelines.parameters import BaselineName
 from pipelines.records import Content, Count, read_content, validated
 
 # Raised whenever the same run would give other scores; 2 adds what metadata gain.
@@ -137,6 +140,33 @@ def read_cost(run_uri: str) -> Content:
     _check_version(uri, content.get("format_version"), (COST_FORMAT,))
     validated(content, _Cost, uri=uri, what=what, mend=mend)
     return content
+
+
+def load_baselines(run_uri: str) -> dict[str, Metrics]:
+    """Read the metrics of the stored baselines of a run; those that cannot be read are left out."""
+    folder, found = storage.join(run_uri, BASELINES_FOLDER), dict[str, Metrics]()
+    for name in BaselineName:
+        uri = storage.join(folder, name)
+        if name in storage.list_folders(folder):
+            try:
+                found[name] = read_metrics(uri)
+            except PipelineError as err:
+                log.warning("%s", err)
+    return found
+
+
+def check_baselines(run_uri: str) -> None:
+    """Read all that is stored of baselines.
+
+    Raises:
+      PipelineError: it is damaged or was changed.
+    """
+    folder = storage.join(run_uri, BASELINES_FOLDER)
+    for name in storage.list_folders(folder):
+        uri = storage.join(folder, name)
+        predictions = load_predictions(storage.join(uri, PREDICTIONS))
+        if read_metrics(uri).num_scored != predictions.kept.sum():
+            raise DatasetError(f"{uri} has metrics of other notes; score the baselines again")
 
 
 def _check_version(uri: str, version: Any, readable: Sequence[int]) -> None:

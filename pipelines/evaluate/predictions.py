@@ -115,6 +115,21 @@ class Predictions:
 _COLUMNS: Final = tuple(column.name for column in fields(Predictions))
 
 
+def predictions_table(notes: pa.Table, probabilities: NDArray[np.float32]) -> pa.Table:
+    """Return the rows of predictions.parquet.
+
+    Args:
+      notes: the columns of the schema that do not depend on a model.
+      probabilities: float32 [notes.num_rows, 10].
+    """
+    flat = pa.array(probabilities.reshape(-1), pa.float32())
+    kind = PREDICTIONS_SCHEMA.field("probabilities").type
+    predicted = pa.array(probabilities.argmax(axis=1), pa.int64())
+    table = notes.append_column("predicted", predicted)
+    table = table.append_column("probabilities", pa.FixedSizeListArray.from_arrays(flat, type=kind))
+    return table.select(PREDICTIONS_SCHEMA.names).cast(PREDICTIONS_SCHEMA)
+
+
 def add_stamp(table: pa.Table, models: Sequence[str]) -> pa.Table:
     """Return predictions with their version, models and digest in the metadata.
 

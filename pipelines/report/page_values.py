@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipelines.evaluate.scores import Scores
+from pipelines.evaluate.stored import Metrics
 from pipelines.experiment import Experiment
 from pipelines.promotion.stored import Promotion
 from pipelines.report.drawing.charts import note_milliseconds
@@ -14,6 +15,7 @@ from pipelines.report.formats import (
     NOTHING,
     count,
     factor,
+    figure_with_interval,
     plain,
     plural,
     probability,
@@ -79,6 +81,33 @@ def accuracies(run: RunResults) -> list[tuple[str, str, str]]:
         *((f"accuracy, {title}", choice, "accuracy") for title, choice in parts),
         ("accuracy, all notes", "every", "accuracy"),
     ]
+
+
+def baseline_rows(
+    baselines: Mapping[str, Metrics], accuracies: Sequence[tuple[str, str, str]]
+) -> list[tuple[str, Sequence[str]]]:
+    """List the baselines: the name of each, and one cell for each of the accuracies."""
+    return [
+        (
+            name.replace("_", " "),
+            [
+                figure_with_interval(_choice(metrics, choice), figure)
+                for _, choice, figure in accuracies
+            ],
+        )
+        for name, metrics in baselines.items()
+    ]
+
+
+def _choice(metrics: Metrics, choice: str) -> Scores | None:
+    """Return the scores of a choice of notes, as `ModelResults` calls them."""
+    choices = {
+        "kept": metrics,
+        "every": metrics.all_notes,
+        "seen": metrics.seen,
+        "unseen": metrics.unseen,
+    }
+    return choices[choice]
 
 
 def score_views(model: ModelResults) -> list[tuple[str, Scores | PublishedModel]]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.analysis.stored import load_cost, load_features
+from pipelines.analysis.stored import load_baselines, load_cost, load_features
+from pipelines.evaluate.stored import Metrics
 from pipelines.promotion.stored import Promotion
 from pipelines.registry.runs import FlowRun, load_decisions
 from pipelines.report import findings, headline, leakage, published_comparison, reproduce
@@ -24,6 +25,7 @@ class ReportData:
       dropped: of each data set once, by the part that it plays.
       leakage: what training and scored notes share, one sentence each.
       features: the content of features.json; None where there is none.
+      baselines: metrics of the stored baselines, by name.
       cost: the content of cost.json; None where there is none.
       findings: of the reference report, in its order.
       setting: what the verdicts on them are about.
@@ -39,6 +41,7 @@ class ReportData:
     dropped: Mapping[str, DroppedNotes]
     leakage: Sequence[str]
     features: Mapping[str, Any] | None
+    baselines: Mapping[str, Metrics]
     cost: Mapping[str, Any] | None
     findings: Sequence[findings.Claim]
     setting: str
@@ -68,6 +71,7 @@ def build_report_data(run: RunResults) -> ReportData:
         dropped=load_dropped_notes(run),
         leakage=leakage.describe(leakage.find_leakage(run), run.record.experiment.protocol),
         features=features,
+        baselines=load_baselines(run.uri),
         cost=cost,
         findings=findings.find_all(run, features, cost),
         setting=published_comparison.describe_setting(run),

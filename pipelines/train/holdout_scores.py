@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from pipelines import storage
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
-from pipelines.evaluate.predictions import Predictions, add_stamp, from_table
+from pipelines.evaluate.predictions import Predictions, add_stamp, from_table, predictions_table
 from pipelines.evaluate.stored import gate_predictions, predictions_uri
 from pipelines.layout import MODEL
 from pipelines.parquet import write_table
 from pipelines.registry.holdout import Holdout, check_notes
-from pipelines.train.fitting.fit import check_complete, predict, predictions_table
+from pipelines.train.fitting.fit import check_complete, predict
 from pipelines.train.model.architectures import decode_model
 from pipelines.train.samples.batches import Notes
 from pipelines.train.samples.cache import cached_audio

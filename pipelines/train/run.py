@@ -22,6 +22,7 @@ from pipelines.evaluate.predictions import (
     add_stamp,
     from_table,
     predictions_digest,
+    predictions_table,
     read_predictions,
 )
 from pipelines.evaluate.scores import summarise
@@ -52,7 +53,7 @@ from pipelines.train.artifacts import (
 )
 from pipelines.train.fitting.callbacks import OnEpoch, ignore_epoch
 from pipelines.train.fitting.checkpoints import open_checkpoints
-from pipelines.train.fitting.fit import check_complete, fit, predict, predictions_table
+from pipelines.train.fitting.fit import check_complete, fit, predict
 from pipelines.train.model import backend
 from pipelines.train.model.architectures import build, decode_model, layer_table
 from pipelines.train.samples.batches import Notes

@@ -60,3 +60,39 @@ def test_compare_of_several_runs_prints_accuracy_alone(
         assert shown.count(f"{model}, accuracy; the first is {run_id}") == 1
     assert shown.count(run_id) == 2 + 2 * len(ModelName)
     assert "macro F1" not in shown
+
+
+def test_score_takes_the_predictions_of_a_model_and_compares_them(
+    retrained: dict[str, Any], root: Path
+) -> None:
+    run_id = retrained["run_id"]
+    file = str(root / "runs" / run_id / "optimised" / "predictions.parquet")
+    at = ("--root", str(root), "--run", run_id[:8], "--against", f"{run_id[:8]}:optimised")
+    found = run_json("nsynth", "score", file, *at, "--baseline", "majority")
+    stored = json.loads((root / "runs" / run_id / "optimised" / "metrics.json").read_text())
+    (own, majority) = found["scores"].values()
+    assert own == {key: stored[key] for key in own}
+    assert majority["num_scored"] == stored["num_scored"]
+    itself, other = found["comparisons"].values()
+    assert itself["figures"]["accuracy"]["difference"] == 0
+    assert other["figures"]["accuracy"]["second"] == majority["accuracy"]
+
+
+def test_score_on_a_data_set_needs_all_its_notes(
+    retrained: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    manifest = retrained_manifest(root)
+    (tmp_path / "p.csv").write_text("note_str,family\nnobody,bass\n")
+    at = ("--root", str(root), "--dataset", manifest)
+    done = run("nsynth", "score", str(tmp_path / "p.csv"), *at)
+    assert done.returncode == 1
+    assert done.stderr.endswith("1 is not among them, such as nobody\n")
+
+
+def test_score_needs_notes_and_predictions(root: Path) -> None:
+    for arguments in ([], ["p.csv"], ["p.csv", "--run", "a", "--dataset", "b"], ["--run", "a"]):
+        assert run("nsynth", "score", *arguments, "--root", str(root)).returncode == 2
+
+
+def retrained_manifest(root: Path) -> str:
+    return str(min(root.glob("notes/*/manifest.json")))

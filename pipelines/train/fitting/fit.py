@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.errors import ConfigError, DatasetError
-from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA
 from pipelines.experiment import Experiment
 from pipelines.notes import CLASSES, NUM_SAMPLES
 from pipelines.registry.runs import History
@@ -179,21 +177,6 @@ def check_complete(probabilities: NDArray[np.float32], *, num_notes: int, model:
         raise DatasetError(
             f"{model} gave no finite probabilities for {broken} of {num_notes} test notes"
         )
-
-
-def predictions_table(notes: pa.Table, probabilities: NDArray[np.float32]) -> pa.Table:
-    """Return the rows of predictions.parquet.
-
-    Args:
-      notes: the columns that do not depend on a model, see `selection.notes.scorable_notes`.
-      probabilities: float32 [notes.num_rows, 10].
-    """
-    flat = pa.array(probabilities.reshape(-1), pa.float32())
-    kind = PREDICTIONS_SCHEMA.field("probabilities").type
-    predicted = pa.array(probabilities.argmax(axis=1), pa.int64())
-    table = notes.append_column("predicted", predicted)
-    table = table.append_column("probabilities", pa.FixedSizeListArray.from_arrays(flat, type=kind))
-    return table.select(PREDICTIONS_SCHEMA.names).cast(PREDICTIONS_SCHEMA)
 
 
 def check_footprint(model: keras.Model, *, batch_size: int) -> None:

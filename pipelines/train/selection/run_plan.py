@@ -21,6 +21,7 @@ from pipelines.experiment import Experiment, check_datasets
 from pipelines.layout import RUNS_FOLDER
 from pipelines.notes import FAMILIES, NUM_SAMPLES
 from pipelines.records import digest
+from pipelines.registry.runs import load_run
 from pipelines.text import counted, listed
 from pipelines.train.selection.holdout import (
     HoldoutMode,
@@ -196,6 +197,32 @@ def plan_run(
         notes_digest=store_run_notes(uri, notes),
         holdout=holdout.digest if holdout else None,
         num_samples=sides["train"].num_samples,
+    )
+
+
+def recorded_plan(run_uri: str) -> RunPlan:
+    """Return the plan of a complete run, from its record.
+
+    Raises:
+      ConfigError: there is no run, or an older version planned it and did not store its notes.
+      DatasetError: the record is of a format that this version does not read, or damaged.
+    """
+    record = load_run(run_uri)
+    if record.notes_digest is None:
+        raise ConfigError(
+            f"run {record.run_id} is of an older version, which did not store what each note does; "
+            "run the same training again"
+        )
+    return RunPlan(
+        run_id=record.run_id,
+        uri=run_uri,
+        train=record.datasets["train"],
+        valid=record.datasets.get("valid"),
+        test=record.datasets["test"],
+        experiment=record.experiment,
+        backend=record.backend,
+        notes_digest=record.notes_digest,
+        num_samples=record.num_samples,
     )
 
 

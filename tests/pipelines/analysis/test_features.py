@@ -2,7 +2,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.analysis.features import FEATURES, NUM_BANDS, band_edges, band_levels, read_metadata
+from pipelines.analysis.features import FEATURES, read_metadata
+from pipelines.analysis.spectrum import NUM_BANDS, band_edges, band_levels
 from tests.pipelines.datasets import row
 
 

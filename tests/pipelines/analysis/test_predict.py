@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pipelines.analysis.features import compare_answers, is_constant, predict_family, score_answers
+from pipelines.analysis.answers import compare_answers, score_answers
+from pipelines.analysis.features import is_constant, predict_family
 
 
 def test_predict_learns_a_feature_that_tells_the_family() -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import xxhash
 
 from pipelines import storage
-from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY
+from pipelines.evaluate.predictions import EVALUATION_VERSION, STAMP_KEY, predictions_table
 from pipelines.experiment import Experiment
 from pipelines.notes import CLASSES
 from pipelines.parquet import encode
@@ -19,7 +19,6 @@ from pipelines.promotion.promote import promote
 from pipelines.promotion.stored import Promotion
 from pipelines.registry.holdout import Holdout, freeze_holdout
 from pipelines.registry.runs import ModelRecord, RunRecord, store_run
-from pipelines.train.fitting.fit import predictions_table
 from pipelines.train.selection.run_notes import RUN_NOTES_SCHEMA, store_run_notes
 from pipelines.train.selection.split import class_labels
 from pipelines.validate.verdicts import Validation, validate

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipelines.promotion.stored import ChampionRef, HoldoutFigures, Promotion, s
 from pipelines.registry.runs import load_run, store_run
 from pipelines.report import formats
 from pipelines.report.build import render_html as render
+from pipelines.report.build import render_markdown
 from pipelines.report.example_notes import NUM_PICKS
 from pipelines.report.page_values import score_views
 from pipelines.report.report_data import build_report_data, load_report_data
@@ -132,6 +134,17 @@ def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
     page = Page(render(load_report_data(uri), no_audio))
     assert "pitch 0.2500 0.1000 to 0.4000" in page.text
     assert "accuracy by feature" in [value for _, value in page.attributes]
+
+
+def test_render_has_a_table_of_the_stored_baselines(tmp_path: Path) -> None:
+    uri = write_run(tmp_path, models={"tiny": 1.0})
+    assert "Baselines" not in Page(render(load_report_data(uri), no_audio)).text
+    folder = tmp_path / "baselines" / "nearest_neighbour"
+    shutil.copytree(tmp_path / "tiny", folder)
+    data = load_report_data(uri)
+    cell = formats.figure_with_interval(data.run.models[0].kept, "accuracy")
+    assert f"nearest neighbour {cell}" in Page(render(data, no_audio)).text
+    assert f"| nearest neighbour | {cell} |" in render_markdown(data)
 
 
 def test_render_has_the_ends_of_what_differs_between_folds(tmp_path: Path) -> None:

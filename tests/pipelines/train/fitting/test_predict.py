@@ -3,9 +3,9 @@ import pyarrow as pa
 import pytest
 
 from pipelines.errors import DatasetError
-from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA
+from pipelines.evaluate.predictions import PREDICTIONS_SCHEMA, predictions_table
 from pipelines.experiment import Experiment
-from pipelines.train.fitting.fit import check_complete, predict, predictions_table
+from pipelines.train.fitting.fit import check_complete, predict
 from pipelines.train.model.architectures import build
 from pipelines.train.samples.batches import Notes
 from tests.pipelines.train.tiny import tone
