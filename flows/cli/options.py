@@ -212,12 +212,12 @@ Json = Annotated[
 ]
 
 
-def add_beam_options(given: Sequence[str], **named: str | None) -> list[str]:
-    """Return Beam options as KEY=VALUE, in which a command's own option replaces one of `given`.
+def add_beam_options(pairs: Sequence[str], **named: str | None) -> list[str]:
+    """Return Beam options as KEY=VALUE, in which a command's own option replaces one of `pairs`.
 
     Args:
       named: values by Beam's names; None where the command was not given one.
     """
     own = {name: value for name, value in named.items() if value}
-    others = [pair for pair in given if pair.lstrip("-").partition("=")[0] not in own]
+    others = [pair for pair in pairs if pair.lstrip("-").partition("=")[0] not in own]
     return [*others, *(f"{name}={value}" for name, value in own.items())]
