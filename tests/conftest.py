@@ -22,6 +22,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Files whose tests share what takes long to make: one process runs all of a folder or list.
 SHARED: Final = {
     "tests/flows/test_cli.py": "retrained",
+    "tests/flows/test_policy.py": "retrained",
     "tests/flows/test_promotion.py": "retrained",
     "tests/flows/test_scores.py": "retrained",
     "tests/pipelines/damage/": "damage",
