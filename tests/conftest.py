@@ -10,8 +10,8 @@ import s3fs
 from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
-# A busy machine is slow, not wrong.
-settings.register_profile("nsynth", deadline=None)
+# A busy machine is slow, not wrong. Examples differ between runs: few in each are many in all.
+settings.register_profile("nsynth", deadline=None, max_examples=40)
 settings.load_profile("nsynth")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 if "PYTEST_XDIST_WORKER" in os.environ:
