@@ -17,7 +17,7 @@ from pipelines import storage
 from pipelines.convert.commit.manifest import Manifest, Shard, load_manifest
 from pipelines.convert.shards.shard import rows_digest, summary_of
 from pipelines.errors import ConfigError, ShardError
-from pipelines.notes import NUM_SAMPLES, SCALAR_COLUMNS, SCHEMA
+from pipelines.notes import SCALAR_COLUMNS, schema
 from pipelines.parquet import check_columns, open_parquet, reread, table_digest
 from pipelines.text import listed
 
@@ -32,7 +32,7 @@ _PROVEN: Final[dict[tuple[str, str], dict[str, str]]] = {}
 _ARITHMETIC: Final = ("peak", "rms")
 
 # Decoded at a time: 2 MB of samples fit in a processor's cache, with what decoding needs.
-_BATCH_NOTES: Final = 64
+_BATCH_SAMPLES: Final = 64 * 8_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Dataset:
         """Return the number of samples per note."""
         return self.manifest.parameters.num_samples
 
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the schema of its shards."""
+        return schema(self.num_samples)
+
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Read columns of all notes, in order.
 
@@ -57,7 +62,7 @@ class Dataset:
             tables = list(
                 pool.map(lambda shard: self._read_proven(shard, columns), self.manifest.shards)
             )
-        return pa.concat_tables([SCHEMA.empty_table().select(list(columns)), *tables])
+        return pa.concat_tables([self.schema.empty_table().select(list(columns)), *tables])
 
     def take(self, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
         """Read columns of some notes; open only the shards that hold them.
@@ -65,7 +70,7 @@ class Dataset:
         Args:
           rows: numbers of the notes, ascending.
         """
-        found, first = [SCHEMA.empty_table().select(list(columns))], 0
+        found, first = [self.schema.empty_table().select(list(columns))], 0
         for shard in self.manifest.shards:
             inside = [row - first for row in rows if first <= row < first + shard.num_notes]
             if inside:
@@ -77,7 +82,7 @@ class Dataset:
         """Yield the samples of all notes, in order.
 
         Yields:
-          float32 [some notes, 8000].
+          float32 [some notes, num_samples].
         """
         for shard in self.manifest.shards:
             yield from self.shard_audio(shard)
@@ -89,11 +94,12 @@ class Dataset:
           checksums: whether pages are checked; the caller may check all samples by digest instead.
 
         Yields:
-          float32 [some notes, 8000].
+          float32 [some notes, num_samples].
         """
         with self._open(shard, whole=True, checksums=checksums) as file:
             # The levels of a nested column take several bytes a sample while they are decoded.
-            batches = file.iter_batches(_BATCH_NOTES, columns=["audio"], use_threads=False)
+            num_notes = max(1, _BATCH_SAMPLES // self.num_samples)
+            batches = file.iter_batches(num_notes, columns=["audio"], use_threads=False)
             while (batch := _decoded(batches)) is not None:
                 yield _samples(pa.Table.from_batches([batch]))
 
@@ -108,10 +114,10 @@ class Dataset:
           rows: numbers of the notes, in any order.
 
         Returns:
-          float32 [len(rows), 8000].
+          float32 [len(rows), num_samples].
         """
         wanted = np.asarray(rows, np.int64)
-        audio = np.empty((len(wanted), NUM_SAMPLES), np.float32)
+        audio = np.empty((len(wanted), self.num_samples), np.float32)
         first = 0
         for shard in self.manifest.shards:
             inside = (wanted >= first) & (wanted < first + shard.num_notes)
@@ -133,7 +139,7 @@ class Dataset:
     def _read_rows(self, shard: Shard, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         def read() -> NDArray[np.float32]:
             with self._open(shard) as file:
-                return _rows(file, rows)
+                return _rows(file, rows, self.num_samples)
 
         return reread(self.shard_uri(shard), read)
 
@@ -173,7 +179,7 @@ class Dataset:
         uri = self.shard_uri(shard)
         try:
             with open_parquet(uri, whole=whole, checksums=checksums) as file:
-                check_columns(file.schema_arrow, SCHEMA, SCHEMA.names, uri)
+                check_columns(file.schema_arrow, self.schema, self.schema.names, uri)
                 found = (summary_of(file, uri).notes_digest, file.metadata.num_rows)
                 if found != (shard.notes_digest, shard.num_notes):
                     raise ShardError(f"{uri} is not the shard that was committed")
@@ -207,9 +213,9 @@ def _digests(table: pa.Table) -> dict[str, str]:
     }
 
 
-def _rows(file: pq.ParquetFile, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _rows(file: pq.ParquetFile, rows: NDArray[np.int64], num_samples: int) -> NDArray[np.float32]:
     """Read samples of rows of one shard, only from the row groups that hold them."""
-    audio = np.empty((len(rows), NUM_SAMPLES), np.float32)
+    audio = np.empty((len(rows), num_samples), np.float32)
     first = 0
     for group in range(file.num_row_groups):
         num = file.metadata.row_group(group).num_rows
@@ -233,4 +239,4 @@ def _samples(table: pa.Table) -> NDArray[np.float32]:
     # Combining would copy a single chunk too.
     array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     flat = array.flatten()
-    return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(-1, NUM_SAMPLES)
+    return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(-1, array.type.list_size)

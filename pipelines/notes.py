@@ -54,10 +54,9 @@ CLASS_OF_FAMILY: Final[Mapping[int, int]] = MappingProxyType(
 
 SAMPLE_RATE_HZ: Final = 16_000
 NUM_SOURCE_SAMPLES: Final = 64_000
-# Samples a stored note keeps: 8 to 1, so its rate is 2 kHz and nothing above 1 kHz survives.
+# Samples that a stored note keeps unless a conversion chooses otherwise: 8 to 1, so its rate is
+# 2 kHz and nothing above 1 kHz survives. The length of a data set is in its manifest.
 NUM_SAMPLES: Final = 8_000
-
-STORED_RATE_HZ: Final = SAMPLE_RATE_HZ * NUM_SAMPLES // NUM_SOURCE_SAMPLES
 
 # Raised, with a line of why in CHANGELOG.md, whenever stored samples or the schema change.
 DATASET_VERSION: Final = 2
@@ -86,15 +85,39 @@ SCALAR_FIELDS: Final = (
     pa.field("source_offset", pa.int64(), nullable=False),
 )
 
-AUDIO_FIELD: Final = pa.field(
-    "audio",
-    pa.list_(pa.field("element", pa.float32(), nullable=False), NUM_SAMPLES),
-    nullable=False,
-    metadata={"sample_rate_hz": str(STORED_RATE_HZ)},
-)
-
-SCHEMA: Final = pa.schema([*SCALAR_FIELDS, AUDIO_FIELD])
 SCALAR_COLUMNS: Final = tuple(field.name for field in SCALAR_FIELDS)
+
+
+def stored_rate_hz(num_samples: int) -> float:
+    """Return the sample rate of notes that keep `num_samples` of their 64,000 samples."""
+    return SAMPLE_RATE_HZ * num_samples / NUM_SOURCE_SAMPLES
+
+
+def number_text(value: float) -> str:
+    """Return a rate or a frequency in Hz without superfluous digits: 2000, 250.25."""
+    return f"{value:.10g}"
+
+
+def audio_field(num_samples: int) -> pa.Field:
+    """Return the field of the samples: a list of fixed length, with its rate in the metadata."""
+    return pa.field(
+        "audio",
+        pa.list_(pa.field("element", pa.float32(), nullable=False), num_samples),
+        nullable=False,
+        metadata={
+            "num_samples": str(num_samples),
+            "sample_rate_hz": number_text(stored_rate_hz(num_samples)),
+        },
+    )
+
+
+def schema(num_samples: int) -> pa.Schema:
+    """Return the schema of shards whose notes keep `num_samples` samples."""
+    return pa.schema([*SCALAR_FIELDS, audio_field(num_samples)])
+
+
+# Of the default length; its scalar columns are those of every length.
+SCHEMA: Final = schema(NUM_SAMPLES)
 
 
 @dataclass(frozen=True)

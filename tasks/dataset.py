@@ -11,7 +11,7 @@ from pipelines import storage
 from pipelines.convert.job import convert
 from pipelines.convert.shards.plan import Parameters
 from pipelines.decisions import Decision
-from pipelines.parameters import MIB, ConversionRequest
+from pipelines.parameters import ConversionRequest
 from pipelines.report.summaries import dataset_markdown
 from pipelines.text import markdown, visible
 from pipelines.validate.verdicts import Validation, check_dropped, validate
@@ -35,7 +35,7 @@ def convert_source(source: str, *, conversion: ConversionRequest, force: bool) -
         manifest_uri, _ = convert(
             [source],
             root=conversion.root,
-            parameters=Parameters(range_bytes=conversion.range_mib * MIB),
+            parameters=Parameters.from_request(conversion),
             engine=load_engine(
                 conversion.runner, file=conversion.engine_settings, options=conversion.beam_options
             ),

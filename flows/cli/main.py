@@ -105,6 +105,10 @@ _COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "report": Entry("training", "Write the report of a run again, from what the run stored."),
     },
     "Models": {
+        "explore": Entry(
+            "exploration",
+            "Run a study: trials that differ in one thing at a time, compared on one page.",
+        ),
         "compare": Entry(
             "comparison",
             "Compare models on the same test notes, note by note: each later run minus the first.",

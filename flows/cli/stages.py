@@ -19,7 +19,7 @@ from infra.engines.settings import load_engine
 from pipelines import layout, storage
 from pipelines.convert.shards.estimate import estimate
 from pipelines.convert.shards.plan import Parameters, Plan, plan
-from pipelines.parameters import MAX_DROPPED, MIB, SOURCE, ConversionRequest
+from pipelines.parameters import MAX_DROPPED, SOURCE, ConversionRequest
 from pipelines.terminal import bars
 from pipelines.validate.verdicts import Validation
 
@@ -59,7 +59,7 @@ def convert(
     Running it again converts only what is missing. Damaged records are set aside and listed; they
     never stop the job, unless there are more of them than --max-quarantined allows.
     """
-    root, parameters = request.root, Parameters(range_bytes=request.range_mib * MIB)
+    root, parameters = request.root, Parameters.from_request(request)
     engine = load_engine(
         request.runner,
         file=request.engine_settings,

@@ -17,19 +17,21 @@ from pipelines import storage
 from pipelines.analysis.stored import COST_FORMAT, StepTimes, load_cost
 from pipelines.convert.reading.tfrecord_range import resample
 from pipelines.decisions import record_decision
+from pipelines.errors import ConfigError
 from pipelines.evaluate.bootstrap import LEVEL, Interval
 from pipelines.experiment import Experiment
 from pipelines.layout import COST_FILE
-from pipelines.notes import NUM_SAMPLES
 from pipelines.records import parse, to_json
 from pipelines.train.fitting.fit import explain_memory_errors, init_model
+from pipelines.train.model.architectures import build
 from pipelines.train.model.backend import device
 from pipelines.train.samples.batches import Batches, Notes
 from pipelines.train.selection.notes import training_notes
 from pipelines.train.selection.run_plan import RunPlan
 from pipelines.validate.verdicts import open_validated
 
-LENGTHS: Final = (1_000, 2_000, 4_000, NUM_SAMPLES)
+# The lengths of notes are those of the data set divided by these: 1,000 to 8,000 by default.
+DIVISORS: Final = (8, 4, 2, 1)
 
 NUM_ROUNDS: Final = 8
 
@@ -79,7 +81,8 @@ def measure_cost(
         why = f"{uri} has what a longer note costs the models of run {plan.run_id}"
         record_decision(log, "analyse", plan.run_id, "reused", why)
         return stored
-    span = f"{LENGTHS[0]:,} to {LENGTHS[-1]:,} samples"
+    lengths = timed_lengths(plan.experiment, plan.num_samples)
+    span = f"{lengths[0]:,} to {lengths[-1]:,} samples"
     why = f"timing training steps of run {plan.run_id} on notes of {span}"
     record_decision(log, "analyse", plan.run_id, "ran", why)
     notes, _ = training_notes(plan.trainings(plan.experiment.models[0])[0])
@@ -88,7 +91,8 @@ def measure_cost(
     labels = notes["label"].to_numpy()
     times = {
         name: summarise_times(
-            step_seconds(name, plan.experiment, audio, labels, budget_sec=budget_sec)
+            lengths,
+            step_seconds(name, plan.experiment, audio, labels, lengths, budget_sec=budget_sec),
         )
         for name in plan.experiment.models
     }
@@ -98,7 +102,7 @@ def measure_cost(
             "of": plan.run_id,
             "device": device(),
             "batch_size": notes.num_rows,
-            "lengths": LENGTHS,
+            "lengths": lengths,
             "models": {name: asdict(measured) for name, measured in times.items()},
         }
     )
@@ -106,13 +110,31 @@ def measure_cost(
     return parse(data)
 
 
-def summarise_times(rounds: Sequence[Sequence[float]]) -> StepTimes:
+def timed_lengths(experiment: Experiment, num_samples: int) -> tuple[int, ...]:
+    """Return the lengths of notes to time, ascending, without those too short for a model.
+
+    Args:
+      num_samples: samples per note of the data set.
+    """
+    for first in range(len(DIVISORS) - 1):
+        try:
+            for name in experiment.models:
+                build(name, experiment, num_samples=num_samples // DIVISORS[first])
+        except ConfigError:
+            continue
+        return tuple(num_samples // divisor for divisor in DIVISORS[first:])
+    # One length alone shows no growth.
+    return num_samples, 2 * num_samples
+
+
+def summarise_times(lengths: Sequence[int], rounds: Sequence[Sequence[float]]) -> StepTimes:
     """Return the times of one model with their exponent.
 
     Args:
-      rounds: seconds of a step, [num_rounds, len(LENGTHS)].
+      lengths: samples per note.
+      rounds: seconds of a step, [num_rounds, num_lengths].
     """
-    growth = fit_growth(LENGTHS, rounds)
+    growth = fit_growth(lengths, rounds)
     seconds = tuple(tuple(steps) for steps in np.round(rounds, 6).tolist())
     return StepTimes(growth.exponent, growth.interval, seconds)
 
@@ -139,8 +161,8 @@ def step_seconds(
     experiment: Experiment,
     audio: NDArray[np.float32],
     labels: NDArray[np.int64],
+    lengths: Sequence[int],
     *,
-    lengths: Sequence[int] = LENGTHS,
     num_rounds: int = NUM_ROUNDS,
     budget_sec: float = BUDGET_SEC,
 ) -> list[list[float]]:
@@ -150,7 +172,7 @@ def step_seconds(
     them. Seeds the whole process.
 
     Args:
-      audio: float32 [batch, 8000].
+      audio: float32 [batch, num_samples].
       labels: int64 [batch], in [0, 10).
       lengths: samples per note, ascending.
 

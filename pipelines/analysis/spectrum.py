@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 NUM_BANDS: Final = 24
 
 _FLOOR: Final = 1e-6
-_ROWS_AT_ONCE: Final = 500
+_SAMPLES_AT_ONCE: Final = 500 * 8_000
 
 
 def band_levels(audio: NDArray[np.float32], num_bands: int = NUM_BANDS) -> Floats:
@@ -45,6 +45,7 @@ def band_edges(num_bins: int, num_bands: int = NUM_BANDS) -> NDArray[np.intp]:
 def read_levels(dataset: Dataset, rows: NDArray[np.int64], num_bands: int = NUM_BANDS) -> Floats:
     """Return `band_levels` of some notes of a data set, float64 [len(rows), num_bands]."""
     # Read in pieces, since the samples of all notes may not fit in memory.
-    pieces = np.array_split(rows, max(1, len(rows) // _ROWS_AT_ONCE))
+    num_pieces = len(rows) * dataset.num_samples // _SAMPLES_AT_ONCE
+    pieces = np.array_split(rows, max(1, num_pieces))
     audio = (dataset.audio(piece.tolist()) for piece in pieces)
     return np.concatenate([band_levels(samples, num_bands) for samples in audio])

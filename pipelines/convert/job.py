@@ -161,14 +161,15 @@ def _without_shard(planned: Plan, ranges: Sequence[ByteRange]) -> list[ByteRange
     rests = [remaining_range(r, folder=planned.folder) for r in ranges if r.source.is_stream]
     present = [byte_range for byte_range in files if byte_range.shard_name in stored]
     with ThreadPoolExecutor(_READERS) as pool:
-        intact = pool.map(lambda r: _is_intact(shard_uri(planned.folder, r.shard_name)), present)
+        intact = pool.map(lambda r: _is_intact(r, planned.folder), present)
         done = {r.shard_name for r, is_intact in zip(present, intact, strict=True) if is_intact}
     return [*filter(None, rests), *(r for r in files if r.shard_name not in done)]
 
 
-def _is_intact(uri: str) -> bool:
+def _is_intact(byte_range: ByteRange, folder: str) -> bool:
     try:
-        check_shard(uri)
+        uri = shard_uri(folder, byte_range.shard_name)
+        check_shard(uri, num_samples=byte_range.num_samples)
     except ShardError as err:
         log.warning("converting its range again: %s", err)
         return False

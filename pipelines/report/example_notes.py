@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipelines.dataset import open_dataset
 from pipelines.errors import DatasetError, PipelineError
 from pipelines.evaluate.predictions import Predictions
-from pipelines.notes import STORED_RATE_HZ
+from pipelines.notes import NUM_SOURCE_SAMPLES, number_text, stored_rate_hz
 from pipelines.report.note_media import (
     Audio,
     original_sound,
@@ -36,7 +36,7 @@ MISSED: Final = 0.1
 SLIGHT: Final = 0.1
 NUM_PICKS: Final = 3
 
-# Reads float32 [len(rows), 8000] of rows of the test data set.
+# Reads float32 [len(rows), num_samples] of rows of the test data set.
 AudioReader = Callable[[Sequence[int]], NDArray[np.float32]]
 # Reads float32 [64000] of each row whose source is still there.
 OriginalsReader = Callable[[Sequence[int]], Mapping[int, Audio]]
@@ -145,8 +145,12 @@ def note_values(
         shown.update(pick.row for pick in (*cell.picks, cell.nearest) if pick)
     waveforms = _load_waveforms(read_audio, sorted(shown))
     originals = read_originals(list(waveforms.audio)) if waveforms.audio else {}
+    num_samples = run.record.num_samples
     return {
         "classes": classes,
+        "is_resampled": num_samples != NUM_SOURCE_SAMPLES,
+        # The highest frequency that is stored.
+        "highest_khz": number_text(stored_rate_hz(num_samples) / 2_000),
         "family_examples": [
             _draw_example(*first, originals=originals, stored=waveforms.audio) for first in firsts
         ],
@@ -241,8 +245,10 @@ def _draw_example(
         spectrogram=None if original is None else spectrogram_image(original),
         stored_spectrogram=None
         if audio is None
-        else spectrogram_image(audio, rate_hz=STORED_RATE_HZ),
-        removed_share=None if original is None else removed_share(original),
+        else spectrogram_image(audio, rate_hz=stored_rate_hz(len(audio))),
+        removed_share=None
+        if original is None or audio is None
+        else removed_share(original, num_samples=len(audio)),
     )
 
 

@@ -16,14 +16,14 @@ from scipy import signal
 
 from pipelines.convert.reading.original_audio import read_original
 from pipelines.dataset import Dataset
-from pipelines.notes import SAMPLE_RATE_HZ, STORED_RATE_HZ
+from pipelines.notes import NUM_SOURCE_SAMPLES, SAMPLE_RATE_HZ, stored_rate_hz
 
 Audio = NDArray[np.float32]
 
 # About ten kilobytes per note, which on a laptop sounds like the original.
 _COMPRESSION: Final = 0.75
-# The lowest rate at which browsers play MP3 without a stutter.
-_LEAST_RATE_HZ: Final = 8_000
+# Rates of MP3; of lower ones than the first browsers stutter.
+_RATES_HZ: Final = (8_000, SAMPLE_RATE_HZ)
 _NUM_READERS: Final = 8
 
 _WINDOW: Final = 512
@@ -37,7 +37,7 @@ class Sound:
 
     Attributes:
       uri: a `data:` URI.
-      is_original: whether it is what was recorded, or the stored signal, which ends at 1 kHz.
+      is_original: whether it is what was recorded, or the stored signal, which has fewer samples.
     """
 
     uri: str
@@ -50,9 +50,12 @@ def original_sound(audio: Audio) -> Sound:
 
 
 def stored_sound(audio: Audio) -> Sound:
-    """Encode the stored signal of a note, float32 [8000]."""
-    num_samples = len(audio) * _LEAST_RATE_HZ // STORED_RATE_HZ
-    return Sound(_encode(signal.resample(audio, num_samples), _LEAST_RATE_HZ), is_original=False)
+    """Encode the stored signal of a note, float32 [num_samples]."""
+    if len(audio) == NUM_SOURCE_SAMPLES:
+        return original_sound(audio)
+    rate_hz = next(rate_hz for rate_hz in _RATES_HZ if rate_hz >= stored_rate_hz(len(audio)))
+    num_samples = NUM_SOURCE_SAMPLES * rate_hz // SAMPLE_RATE_HZ
+    return Sound(_encode(signal.resample(audio, num_samples), rate_hz), is_original=False)
 
 
 def _encode(audio: Audio, rate_hz: int) -> str:
@@ -81,14 +84,18 @@ def read_originals(dataset: Dataset, rows: Sequence[int]) -> Mapping[int, Audio]
         return {row: audio for row, audio in pairs if audio is not None}
 
 
-def removed_share(audio: Audio) -> float:
-    """Return the share of the energy of an original, float32 [64000], that resampling removes."""
+def removed_share(audio: Audio, *, num_samples: int) -> float:
+    """Return the share of the energy of an original that resampling to `num_samples` removes.
+
+    Args:
+      audio: float32 [64000].
+    """
     energy = np.abs(np.fft.rfft(audio.astype(np.float64))) ** 2
-    is_removed = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE_HZ) > STORED_RATE_HZ / 2
+    is_removed = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE_HZ) > stored_rate_hz(num_samples) / 2
     return float(energy[is_removed].sum() / max(energy.sum(), np.finfo(np.float64).tiny))
 
 
-def spectrogram_image(audio: Audio, *, rate_hz: int = SAMPLE_RATE_HZ) -> str:
+def spectrogram_image(audio: Audio, *, rate_hz: float = SAMPLE_RATE_HZ) -> str:
     """Return a spectrogram as a PNG: time to the right, frequency up to 8 kHz.
 
     A rate below that of the originals leaves the upper part empty, which shows what is missing.
@@ -96,7 +103,7 @@ def spectrogram_image(audio: Audio, *, rate_hz: int = SAMPLE_RATE_HZ) -> str:
     Args:
       audio: float32 [num_samples].
     """
-    window = _WINDOW * rate_hz // SAMPLE_RATE_HZ
+    window = int(_WINDOW * rate_hz / SAMPLE_RATE_HZ)
     _, _, power = signal.spectrogram(audio, rate_hz, nperseg=window, noverlap=window // 2)
     decibel = 10 * np.log10(power / max(power.max(), 1e-20) + 1e-20)
     loudness = np.clip(1 - decibel / _FLOOR_DB, 0, 1)

@@ -15,6 +15,7 @@ from pipelines.convert.shards.plan import RANGE_BYTES
 from pipelines.errors import PipelineError
 from pipelines.experiment import Experiment
 from pipelines.layout import ARCHITECTURE
+from pipelines.notes import NUM_SAMPLES
 from pipelines.parameters import DEFAULT_MODELS, MAX_DROPPED, MAX_QUARANTINED
 from pipelines.promotion.stored import load_promotions
 from pipelines.promotion.verdict import damage_shares
@@ -88,11 +89,13 @@ def _from_sources(
     # Without a promotion the run may stem from one that did not respect a holdout.
     was_judged = bool(load_promotions(run.uri, run.record.models)) or _has_holdout(run)
     promotion = [] if was_judged else ["--no-promote"]
-    return shlex.join(["nsynth", "retrain", *sources, *choices, *limit, *promotion])
+    num_samples = run.record.num_samples
+    length = [] if num_samples == NUM_SAMPLES else ["--samples", str(num_samples)]
+    return shlex.join(["nsynth", "retrain", *sources, *length, *choices, *limit, *promotion])
 
 
 def _is_repeatable(manifest: Manifest, dataset: Validation) -> bool:
-    """Return whether one source, converted with the defaults, gives the same data set."""
+    """Return whether one source, with the default size of ranges, gives the same data set."""
     return (
         manifest.manifest_digest == dataset.manifest_digest
         # Several files were named by a pattern, which is not stored.

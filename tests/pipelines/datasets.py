@@ -98,7 +98,7 @@ def store(
         dataset_id=folder.name,
         folder=str(folder),
         sources=(Source(file_name, f"/nowhere/{file_name}", size, "1"),),
-        parameters=Parameters(range_bytes=notes_per_shard * _RECORD_BYTES),
+        parameters=Parameters(notes_per_shard * _RECORD_BYTES, num_samples=audio.shape[1]),
     )
     manifest = make_manifest(plan, shards, [Account(size, size, ())])
     (folder / "manifest.json").write_text(manifest.to_json())

@@ -154,7 +154,7 @@ def _check(folder: str, manifest: Manifest, listed: Shard) -> tuple[ShardSummary
     """Check one shard and its quarantine; return no summary if it is not the committed shard."""
     uri = manifest.shard_uri(folder, listed)
     try:
-        summary = check_shard(uri)
+        summary = check_shard(uri, num_samples=manifest.parameters.num_samples)
     except ConfigError:
         return None, [f"{uri} is missing"]
     except PipelineError as err:

@@ -15,7 +15,13 @@ from markupsafe import Markup
 
 from pipelines.convert.commit.manifest import Manifest
 from pipelines.convert.shards.plan import SHARDS_FOLDER
-from pipelines.notes import SCHEMA, STORED_RATE_HZ, named_split
+from pipelines.notes import (
+    NUM_SOURCE_SAMPLES,
+    named_split,
+    number_text,
+    schema,
+    stored_rate_hz,
+)
 from pipelines.text import listed, markdown
 
 NAME: Final = "README.md"
@@ -23,7 +29,7 @@ NAME: Final = "README.md"
 # The pattern of the shards, seen from the folder of the data set.
 SHARDS: Final = f"{SHARDS_FOLDER}/part-*.parquet"
 
-# Descriptions of the columns.
+# Descriptions of the columns; that of the samples depends on their number.
 MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "note_str": "the note's name: instrument, pitch, velocity",
@@ -44,7 +50,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "audio_digest": "XXH3-128 of the source's samples",
         "source_file": "the file that the note was read from",
         "source_offset": "where it stands there: a byte, or its number in the json + wav form",
-        "audio": f"samples at {STORED_RATE_HZ} Hz, in [-1, 1] but for overshoot",
+        "audio": "samples at {rate_hz} Hz, in [-1, 1]{overshoot}",
     }
 )
 
@@ -63,13 +69,24 @@ def readme(manifest: Manifest) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    num_samples = manifest.parameters.num_samples
+    is_resampled, rate_hz = num_samples != NUM_SOURCE_SAMPLES, stored_rate_hz(num_samples)
+    meanings = dict(MEANINGS)
+    meanings["audio"] = meanings["audio"].format(
+        rate_hz=number_text(rate_hz), overshoot=" but for overshoot" if is_resampled else ""
+    )
     return environment.get_template("readme.md.j2").render(
         manifest=manifest,
-        columns=[_column(field) for field in SCHEMA],
+        columns=[
+            {"name": field.name, "type": _type(field.type), "meaning": meanings[field.name]}
+            for field in schema(num_samples)
+        ],
+        is_resampled=is_resampled,
         shards=SHARDS,
         folder=SHARDS_FOLDER,
         split=split_name(manifest),
-        rate_hz=STORED_RATE_HZ,
+        rate_hz=number_text(rate_hz),
+        highest_hz=number_text(rate_hz / 2),
         source_names=listed(source.name for source in manifest.sources),
     )
 
@@ -84,10 +101,6 @@ def split_name(manifest: Manifest) -> str:
     splits = [named_split(source.name) for source in manifest.sources]
     names = {split.name if split else "train" for split in splits}
     return names.pop() if len(names) == 1 else "train"
-
-
-def _column(field: pa.Field) -> dict[str, Any]:
-    return {"name": field.name, "type": _type(field.type), "meaning": MEANINGS[field.name]}
 
 
 def _type(kind: pa.DataType) -> str:

@@ -282,8 +282,12 @@ class Item(NamedTuple):
     size: int
 
 
-def read_part(source: Source, part: Part) -> RangeResult:
-    """Read and convert the notes of one part of a folder or of a tar."""
+def read_part(source: Source, part: Part, *, num_samples: int) -> RangeResult:
+    """Read and convert the notes of one part of a folder or of a tar.
+
+    Args:
+      num_samples: samples to keep per note.
+    """
 
     def fetch(wav: WavFile | None) -> bytes | None:
         if wav is None:
@@ -305,18 +309,21 @@ def read_part(source: Source, part: Part) -> RangeResult:
             Item(part.begin + at, entry, wav.name if wav else "", data, wav.size if wav else 0)
             for at, (entry, wav, data) in enumerate(zip_longest(entries, part.wavs, wavs))
         )
-        return read_items(items, begin=part.begin, source_file=source.name)
+        return read_items(items, begin=part.begin, source_file=source.name, num_samples=num_samples)
 
 
-def read_items(items: Iterable[Item], *, begin: int, source_file: str) -> RangeResult:
+def read_items(
+    items: Iterable[Item], *, begin: int, source_file: str, num_samples: int
+) -> RangeResult:
     """Convert notes, which are stored in the order of their numbers.
 
     Args:
       items: in the order in which their source holds them.
       begin: how many of the source come before.
+      num_samples: samples to keep per note.
     """
     content = RangeResult(exit=Position(begin, synced=True), first_header=begin)
-    collector = NoteBatcher(content, source_file)
+    collector = NoteBatcher(content, source_file, num_samples)
     for num_read, item in enumerate(items, start=1):
         wav = item.wav or b""
         try:

@@ -17,7 +17,7 @@ from pipelines.convert.formats.byte_stream import Window
 from pipelines.convert.formats.example import Example, check_peak, decode
 from pipelines.convert.formats.tfrecord import Position, Record, Span, read_records
 from pipelines.errors import DatasetError, RecordError
-from pipelines.notes import NUM_SAMPLES, NUM_SOURCE_SAMPLES
+from pipelines.notes import NUM_SOURCE_SAMPLES
 
 
 def resample(audio: NDArray[np.float32], *, num_samples: int) -> NDArray[np.float32]:
@@ -28,10 +28,14 @@ def resample(audio: NDArray[np.float32], *, num_samples: int) -> NDArray[np.floa
       num_samples: samples to keep per note.
 
     Returns:
-      float32 [num_notes, num_samples]; may overshoot [-1, 1] where the input clips.
+      float32 [num_notes, num_samples]; may overshoot [-1, 1] where the input clips. As many samples
+      as there are come back as they are, bit by bit.
 
     Source: scipy.signal.resample, the reference report's method.
     """
+    # A transform and its inverse would change their last bits.
+    if num_samples == audio.shape[1]:
+        return audio
     # Its import takes longer than many a command.
     from scipy import signal  # noqa: PLC0415 - as above
 
@@ -55,7 +59,7 @@ class RangeResult:
       first_header: offset of the first record or span found, None without one.
       record_bytes: bytes of the records whose checksums hold, frames included.
       notes: the scalar columns of each note.
-      samples: float32 [num_notes_of_a_batch, 8000], in order of the notes.
+      samples: float32 [num_notes_of_a_batch, num_samples], in order of the notes.
       quarantined: a row for each valid record that cannot become a note.
       spans: damage after the first header, in order.
     """
@@ -69,14 +73,19 @@ class RangeResult:
     spans: list[Span] = field(default_factory=list)
 
 
-def read_range(window: Window, entry: Position, *, end: int, source_file: str) -> RangeResult:
+def read_range(
+    window: Window, entry: Position, *, end: int, source_file: str, num_samples: int
+) -> RangeResult:
     """Read and convert the records whose header begins in [entry.offset, end).
+
+    Args:
+      num_samples: samples to keep per note.
 
     Raises:
       DatasetError: more is set aside than any file of NSynth could make necessary.
     """
     content = RangeResult(exit=entry)
-    collector = NoteBatcher(content, source_file)
+    collector = NoteBatcher(content, source_file, num_samples)
     for item in _items(content, window, end):
         if content.first_header is None:
             content.first_header = item.offset
@@ -134,9 +143,10 @@ class NoteBatcher:
     its turn, and with one call per note two threads are no faster than one.
     """
 
-    def __init__(self, content: RangeResult, source_file: str) -> None:
+    def __init__(self, content: RangeResult, source_file: str, num_samples: int) -> None:
         self._content = content
         self._source_file = source_file
+        self._num_samples = num_samples
         self._batch: list[Pending] = []
         self._digests: list[str] = []
 
@@ -211,4 +221,4 @@ class NoteBatcher:
                     "source_offset": note.offset,
                 }
             )
-        self._content.samples.append(resample(audio, num_samples=NUM_SAMPLES))
+        self._content.samples.append(resample(audio, num_samples=self._num_samples))

@@ -21,6 +21,7 @@ from pipelines.convert.reading.sources import (
 from pipelines.convert.shards.plan import ByteRange, Plan
 from pipelines.convert.shards.shard import Converted, add_summary, build_shard, convert_bytes
 from pipelines.errors import ConfigError
+from pipelines.notes import NUM_SAMPLES
 from pipelines.parquet import encode
 
 # Source bytes converted in memory for the estimate: some sixty notes, a fraction of a second.
@@ -30,7 +31,8 @@ _SAMPLE_NOTES: Final = 64
 _SAMPLE_BLOCK_BYTES: Final = 2**20
 
 # Without a sample (a source that begins with damage, an archive that may have examples.json at its
-# end): what NSynth's own notes came to, in bytes of shards for a byte of source.
+# end): what NSynth's own notes came to, in bytes of shards for a byte of source, at the default
+# number of samples.
 _USUAL_SHARES: Final = MappingProxyType(
     {TFRECORD: 0.1, GZIP: 0.2, JSON_WAV: 0.2, JSON_WAV_TAR: 0.2, JSON_WAV_TAR_GZ: 0.3}
 )
@@ -63,6 +65,7 @@ def estimate(planned: Plan) -> Estimate:
     has_notes = converted is not None and converted.summary.num_notes > 0
     if not has_notes:
         usual = sum(source.size * _USUAL_SHARES[source.form] for source in planned.sources)
+        usual *= planned.parameters.num_samples / NUM_SAMPLES
         return Estimate(len(ranges), planned.source_bytes, round(usual), None)
     scale = planned.source_bytes / sample_bytes
     return Estimate(len(ranges), planned.source_bytes, round(stored * scale), seconds * scale)
@@ -74,7 +77,8 @@ def _sample(first: ByteRange) -> tuple[Converted | None, int]:
     if first.part is not None:
         part = replace(first.part, wavs=first.part.wavs[:_SAMPLE_NOTES])
         entry = Position(first.begin, synced=True)
-        return build_shard(read_part(source, part), first, entry=entry), part.wav_bytes
+        content = read_part(source, part, num_samples=first.num_samples)
+        return build_shard(content, first, entry=entry), part.wav_bytes
     sample = replace(first, end=min(first.end, SAMPLE_BYTES))
     if source.form == TFRECORD:
         return convert_bytes(Window(fetcher(source), size=source.size), sample), sample.end

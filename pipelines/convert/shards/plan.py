@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 from pipelines import storage
@@ -10,8 +10,8 @@ from pipelines.convert.formats.tfrecord import Position
 from pipelines.convert.reading.jsonwav import Part, split_parts
 from pipelines.convert.reading.sources import GZIP, TFRECORD, Source, find_sources
 from pipelines.errors import ConfigError
-from pipelines.notes import DATASET_VERSION, NUM_SAMPLES
-from pipelines.parameters import MIB, RANGE_MIB
+from pipelines.notes import DATASET_VERSION, NUM_SAMPLES, NUM_SOURCE_SAMPLES
+from pipelines.parameters import MIB, MIN_SAMPLES, RANGE_MIB, ConversionRequest
 from pipelines.records import digest
 
 RANGE_BYTES: Final = RANGE_MIB * MIB
@@ -38,8 +38,16 @@ class Parameters:
     def __post_init__(self) -> None:
         if self.range_bytes < 1:
             raise ConfigError(f"range_bytes must be at least 1, got {self.range_bytes}")
-        if self.num_samples != NUM_SAMPLES:
-            raise ConfigError(f"num_samples must be {NUM_SAMPLES}, got {self.num_samples}")
+        if not MIN_SAMPLES <= self.num_samples <= NUM_SOURCE_SAMPLES:
+            raise ConfigError(
+                f"num_samples must be from {MIN_SAMPLES} to {NUM_SOURCE_SAMPLES}, "
+                f"got {self.num_samples}"
+            )
+
+    @classmethod
+    def from_request(cls, request: ConversionRequest) -> "Parameters":
+        """Return the parameters that a command or a form chose."""
+        return cls(range_bytes=request.range_mib * MIB, num_samples=request.samples)
 
     @property
     def range_notes(self) -> int:
@@ -61,6 +69,7 @@ class ByteRange:
       end: the byte or number after the last.
       entry: position of the reader of a stream that continues.
       part: place of the notes of a json + wav source that is not a stream.
+      num_samples: samples a note keeps.
     """
 
     file: int
@@ -69,6 +78,7 @@ class ByteRange:
     end: int
     entry: Position | None = None
     part: Part | None = None
+    num_samples: int = NUM_SAMPLES
 
     @property
     def shard_name(self) -> str:
@@ -121,16 +131,17 @@ class Plan:
 
     def _make_ranges(self) -> Iterator[ByteRange]:
         num_bytes, num_notes = self.parameters.range_bytes, self.parameters.range_notes
+        new = partial(ByteRange, num_samples=self.parameters.num_samples)
         for file, source in enumerate(self.sources):
             if source.is_stream:
                 end = num_bytes if source.form == GZIP else num_notes
-                yield ByteRange(file, source, 0, end)
+                yield new(file, source, 0, end)
             elif source.form == TFRECORD:
                 for begin in range(0, source.size, num_bytes):
-                    yield ByteRange(file, source, begin, min(begin + num_bytes, source.size))
+                    yield new(file, source, begin, min(begin + num_bytes, source.size))
             else:
                 for part in split_parts(source, num_notes=num_notes):
-                    yield ByteRange(file, source, part.begin, part.end, part=part)
+                    yield new(file, source, part.begin, part.end, part=part)
 
 
 def shard_uri(folder: str, name: str) -> str:

@@ -45,7 +45,8 @@ def remaining_range(first: ByteRange, *, folder: str) -> ByteRange | None:
     stored = storage.sizes(storage.join(folder, SHARDS_FOLDER))
     while first.shard_name in stored:
         try:
-            summary = check_shard(shard_uri(folder, first.shard_name))
+            uri = shard_uri(folder, first.shard_name)
+            summary = check_shard(uri, num_samples=first.num_samples)
         except ShardError as err:
             log.warning("converting its source again from there on: %s", err)
             break
@@ -83,7 +84,13 @@ def _records(first: ByteRange, *, is_again: bool = False) -> Iterator[Converted]
         window = Window(read, size=None)
         piece, entry, is_last = first, first.entry or START, False
         while not is_last:
-            content = read_range(window, entry, end=piece.end, source_file=first.source.name)
+            content = read_range(
+                window,
+                entry,
+                end=piece.end,
+                source_file=first.source.name,
+                num_samples=first.num_samples,
+            )
             is_last = not window.reaches(piece.end + 1, keep=content.exit.offset)
             if not is_final and (content.spans or not content.exit.synced or stream.fault):
                 log.warning("%s came damaged; reading it again", first.source.uri)
@@ -107,7 +114,12 @@ def _notes(first: ByteRange) -> Iterator[Converted]:
         piece, ahead, is_last = first, list(islice(items, 1)), False
         while not is_last:
             batch = chain(ahead, islice(items, piece.end - piece.begin - 1))
-            content = read_items(batch, begin=piece.begin, source_file=first.source.name)
+            content = read_items(
+                batch,
+                begin=piece.begin,
+                source_file=first.source.name,
+                num_samples=first.num_samples,
+            )
             # Only the next note shows whether more follows.
             ahead = list(islice(items, 1))
             is_last = not ahead

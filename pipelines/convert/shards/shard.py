@@ -25,7 +25,7 @@ from pipelines.convert.reading.sources import fetcher
 from pipelines.convert.reading.tfrecord_range import RangeResult, read_range
 from pipelines.convert.shards.plan import ByteRange, shard_uri
 from pipelines.errors import DatasetError, ShardError
-from pipelines.notes import AUDIO_FIELD, DATASET_VERSION, NUM_SAMPLES, SCHEMA
+from pipelines.notes import DATASET_VERSION, SCALAR_FIELDS, audio_field, schema
 from pipelines.parquet import encode, open_parquet, reread
 from pipelines.records import digest, parse, validated
 from pipelines.text import listed
@@ -122,7 +122,8 @@ def read_shard(byte_range: ByteRange, *, entry: Position | None = None) -> Conve
     source = byte_range.source
     if byte_range.part is not None:
         first = Position(byte_range.begin, synced=True)
-        return build_shard(read_part(source, byte_range.part), byte_range, entry=first)
+        content = read_part(source, byte_range.part, num_samples=byte_range.num_samples)
+        return build_shard(content, byte_range, entry=first)
     fetch = fetcher(source)
     reread = fetch if storage.local_path(source.uri) is None else None
     with ReadAhead(fetch, stop=byte_range.end) as read:
@@ -159,7 +160,13 @@ def convert_bytes(
 ) -> Converted:
     """Convert one range of the bytes in a window; store nothing."""
     entry = entry or Position(byte_range.begin, synced=byte_range.begin == 0)
-    content = read_range(window, entry, end=byte_range.end, source_file=byte_range.source.name)
+    content = read_range(
+        window,
+        entry,
+        end=byte_range.end,
+        source_file=byte_range.source.name,
+        num_samples=byte_range.num_samples,
+    )
     return build_shard(content, byte_range, entry=entry)
 
 
@@ -172,7 +179,7 @@ def build_shard(
     fault: Fault | None = None,
 ) -> Converted:
     """Build the table, quarantine and summary of one range; `ShardSummary` has the arguments."""
-    audio = np.concatenate([np.empty((0, NUM_SAMPLES), np.float32), *content.samples])
+    audio = np.concatenate([np.empty((0, byte_range.num_samples), np.float32), *content.samples])
     table = to_table(content.notes, audio)
     quarantine = pa.Table.from_pylist(content.quarantined, QUARANTINE_SCHEMA)
     reasons = [row["reason"] for row in content.quarantined]
@@ -201,12 +208,12 @@ def to_table(notes: Sequence[dict[str, Any]], audio: NDArray[np.float32]) -> pa.
 
     Args:
       notes: the scalar columns of each.
-      audio: float32 [num_notes, 8000].
+      audio: float32 [num_notes, num_samples].
     """
-    scalars = pa.Table.from_pylist(list(notes), pa.schema(list(SCHEMA)[:-1]))
-    values = pa.array(audio.reshape(-1), pa.float32())
-    column = pa.FixedSizeListArray.from_arrays(values, type=AUDIO_FIELD.type)
-    return scalars.append_column(AUDIO_FIELD, column)
+    scalars = pa.Table.from_pylist(list(notes), pa.schema(SCALAR_FIELDS))
+    values, field = pa.array(audio.reshape(-1), pa.float32()), audio_field(audio.shape[1])
+    column = pa.FixedSizeListArray.from_arrays(values, type=field.type)
+    return scalars.append_column(field, column)
 
 
 def add_summary(table: pa.Table, summary: ShardSummary) -> pa.Table:
@@ -258,16 +265,22 @@ def summary_of(file: pq.ParquetFile, uri: str) -> ShardSummary:
     return summary
 
 
-def check_shard(uri: str) -> ShardSummary:
+def check_shard(uri: str, *, num_samples: int) -> ShardSummary:
     """Read a stored shard whole and compare it with its own summary.
+
+    Args:
+      num_samples: samples per note that it should have.
 
     Raises:
       ShardError: a page checksum, the schema, the number of rows or a digest is wrong.
     """
     with open_parquet(uri, whole=True) as file:
         summary, table = summary_of(file, uri), file.read()
-    if not table.schema.equals(SCHEMA):
-        raise ShardError(f"{uri} is damaged: its columns are {listed(table.column_names)}")
+    if not table.schema.equals(schema(num_samples)):
+        raise ShardError(
+            f"{uri} is damaged: its columns are {listed(table.column_names)}, expected those of "
+            f"notes of {num_samples} samples"
+        )
     found = (table.num_rows, notes_digest(table), samples_digest(table))
     expected = (summary.num_notes, summary.notes_digest, summary.samples_digest)
     if found != expected:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines.evaluate.scores import Slice
-from pipelines.notes import STORED_RATE_HZ
+from pipelines.notes import stored_rate_hz
 from pipelines.report.drawing.figure import (
     AGAINST,
     INK,
@@ -82,12 +82,12 @@ def draw_waveform(audio: Audio) -> Markup:
     """Draw a whole note: the lowest and the highest sample of each short stretch.
 
     Args:
-      audio: float32 [num_samples], at the stored rate.
+      audio: float32 [num_samples], four seconds.
     """
 
     def plot(axes: Axes) -> None:
         low, high = _envelope(audio, num_columns=400)
-        seconds = np.linspace(0, len(audio) / STORED_RATE_HZ, len(low))
+        seconds = np.linspace(0, len(audio) / stored_rate_hz(len(audio)), len(low))
         axes.fill_between(seconds, low, high, color=MARK, linewidth=0.5)
         _label_waveform(axes)
 
@@ -96,13 +96,14 @@ def draw_waveform(audio: Audio) -> Markup:
 
 def draw_close_up(audio: Audio, *, seconds: float) -> Markup:
     """Draw each sample around the loudest one; `audio` is as in `draw_waveform`."""
-    num_samples = min(round(seconds * STORED_RATE_HZ), len(audio))
+    rate_hz = stored_rate_hz(len(audio))
+    num_samples = min(round(seconds * rate_hz), len(audio))
     start = int(np.abs(audio).argmax()) - num_samples // 2
     start = min(max(start, 0), len(audio) - num_samples)
 
     def plot(axes: Axes) -> None:
         at = np.arange(start, start + num_samples)
-        axes.plot(at / STORED_RATE_HZ, audio[at], ".-", color=MARK, ms=3, linewidth=0.8)
+        axes.plot(at / rate_hz, audio[at], ".-", color=MARK, ms=3, linewidth=0.8)
         _label_waveform(axes)
 
     return figure(plot, "the waveform around the loudest sample")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 from weakref import finalize
 
 import numpy as np
@@ -29,10 +29,7 @@ from pipelines import storage
 from pipelines.convert.commit.manifest import Manifest, Shard
 from pipelines.dataset import Dataset
 from pipelines.errors import ConfigError, DatasetError, ShardError
-from pipelines.notes import NUM_SAMPLES
 from pipelines.text import counted
-
-NOTE_BYTES: Final = NUM_SAMPLES * 4
 
 SUFFIX: Final = ".f32"
 
@@ -41,7 +38,8 @@ SUFFIX: Final = ".f32"
 READERS: Final = 8
 
 _CHUNK_BYTES: Final = 2**20
-_READ_NOTES: Final = 64
+_READ_BYTES: Final = 2**21
+_SAMPLE_BYTES: Final = 4
 _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 log = logging.getLogger(__name__)
@@ -56,16 +54,18 @@ class SampleFile:
     Args:
       file: holds the samples, float32, little-endian, from its first byte on; may be closed then.
       num_notes: notes in it.
+      num_samples: samples per note.
 
     Attributes:
-      shape: (num_notes, 8000).
+      shape: (num_notes, num_samples).
       nbytes: bytes of all samples.
       path: of the file, as it was opened.
     """
 
-    def __init__(self, file: BinaryIO, num_notes: int) -> None:
-        self.shape = (num_notes, NUM_SAMPLES)
-        self.nbytes = num_notes * NOTE_BYTES
+    def __init__(self, file: BinaryIO, num_notes: int, num_samples: int) -> None:
+        self.shape = (num_notes, num_samples)
+        self.nbytes = num_notes * num_samples * _SAMPLE_BYTES
+        self._note_bytes = num_samples * _SAMPLE_BYTES
         self.path = file.name
         self._descriptor = os.dup(file.fileno())
         finalize(self, os.close, self._descriptor)
@@ -74,14 +74,14 @@ class SampleFile:
         return self.shape[0]
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Read some notes, float32 [len(rows), 8000].
+        """Read some notes, float32 [len(rows), num_samples].
 
         Raises:
           IndexError: there is no such row.
           OSError: the file no longer holds them.
         """
         self._check(rows)
-        samples = np.empty((len(rows), NUM_SAMPLES), "<f4")
+        samples = np.empty((len(rows), self.shape[1]), "<f4")
         for place, row in enumerate(rows.tolist()):
             self._read(samples[place : place + 1], row)
         return samples
@@ -90,8 +90,9 @@ class SampleFile:
         """Read all notes."""
         del copy
         samples = np.empty(self.shape, "<f4")
-        for row in range(0, len(self), _READ_NOTES):
-            self._read(samples[row : row + _READ_NOTES], row)
+        num_notes = max(1, _READ_BYTES // self._note_bytes)
+        for row in range(0, len(self), num_notes):
+            self._read(samples[row : row + num_notes], row)
         return samples if dtype is None else samples.astype(dtype, copy=False)
 
     def prefetch(self, rows: NDArray[np.int64]) -> None:
@@ -102,16 +103,17 @@ class SampleFile:
         """
         self._check(rows)
         if hasattr(os, "posix_fadvise"):
+            size = self._note_bytes
             for row in rows.tolist():
                 advice = os.POSIX_FADV_WILLNEED
-                os.posix_fadvise(self._descriptor, row * NOTE_BYTES, NOTE_BYTES, advice)
+                os.posix_fadvise(self._descriptor, row * size, size, advice)
 
     def _check(self, rows: NDArray[np.int64]) -> None:
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
             raise IndexError(f"rows must be from 0 to {len(self) - 1}, got {rows.tolist()}")
 
     def _read(self, samples: NDArray[np.float32], row: int) -> None:
-        data, at = samples.data.cast("B"), row * NOTE_BYTES
+        data, at = samples.data.cast("B"), row * self._note_bytes
         while data:
             num = os.preadv(self._descriptor, [data], at)
             if num == 0:
@@ -127,7 +129,7 @@ def cached_audio(dataset: Dataset, cache_dir: Path) -> SampleFile:
     """Return the samples of all notes of a data set, in its order, from the local cache.
 
     Returns:
-      float32 [num_notes, 8000].
+      float32 [num_notes, num_samples].
 
     Raises:
       ConfigError: the disk is full, or the folder cannot be written.
@@ -137,7 +139,7 @@ def cached_audio(dataset: Dataset, cache_dir: Path) -> SampleFile:
     if num_notes == 0:
         raise DatasetError(f"{dataset.manifest_uri} holds no notes; expected one at least")
     path = cache_dir / cache_name(dataset)
-    with explain_disk_errors(path, num_notes * NOTE_BYTES):
+    with explain_disk_errors(path, num_notes * note_bytes(dataset.manifest)):
         if (stored := _open(path, dataset)) is not None:
             return stored
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,6 +148,11 @@ def cached_audio(dataset: Dataset, cache_dir: Path) -> SampleFile:
             if (stored := _open(path, dataset)) is not None:
                 return stored
             return _build(path, dataset)
+
+
+def note_bytes(manifest: Manifest) -> int:
+    """Return the number of bytes that the samples of a note take."""
+    return manifest.parameters.num_samples * _SAMPLE_BYTES
 
 
 def cache_name(dataset: Dataset) -> str:
@@ -197,15 +204,15 @@ def _open(path: Path, dataset: Dataset) -> SampleFile | None:
     with cast(BinaryIO, open(path, "rb", opener=lambda *_: descriptor)) as file:
         begun, manifest = time.perf_counter(), dataset.manifest
         if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not all(
-            _digest(descriptor, shard, begin) == shard.samples_digest
-            for shard, begin in _layout(manifest)
+            _digest(descriptor, begin, end) == shard.samples_digest
+            for shard, begin, end in _layout(manifest)
         ):
             return None
         log.info(
             "reusing the audio cache %s: %d notes, checked in %.1f s",
             *(path, manifest.num_notes, time.perf_counter() - begun),
         )
-        return SampleFile(file, manifest.num_notes)
+        return SampleFile(file, manifest.num_notes, dataset.num_samples)
 
 
 @contextmanager
@@ -230,7 +237,11 @@ def _build(path: Path, dataset: Dataset) -> SampleFile:
         log.warning("the audio cache %s is damaged; it is built again", path)
     log.info("building the audio cache %s from %s", path, counted(len(manifest.shards), "shard"))
     # For people, and for `nsynth clean`.
-    note = {"manifest_uri": dataset.manifest_uri, "num_notes": manifest.num_notes}
+    note = {
+        "manifest_uri": dataset.manifest_uri,
+        "num_notes": manifest.num_notes,
+        "num_samples": dataset.num_samples,
+    }
     storage.put(str(path.with_suffix(".json")), (json.dumps(note, indent=1) + "\n").encode())
     part = path.with_name(f"{path.name}.part")
     # A killed build left it, or it is a link.
@@ -245,7 +256,7 @@ def _build(path: Path, dataset: Dataset) -> SampleFile:
             "built the audio cache %s: %d notes in %.1f s",
             *(path, manifest.num_notes, time.perf_counter() - begun),
         )
-        return SampleFile(file, manifest.num_notes)
+        return SampleFile(file, manifest.num_notes, dataset.num_samples)
 
 
 def _fill(descriptor: int, dataset: Dataset) -> None:
@@ -256,14 +267,14 @@ def _fill(descriptor: int, dataset: Dataset) -> None:
       OSError: reading or writing failed.
     """
     shards = list(_layout(dataset.manifest))
-    needed = sum(shard.num_notes for shard, _ in shards) * NOTE_BYTES
+    needed = shards[-1].end if shards else 0
     statistics = os.fstatvfs(descriptor)
     if needed > statistics.f_bavail * statistics.f_frsize:
         raise OSError(errno.ENOSPC, f"{needed:,} bytes do not fit")
     os.ftruncate(descriptor, needed)
     pool = ThreadPoolExecutor(READERS)
     try:
-        for _ in pool.map(lambda item: _copy(dataset, item[0], item[1], descriptor), shards):
+        for _ in pool.map(lambda item: _copy(dataset, item, descriptor), shards):
             pass
     finally:
         # After a failure those that wait do not begin.
@@ -271,28 +282,36 @@ def _fill(descriptor: int, dataset: Dataset) -> None:
     os.fsync(descriptor)
 
 
-def _layout(manifest: Manifest) -> Iterator[tuple[Shard, int]]:
-    """Yield each shard with the first byte of its samples in the file."""
+class _Place(NamedTuple):
+    """The place of a shard's samples in the file: the first byte, and the byte after the last."""
+
+    shard: Shard
+    begin: int
+    end: int
+
+
+def _layout(manifest: Manifest) -> Iterator[_Place]:
+    """Yield the place of each shard with notes, in their order."""
     begin = 0
     for shard in manifest.shards:
         if shard.num_notes:
-            yield shard, begin
-            begin += shard.num_notes * NOTE_BYTES
+            end = begin + shard.num_notes * note_bytes(manifest)
+            yield _Place(shard, begin, end)
+            begin = end
 
 
-def _copy(dataset: Dataset, shard: Shard, begin: int, descriptor: int) -> None:
+def _copy(dataset: Dataset, place: _Place, descriptor: int) -> None:
     """Write the samples of one shard; their digest replaces every other checksum."""
     try:
-        _copy_once(dataset, shard, begin, descriptor, checksums=False)
+        _copy_once(dataset, place, descriptor, checksums=False)
     except ShardError:
         # A transfer may be at fault, which checksums have repeated, or a page, which they name.
-        _copy_once(dataset, shard, begin, descriptor, checksums=True)
+        _copy_once(dataset, place, descriptor, checksums=True)
 
 
-def _copy_once(
-    dataset: Dataset, shard: Shard, begin: int, descriptor: int, *, checksums: bool
-) -> None:
-    digest, at, end = xxhash.xxh3_128(), begin, begin + shard.num_notes * NOTE_BYTES
+def _copy_once(dataset: Dataset, place: _Place, descriptor: int, *, checksums: bool) -> None:
+    shard, at, end = place
+    digest = xxhash.xxh3_128()
     for samples in dataset.shard_audio(shard, checksums=checksums):
         data = np.ascontiguousarray(samples, dtype="<f4").data.cast("B")
         if at + len(data) > end:
@@ -308,9 +327,9 @@ def _copy_once(
         )
 
 
-def _digest(descriptor: int, shard: Shard, begin: int) -> str:
-    """Return the digest of a shard's samples in an open file; shorter where the file ends."""
-    digest, at, end = xxhash.xxh3_128(), begin, begin + shard.num_notes * NOTE_BYTES
+def _digest(descriptor: int, begin: int, end: int) -> str:
+    """Return the digest of bytes of an open file, of fewer where the file ends."""
+    digest, at = xxhash.xxh3_128(), begin
     while at < end and (chunk := os.pread(descriptor, min(_CHUNK_BYTES, end - at), at)):
         digest.update(chunk)
         at += len(chunk)

@@ -18,7 +18,7 @@ from pipelines.evaluate.predictions import from_table
 from pipelines.evaluate.scores import summarise
 from pipelines.evaluate.stored import store_metrics
 from pipelines.experiment import Experiment
-from pipelines.notes import CLASSES, NUM_SAMPLES, STORED_RATE_HZ
+from pipelines.notes import CLASSES, NUM_SAMPLES, stored_rate_hz
 from pipelines.registry.runs import ModelRecord, RunRecord, store_run
 from pipelines.validate.verdicts import Validation
 from tests.pipelines.evaluate.tables import table_of
@@ -145,7 +145,7 @@ def no_audio(rows: Sequence[int]) -> NDArray[np.float32]:
 
 def audio_of(rows: Sequence[int]) -> NDArray[np.float32]:
     """A decaying tone a row, [len(rows), 8000]; its pitch tells the row."""
-    seconds = np.arange(NUM_SAMPLES) / STORED_RATE_HZ
+    seconds = np.arange(NUM_SAMPLES) / stored_rate_hz(NUM_SAMPLES)
     tones = [np.sin(2 * np.pi * (40 + row) * seconds) * np.exp(-seconds) for row in rows]
     return np.array(tones, np.float32).reshape(len(rows), NUM_SAMPLES)
 

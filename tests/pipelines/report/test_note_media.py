@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipelines.notes import NUM_SAMPLES, NUM_SOURCE_SAMPLES, SAMPLE_RATE_HZ, STORED_RATE_HZ
+from pipelines.notes import NUM_SOURCE_SAMPLES, SAMPLE_RATE_HZ
 from pipelines.report.note_media import Sound, original_sound, stored_sound
 
 
-def tone(num_samples: int, rate_hz: int, hz: float, peak: float = 0.8) -> np.ndarray:
-    return (peak * np.sin(2 * np.pi * hz * np.arange(num_samples) / rate_hz)).astype(np.float32)
+def tone(num_samples: int, rate_hz: float, hz: float, peak: float = 0.8) -> np.ndarray:
+    seconds = np.arange(num_samples) / rate_hz
+    return np.asarray(peak * np.sin(2 * np.pi * hz * seconds), np.float32)
 
 
 def heard(sound: Sound) -> tuple[np.ndarray, int]:
@@ -27,7 +28,11 @@ def heard(sound: Sound) -> tuple[np.ndarray, int]:
     [
         (original_sound(tone(NUM_SOURCE_SAMPLES, SAMPLE_RATE_HZ, 440)), 440),
         (original_sound(tone(NUM_SOURCE_SAMPLES, SAMPLE_RATE_HZ, 3000, peak=3.0)), 3000),
-        (stored_sound(tone(NUM_SAMPLES, STORED_RATE_HZ, 440)), 440),
+        (stored_sound(tone(8_000, 2_000, 440)), 440),
+        (stored_sound(tone(1_000, 250, 100)), 100),
+        (stored_sound(tone(1_001, 250.25, 100)), 100),
+        (stored_sound(tone(40_000, 10_000, 4_500)), 4_500),
+        (stored_sound(tone(64_000, 16_000, 7_000)), 7_000),
     ],
 )
 def test_sound_is_four_seconds_of_the_same_pitch(sound: Sound, hz: float) -> None:
@@ -40,5 +45,7 @@ def test_sound_is_four_seconds_of_the_same_pitch(sound: Sound, hz: float) -> Non
 
 
 def test_stored_sound_says_that_it_is_no_original() -> None:
-    assert not stored_sound(tone(NUM_SAMPLES, STORED_RATE_HZ, 100)).is_original
+    assert not stored_sound(tone(8_000, 2_000, 100)).is_original
+    assert not stored_sound(tone(63_999, 15_999.75, 100)).is_original
+    assert stored_sound(tone(NUM_SOURCE_SAMPLES, SAMPLE_RATE_HZ, 100)).is_original
     assert original_sound(np.zeros(NUM_SOURCE_SAMPLES, np.float32)).is_original

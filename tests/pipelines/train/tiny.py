@@ -41,23 +41,27 @@ def training_reasons(plan: RunPlan, dataset: str = "train") -> list[str | None]:
     return [note["reason"] for note in notes if note["dataset"] == dataset]
 
 
-def commit_notes(root: Path, name: str, named: Sequence[tuple[int, str]]) -> str:
+def commit_notes(
+    root: Path, name: str, named: Sequence[tuple[int, str]], *, num_samples: int = NUM_SAMPLES
+) -> str:
     """Commits a data set in one shard.
 
     Args:
       named: number and family of each note; the same two give the same note, samples included.
+      num_samples: samples to keep per note, the first of each.
 
     Returns:
       The URI of the manifest.
     """
-    audio = np.stack([tone(*note) for note in named])
+    originals = np.stack([tone(*note) for note in named])
+    audio = np.ascontiguousarray(originals[:, :num_samples])
     notes = [
         _scalars(*note, samples=samples, offset=row)
-        for row, (note, samples) in enumerate(zip(named, audio, strict=True))
+        for row, (note, samples) in enumerate(zip(named, originals, strict=True))
     ]
     folder = str(root / "notes" / name)
     source = Source(f"{name}.tfrecord", f"{folder}/{name}.tfrecord", NUM_BYTES, "0")
-    plan = Plan(name, folder, (source,), Parameters())
+    plan = Plan(name, folder, (source,), Parameters(num_samples=num_samples))
     table = to_table(notes, audio)
     summary = ShardSummary(
         file=0,

@@ -47,6 +47,31 @@ def test_readme_says_what_the_manifest_knows(manifest: Manifest) -> None:
     assert "Nothing was set aside." in readme(manifest)
 
 
+@pytest.mark.parametrize(
+    ("num_samples", "line", "sentence"),
+    [
+        (
+            1_001,
+            "| `audio` | float32[1001] | samples at 250.25 Hz, in [-1, 1] but for overshoot |",
+            "resampled to 1,001 samples,\nwhich keeps frequencies below 125.125 Hz",
+        ),
+        (
+            64_000,
+            "| `audio` | float32[64000] | samples at 16000 Hz, in [-1, 1] |",
+            "as they were recorded: 64,000 samples, nothing is\nresampled",
+        ),
+    ],
+)
+def test_readme_says_the_length_of_the_notes(
+    manifest: Manifest, num_samples: int, line: str, sentence: str
+) -> None:
+    parameters = replace(manifest.parameters, num_samples=num_samples)
+    text = readme(replace(manifest, parameters=parameters))
+    assert f"\n{line}\n" in text
+    assert sentence in text
+    assert ("their audio was resampled" in text) == (num_samples < 64_000)
+
+
 def test_readme_is_a_dataset_card_that_names_the_shards(manifest: Manifest) -> None:
     text = readme(of_sources(manifest, "nsynth-test.tfrecord"))
     assert text.startswith(

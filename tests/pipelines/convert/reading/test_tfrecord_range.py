@@ -31,7 +31,7 @@ from tests.pipelines.convert.records import (
 def member_form(data: bytes) -> RangeResult:
     window = Window(reader(data), size=len(data))
     start = Position(0, synced=True)
-    return read_range(window, start, end=len(data), source_file="file.tfrecord")
+    return read_range(window, start, end=len(data), source_file="file.tfrecord", num_samples=8_000)
 
 
 def nan() -> bytes:

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,5 +129,16 @@ def test_plan_says_what_a_relative_path_is_relative_to(
 def test_parameters_refuse_what_makes_no_sense() -> None:
     with pytest.raises(ConfigError, match="range_bytes must be at least 1, got 0"):
         Parameters(range_bytes=0)
-    with pytest.raises(ConfigError, match="num_samples must be 8000, got 16000"):
-        Parameters(num_samples=16_000)
+    for num_samples in (0, 999, 64_001):
+        expected = f"num_samples must be from 1000 to 64000, got {num_samples}"
+        with pytest.raises(ConfigError, match=expected):
+            Parameters(num_samples=num_samples)
+
+
+def test_plan_makes_another_data_set_for_another_number_of_samples(source: Path) -> None:
+    plans = [
+        plan([str(source)], root="root", parameters=replace(SMALL, num_samples=num_samples))
+        for num_samples in (1_000, 8_000, 64_000)
+    ]
+    assert len({planned.folder for planned in plans}) == 3
+    assert {r.num_samples for r in plans[0].ranges()} == {1_000}

@@ -118,7 +118,7 @@ def test_convert_range_stores_the_summary_that_it_returns(source: Path) -> None:
     folder = source.parent / "notes"
     summary = convert_range(range_of(source, 0, 300_000), folder=str(folder))
     uri = str(folder / "data" / summary.name)
-    assert read_summary(uri) == check_shard(uri) == summary
+    assert read_summary(uri) == check_shard(uri, num_samples=8_000) == summary
     assert (summary.num_notes, summary.first_header) == (2, 0)
     assert summary.exit.offset == summary.record_bytes > 300_000
 
@@ -128,7 +128,7 @@ def test_convert_range_without_a_record_writes_an_empty_shard(source: Path) -> N
     summary = convert_range(range_of(source, 1000, 2000), folder=str(folder))
     table = pq.read_table(folder / "data" / summary.name)
     assert (table.num_rows, table.schema.names) == (0, SCHEMA.names)
-    assert check_shard(str(folder / "data" / summary.name)) == summary
+    assert check_shard(str(folder / "data" / summary.name), num_samples=8_000) == summary
     assert (summary.first_header, summary.exit) == (None, Position(2000, synced=False))
 
 
@@ -186,7 +186,7 @@ def test_check_shard_notices_damage_wherever_it_is(shard: Path, place: int, bits
     (folder / shard.name).write_bytes(data)
     # Some bytes of Parquet mean nothing: then all that a reader sees is as it was.
     with suppress(ShardError):
-        assert check_shard(str(folder / shard.name)) == read_summary(str(shard))
+        assert check_shard(str(folder / shard.name), num_samples=8_000) == read_summary(str(shard))
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.98, 0.99, 1])
@@ -194,21 +194,21 @@ def test_check_shard_refuses_a_shard_cut_short(shard: Path, share: float) -> Non
     data = shard.read_bytes()
     shard.write_bytes(data[: int(share * len(data)) - 1])
     with pytest.raises(ShardError, match="is damaged: "):
-        check_shard(str(shard))
+        check_shard(str(shard), num_samples=8_000)
 
 
 def test_check_shard_refuses_what_is_none(shard: Path) -> None:
     for content in (b"", b"text", encode(pa.table({"note": [1]}))):
         shard.write_bytes(content)
         with pytest.raises(ShardError, match=r"is damaged: |is not a shard of this project"):
-            check_shard(str(shard))
+            check_shard(str(shard), num_samples=8_000)
 
 
 def test_check_shard_refuses_another_ranges_shard(shard: Path) -> None:
     copy = shard.with_name("part-00000-000000000000777.parquet")
     shutil.copy(shard, copy)
     with pytest.raises(ShardError, match=rf"{copy.name} holds the range of {shard.name}"):
-        check_shard(str(copy))
+        check_shard(str(copy), num_samples=8_000)
 
 
 def test_check_shard_refuses_rows_that_the_summary_does_not_know(shard: Path) -> None:
@@ -217,7 +217,7 @@ def test_check_shard_refuses_rows_that_the_summary_does_not_know(shard: Path) ->
     for changed in (table.slice(1), other):
         shard.write_bytes(encode(add_summary(changed, summary)))
         with pytest.raises(ShardError, match=r"holds .*, but its footer says"):
-            check_shard(str(shard))
+            check_shard(str(shard), num_samples=8_000)
 
 
 def test_read_summary_refuses_a_summary_that_was_changed(shard: Path) -> None:

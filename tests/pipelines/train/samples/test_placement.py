@@ -28,7 +28,7 @@ ROWS = np.array([4, 0, 4, 6])
 def audio(tmp_path: Path) -> SampleFile:
     samples(7).tofile(tmp_path / "audio")
     with (tmp_path / "audio").open("rb") as file:
-        return SampleFile(file, 7)
+        return SampleFile(file, 7, 8_000)
 
 
 @pytest.mark.parametrize("place", PLACES)
