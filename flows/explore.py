@@ -12,12 +12,15 @@ from flows.form import takes
 from pipelines import storage
 from pipelines.evaluate.stored import read_metrics
 from pipelines.experiment import experiments_of
+from pipelines.layout import STUDY
 from pipelines.parameters import BuildRequest, ExploreRequest
+from pipelines.records import now
 from pipelines.studies.results import (
     Candidate,
     StudyRecord,
     TrialResult,
     choose,
+    load_study,
     study_id,
     study_uri,
     summarise_trial,
@@ -26,6 +29,7 @@ from pipelines.studies.study import Study, make_study
 from pipelines.text import visible
 from pipelines.validate.verdicts import Validation
 from tasks.explore import record_study, show_study, test_candidate, train_trial
+from tasks.report import refresh_index
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +76,11 @@ def explore(request: ExploreRequest) -> Explored:
         train={str(length): digest for length, digest in digests.items()},
         trials=(),
         candidate=None,
+        created=now(),
     )
     uri = study_uri(request.root, record.study_id)
+    if storage.exists(storage.join(uri, STUDY)):
+        record = replace(record, created=load_study(uri).created)
     log.info("study %s of %d trials, in %s", study.name, len(study.trials), uri)
     for trial in _run_trials(study, request, datasets):
         record = replace(record, trials=(*record.trials, trial))
@@ -82,6 +89,8 @@ def explore(request: ExploreRequest) -> Explored:
     record = replace(record, candidate=_candidate(study, record, request, datasets))
     page = record_study(record, uri=uri)
     show_study(record, page=page)
+    # A failure raises nothing: the study is done without this page.
+    refresh_index(request.root, return_state=True)
     return Explored(record.study_id, uri, page)
 
 
