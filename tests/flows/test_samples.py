@@ -79,11 +79,11 @@ def test_train_refuses_data_sets_of_different_lengths(
         *("nsynth", "train", train, "--test", longer, "--root", str(root), "--epochs", "1"),
         *LENIENT[2:],
     )
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1] == (
+    assert done.returncode != 0
+    assert (
         "nsynth: the data sets of a run must have notes of one length, got samples per note: "
-        "train 2,000, test 8,000; convert all of them with the same --samples"
-    )
+        "train 2,000, test 8,000; convert all of them with the same --samples\n"
+    ) in done.stderr
 
 
 @pytest.mark.parametrize("number", ["999", "64001"])
