@@ -12,7 +12,7 @@ CHECK_PYTHON := command -v $(PYTHON) > /dev/null || { echo "there is no $(PYTHON
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is %d.%d; name another: make PYTHON=python3.12 ..." % sys.version_info[:2])'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test test-e2e test-browser test-answers engines test-engines lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration bench-storage lock clean
+.PHONY: help setup demo demo-explore up down status test test-e2e test-browser test-answers engines test-engines lint types layers unit test-jax format fuzz bench-convert bench-train bench-evaluate bench-orchestration bench-storage lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ demo: setup ## generate a small data set, run the main job on it, print the repo
 	@PREFECT_HOME=$(abspath $(DEMO))/prefect $(BIN)/nsynth retrain \
 	  --train $(DEMO)/source/nsynth-train.tfrecord --test $(DEMO)/source/nsynth-test.tfrecord \
 	  --root $(DEMO)/data --max-quarantined 0.05 --epochs 6 --batch-size 8
+
+demo-explore: setup ## a study on the demo's data: from the small model to the large one, one change at a time
+	@$(BIN)/python -m infra.sample $(DEMO)/source
+	@PREFECT_HOME=$(abspath $(DEMO))/prefect $(BIN)/nsynth explore ladder \
+	  --train $(DEMO)/source/nsynth-train.tfrecord --test $(DEMO)/source/nsynth-test.tfrecord \
+	  --root $(DEMO)/data --max-quarantined 0.05 --samples 1000 --epochs 4 --batch-size 8
 
 up: setup ## start a Prefect server and a worker here, with all deployments (NSYNTH_PORT=4200)
 	@$(BIN)/python -m infra.orchestration up

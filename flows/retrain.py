@@ -47,11 +47,11 @@ class Retrained:
 
 
 def _run_name() -> str:
-    given = flow_run.parameters
-    tested = f"test on {storage.name(given['test'])}" if given["test"] else "score out of fold"
+    values = flow_run.parameters
+    tested = f"test on {storage.name(values['test'])}" if values["test"] else "score out of fold"
     return visible(
-        f"retrain {' and '.join(given['models'])} for {given['epochs']} epochs "
-        f"on {storage.name(given['train'])}, {tested}"
+        f"retrain {' and '.join(values['models'])} for {values['epochs']} epochs "
+        f"on {storage.name(values['train'])}, {tested}"
     )
 
 

@@ -94,19 +94,19 @@ class PrefectServer:
         if "startup_timeout_seconds" in ephemeral.model_fields_set:
             self._start_sec = ephemeral.startup_timeout_seconds
         # A profile belongs to the user's PREFECT_HOME, which the run may replace.
-        given = {
+        run_env = {
             **_QUIET,
             **os.environ,
             **settings.to_environment_variables(exclude_unset=True),
         }
-        given.pop("PREFECT_PROFILE", None)
+        run_env.pop("PREFECT_PROFILE", None)
         self._temporary = TemporaryServer()
         client_env = self._temporary.start(
-            given,
+            run_env,
             has_database=bool(os.environ.get("PREFECT_HOME"))
             or bool(_DATABASE & settings.server.database.model_fields_set),
             base_path=settings.server.api.base_path or "/api",
         )
         os.environ.pop("PREFECT_PROFILE", None)
-        os.environ.update({**given, **client_env})
+        os.environ.update({**run_env, **client_env})
         refresh_global_settings_context()

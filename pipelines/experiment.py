@@ -127,7 +127,7 @@ class Experiment:
         return replace(
             self,
             models=(architecture.name,),
-            architectures=(architecture,) if architecture.name not in BUILT_IN else (),
+            architectures=() if architecture in BUILT_IN.values() else (architecture,),
             learning_rate=None,
             dropout=None,
             negative_slope=None,

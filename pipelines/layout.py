@@ -3,6 +3,7 @@
     <root>/notes/<dataset_id>/   manifest.json  data/  quarantine/  validation/<digest>/
     <root>/runs/<run_id>/        run.json  notes.parquet  <model>/  report.html  decisions.json
     <root>/registry/             <model>/  gate/
+    <root>/studies/<study_id>/   study.json  study.html
     <root>/cache/                samples ready for training, when the root is a local folder
 
 A name that is stored under a root is spelled here and nowhere else.
@@ -16,6 +17,7 @@ from pipelines import storage
 DATASETS_FOLDER: Final = "notes"
 RUNS_FOLDER: Final = "runs"
 REGISTRY_FOLDER: Final = "registry"
+STUDIES_FOLDER: Final = "studies"
 
 # A data set.
 MANIFEST: Final = "manifest.json"
@@ -25,6 +27,7 @@ SPANS: Final = "spans.parquet"
 VALIDATION_FOLDER: Final = "validation"
 SUMMARY: Final = "summary.json"
 VERDICTS: Final = "verdicts.parquet"
+ERRATA_FOLDER: Final = "errata"
 
 # A run.
 RECORD: Final = "run.json"
@@ -49,7 +52,13 @@ TRAINED: Final = "trained.parquet"
 CHECKPOINTS_FOLDER: Final = "checkpoints"
 PREDICTIONS: Final = "predictions.parquet"
 METRICS: Final = "metrics.json"
+UNITS: Final = "units.json"
 PROMOTION: Final = "promotion.json"
+
+# A study.
+STUDY: Final = "study.json"
+STUDY_PAGE: Final = "study.html"
+JOURNAL: Final = "journal.log"
 
 # The registry: the held-out notes are stored beside the folders of the models.
 HOLDOUT: Final = "gate"

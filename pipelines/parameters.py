@@ -37,6 +37,8 @@ class ModelName(StrEnum):
 
     preliminary = "preliminary"
     optimised = "optimised"
+    spectral = "spectral"
+    spectral_full = "spectral-full"
 
 
 class BaselineName(StrEnum):
@@ -87,11 +89,13 @@ class Option:
       name: the option with its dashes.
       metavar: placeholder of the value in the help.
       default: text that the help shows in place of the default value.
+      is_argument: whether it is given by its place, without a name.
     """
 
     name: str | None = None
     metavar: str | None = None
     default: str | None = None
+    is_argument: bool = False
 
 
 @dataclass(frozen=True)
@@ -368,3 +372,39 @@ class RetrainRequest(
     SourcesRequest,
 ):
     """Parameters of the main job."""
+
+
+class ExploreRequest(
+    ForceRequest, ValidationRequest, ConversionRequest, TrainingRequest, RootRequest
+):
+    """Parameters of a study; its trials are scored without test notes."""
+
+    study: Annotated[
+        str,
+        MinLen(1),
+        Option(metavar="STUDY", is_argument=True),
+        Field(
+            description="ladder: from the preliminary to the optimised model, one change at a "
+            "time; leave-one-out: the optimised model without one part each; batch-size, epochs, "
+            "samples: the chosen models under other conditions; or a TOML file of one's own."
+        ),
+    ]
+    train: Annotated[Location, Field(description=f"Training data: {SOURCE}")]
+    test: Annotated[
+        Location | None,
+        Field(description="Data that score the chosen trial, once; named as for train."),
+    ] = None
+    protocol: Annotated[
+        Protocol,
+        Field(
+            description="Notes that trials are scored on: validation, those that validate; "
+            "grouped, all training notes, by models that never saw their instruments."
+        ),
+    ] = Protocol.validation
+    models: Annotated[
+        tuple[ModelName | ArchitectureFile, ...],
+        MinLen(1),
+        UNIQUE,
+        Option("--model", metavar=f"[{'|'.join(ModelName)}|FILE.toml]"),
+        Field(description="Model that batch-size, epochs and samples vary."),
+    ] = (ModelName.optimised,)

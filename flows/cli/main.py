@@ -90,6 +90,7 @@ _COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "validate": Entry(
             "stages", "Judge each note of a data set: kept, or dropped with a reason."
         ),
+        "errata": Entry("stages", "List the defects of a data set, and store them as a table."),
         "train": Entry(
             "training",
             "Train the models on one data set and score them on another, or out of fold.",
@@ -104,6 +105,10 @@ _COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "report": Entry("training", "Write the report of a run again, from what the run stored."),
     },
     "Models": {
+        "explore": Entry(
+            "exploration",
+            "Run a study: trials that differ in one thing at a time, compared on one page.",
+        ),
         "compare": Entry(
             "comparison",
             "Compare models on the same test notes, note by note: each later run minus the first.",

@@ -100,6 +100,8 @@ def option(request: type[Request], name: str) -> Any:
     if spelling.default:
         more["show_default"] = spelling.default
     text = f"{field.description}{' May be repeated.' if is_list else ''}"
+    if spelling.is_argument:
+        return typer.Argument(help=text, **more)
     return typer.Option(*filter(None, [spelling.name]), help=text, **more)
 
 
@@ -210,12 +212,12 @@ Json = Annotated[
 ]
 
 
-def add_beam_options(given: Sequence[str], **named: str | None) -> list[str]:
-    """Return Beam options as KEY=VALUE, in which a command's own option replaces one of `given`.
+def add_beam_options(pairs: Sequence[str], **named: str | None) -> list[str]:
+    """Return Beam options as KEY=VALUE, in which a command's own option replaces one of `pairs`.
 
     Args:
       named: values by Beam's names; None where the command was not given one.
     """
     own = {name: value for name, value in named.items() if value}
-    others = [pair for pair in given if pair.lstrip("-").partition("=")[0] not in own]
+    others = [pair for pair in pairs if pair.lstrip("-").partition("=")[0] not in own]
     return [*others, *(f"{name}={value}" for name, value in own.items())]

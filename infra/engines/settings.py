@@ -60,11 +60,10 @@ def load_engine(name: str, *, file: str | None = None, options: Iterable[str] = 
         storage.refuse_credentials(file)
     path = Path(file) if file else _FOLDER / f"{name}.toml"
     content = _read(path) if file or path.exists() else {}
-    found = content.get("options", {})
-    chosen = {**found, **parse_options(options)}
+    chosen = {**content.get("options", {}), **parse_options(options)}
     # A server that runs already knows nothing of this checkout, and refuses a folder it cannot see.
-    given = chosen if chosen.get("job_endpoint") else {**_installed(name), **chosen}
-    return Engine(name, given, shares_disk=content.get("shares_disk", False))
+    beam_options = chosen if chosen.get("job_endpoint") else {**_installed(name), **chosen}
+    return Engine(name, beam_options, shares_disk=content.get("shares_disk", False))
 
 
 def _installed(name: str) -> Mapping[str, Any]:

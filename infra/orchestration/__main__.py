@@ -57,20 +57,20 @@ def _print(command: str) -> None:
         sys.exit(1)
 
 
-def _run(command: str, given: Settings) -> Sequence[str]:
+def _run(command: str, config: Settings) -> Sequence[str]:
     if command == "setup":
-        return _set_up(given)
+        return _set_up(config)
     # The services have a profile of their own, so that of the user has no say here either.
-    os.environ["PREFECT_HOME"] = str(given.state / "home")
+    os.environ["PREFECT_HOME"] = str(config.state / "home")
     read_settings()
     # They import Prefect, which reads the settings.
     from infra.orchestration import local_stack  # noqa: PLC0415
 
     commands = {"up": local_stack.up, "down": local_stack.down, "status": local_stack.status}
-    return commands[command](given)
+    return commands[command](config)
 
 
-def _set_up(given: Settings) -> Sequence[str]:
+def _set_up(config: Settings) -> Sequence[str]:
     url = os.environ.get("PREFECT_API_URL", "")
     if not url:
         raise ConfigError("PREFECT_API_URL is not set; set it to that of the server")
@@ -80,7 +80,7 @@ def _set_up(given: Settings) -> Sequence[str]:
     from infra.prefect_server import connect  # noqa: PLC0415
 
     with connect(url, os.environ.get(CLIENT_AUTH, "")) as client:
-        held = provision(client, given, env=os.environ, in_file=False)
+        held = provision(client, config, env=os.environ, in_file=False)
     return [f"nightly    {held.nightly}"]
 
 

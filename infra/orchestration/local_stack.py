@@ -77,7 +77,7 @@ def crash_orphans(client: SyncPrefectClient, *, alive: Collection[str]) -> int:
     return len(orphans)
 
 
-def up(given: Settings) -> list[str]:
+def up(config: Settings) -> list[str]:
     """Start what does not run, and set the server up.
 
     Returns:
@@ -86,26 +86,26 @@ def up(given: Settings) -> list[str]:
     Raises:
       ConfigError: the port is taken, or a service does not start.
     """
-    auth = server_auth(given)
-    env = client_environment(given, auth)
-    _start_server(given, env)
-    with connect(given.api_url, auth) as client:
-        held = provision(client, given, env=env, in_file=not given.database)
-        _start_reports(given, env, root=held.root)
-        _start_worker(client, given, env)
+    auth = server_auth(config)
+    env = client_environment(config, auth)
+    _start_server(config, env)
+    with connect(config.api_url, auth) as client:
+        held = provision(client, config, env=env, in_file=not config.database)
+        _start_reports(config, env, root=held.root)
+        _start_worker(client, config, env)
     return [
-        f"dashboard  {given.url}",
-        f"log in     with {_login(given)}",
+        f"dashboard  {config.url}",
+        f"log in     with {_login(config)}",
         f"nightly    {held.nightly}",
-        f"logs       {given.state / 'logs'}",
+        f"logs       {config.state / 'logs'}",
         "",
-        f"export PREFECT_API_URL={given.api_url}",
-        export_line(given),
+        f"export PREFECT_API_URL={config.api_url}",
+        export_line(config),
         "prefect deployment run retrain/manual -p train=FILE -p test=FILE --watch",
     ]
 
 
-def down(given: Settings) -> list[str]:
+def down(config: Settings) -> list[str]:
     """Stop what `up` started, with all child processes; a stopped run resumes when run again.
 
     Returns:
@@ -113,42 +113,42 @@ def down(given: Settings) -> list[str]:
     """
     lines = []
     for name in SERVICES:
-        processes = services.started(given.state, name)
-        main = services.running(given.state, name)
+        processes = services.started(config.state, name)
+        main = services.running(config.state, name)
         # A worker ends its runs itself, where it is alive.
         services.end([main] if main else [], patience_sec=_PATIENCE_SEC)
-        services.end(services.started(given.state, name), patience_sec=_PATIENCE_SEC)
+        services.end(services.started(config.state, name), patience_sec=_PATIENCE_SEC)
         lines.append(f"{name:8} {'ended' if processes else 'was not running'}")
     return lines
 
 
-def client_environment(given: Settings, auth: str) -> dict[str, str]:
+def client_environment(config: Settings, auth: str) -> dict[str, str]:
     """Return the environment in which `prefect` uses this server and runs work for it."""
     bypass_proxies()
     # The database's URL holds its password, which only the server needs.
     inherited = {key: value for key, value in os.environ.items() if key != "NSYNTH_DATABASE"}
     return {
         **inherited,
-        "PREFECT_HOME": str(given.state / "home"),
-        "PREFECT_API_URL": given.api_url,
+        "PREFECT_HOME": str(config.state / "home"),
+        "PREFECT_API_URL": config.api_url,
         CLIENT_AUTH: auth,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SEC),
-        "NSYNTH_REPORTS_URL": given.reports_url,
+        "NSYNTH_REPORTS_URL": config.reports_url,
     }
 
 
-def status(given: Settings) -> list[str]:
+def status(config: Settings) -> list[str]:
     """Return one line per service, queue and run."""
-    server = services.running(given.state, "server")
+    server = services.running(config.state, "server")
     if server is None:
         return ["server  not running; start it with `make up`"]
     url = _url(server)
     if not is_healthy(url):
-        return [f"server  pid {server.pid}, does not answer; see {given.state / 'logs'}"]
-    worker = services.running(given.state, "worker")
+        return [f"server  pid {server.pid}, does not answer; see {config.state / 'logs'}"]
+    worker = services.running(config.state, "worker")
     with connect(url, _auth(server)) as client:
         return [
             f"server  pid {server.pid}, {url.removesuffix('/api')}",
@@ -201,20 +201,20 @@ def _auth(server: psutil.Process) -> str:
     return services.environment(server).get(SERVER_AUTH, "")
 
 
-def _start_server(given: Settings, env: dict[str, str]) -> None:
-    server = services.running(given.state, "server")
-    if server is not None and _url(server) != given.api_url:
+def _start_server(config: Settings, env: dict[str, str]) -> None:
+    server = services.running(config.state, "server")
+    if server is not None and _url(server) != config.api_url:
         raise ConfigError(f"a server runs at {_url(server)}; end it first with `make down`")
     if server is not None and _auth(server) != env[CLIENT_AUTH]:
         raise ConfigError(
-            f"the server at {given.url} was started with another password, or with none; end it "
+            f"the server at {config.url} was started with another password, or with none; end it "
             "first with `make down`"
         )
     own = {
         SERVER_AUTH: env[CLIENT_AUTH],
         # Its own pages, by either name of this machine, and no others.
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join(
-            f"http://{host}:{given.port}" for host in ("127.0.0.1", "localhost")
+            f"http://{host}:{config.port}" for host in ("127.0.0.1", "localhost")
         ),
         # The pages of this version request nothing from other servers.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
@@ -223,34 +223,34 @@ def _start_server(given: Settings, env: dict[str, str]) -> None:
             "prefect.server.concurrency.lease_storage.filesystem"
         ),
     }
-    if given.database:
-        own["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = given.database
-    command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(given.port))
+    if config.database:
+        own["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = config.database
+    command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(config.port))
     _start(
         "server",
         command,
-        given,
+        config,
         env | own,
-        port=given.port,
-        answers=lambda: is_healthy(given.api_url),
+        port=config.port,
+        answers=lambda: is_healthy(config.api_url),
     )
 
 
-def _start_reports(given: Settings, env: dict[str, str], *, root: str) -> None:
-    port = given.port + 1
-    roots = dict.fromkeys(served_root(root) for root in (root, *given.report_roots))
+def _start_reports(config: Settings, env: dict[str, str], *, root: str) -> None:
+    port = config.port + 1
+    roots = dict.fromkeys(served_root(root) for root in (root, *config.report_roots))
     command = ("python", "-m", "infra.orchestration.report_server", "--port", str(port), *roots)
-    runs = services.running(given.state, "reports")
+    runs = services.running(config.state, "reports")
     # It stores nothing, so it is restarted where the roots differ.
     if runs is not None and runs.cmdline()[1:] != list(command[1:]):
-        services.end(services.started(given.state, "reports"), patience_sec=_PATIENCE_SEC)
+        services.end(services.started(config.state, "reports"), patience_sec=_PATIENCE_SEC)
     own = {key: value for key, value in env.items() if key not in (SERVER_AUTH, CLIENT_AUTH)}
-    _start("reports", command, given, own, port=port, answers=lambda: not _is_free(port))
+    _start("reports", command, config, own, port=port, answers=lambda: not _is_free(port))
 
 
-def _start_worker(client: SyncPrefectClient, given: Settings, env: dict[str, str]) -> None:
-    if services.running(given.state, "worker") is None:
-        remaining = services.started(given.state, "worker")
+def _start_worker(client: SyncPrefectClient, config: Settings, env: dict[str, str]) -> None:
+    if services.running(config.state, "worker") is None:
+        remaining = services.started(config.state, "worker")
         alive = {services.environment(process).get(_RUN_ID, "") for process in remaining}
         crash_orphans(client, alive=alive)
 
@@ -259,36 +259,36 @@ def _start_worker(client: SyncPrefectClient, given: Settings, env: dict[str, str
         return any(worker.status == WorkerStatus.ONLINE for worker in workers)
 
     command = ("prefect", "worker", "start", "--pool", POOL, "--name", "this machine")
-    _start("worker", command, given, env, port=None, answers=is_online)
+    _start("worker", command, config, env, port=None, answers=is_online)
 
 
 def _start(
     name: str,
     command: Sequence[str],
-    given: Settings,
+    config: Settings,
     env: dict[str, str],
     *,
     port: int | None,
     answers: Callable[[], bool],
 ) -> None:
     """Start a service unless it runs, and wait until it answers."""
-    if services.running(given.state, name) is None:
+    if services.running(config.state, name) is None:
         if port is not None and not _is_free(port):
             raise ConfigError(
                 f"port {port} is in use; choose another, such as NSYNTH_PORT={port + 10}"
             )
-        services.start(name, command, state=given.state, env=env)
+        services.start(name, command, state=config.state, env=env)
 
     def is_gone() -> bool:
-        return services.running(given.state, name) is None
+        return services.running(config.state, name) is None
 
     if not wait_for(lambda: answers() or is_gone(), seconds=_START_SEC) or is_gone():
-        log = services.log_file(given.state, name)
+        log = services.log_file(config.state, name)
         raise ConfigError(f"the {name} did not start; see the end of {log}")
 
 
-def _login(given: Settings) -> str:
-    return SERVER_AUTH if given.auth else f"the line in {password_file(given.state)}"
+def _login(config: Settings) -> str:
+    return SERVER_AUTH if config.auth else f"the line in {password_file(config.state)}"
 
 
 def _is_free(port: int) -> bool:

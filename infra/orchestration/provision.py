@@ -122,7 +122,7 @@ class Held:
 
 
 def provision(
-    client: SyncPrefectClient, given: Settings, *, env: Mapping[str, str], in_file: bool
+    client: SyncPrefectClient, config: Settings, *, env: Mapping[str, str], in_file: bool
 ) -> Held:
     """Create or update pool, queues, variables, automations and deployments.
 
@@ -134,7 +134,7 @@ def provision(
     _set_pool(client)
     for name, (limit, purpose) in QUEUES.items():
         _set_queue(client, name, limit=limit, description=purpose)
-    values = _set_variables(client, given)
+    values = _set_variables(client, config)
     _set_automations(client, in_file=in_file)
     _deploy(env)
     return Held(nightly=_set_nightly(client, values), root=values["nsynth_root"])
@@ -163,13 +163,13 @@ def _set_queue(client: SyncPrefectClient, name: str, *, limit: int, description:
         client.update_work_queue(queue.id, concurrency_limit=limit, description=description)
 
 
-def _set_variables(client: SyncPrefectClient, given: Settings) -> dict[str, str]:
+def _set_variables(client: SyncPrefectClient, config: Settings) -> dict[str, str]:
     """Set the given variables; the others keep their values."""
     wanted = {
         "nsynth_checkout": str(CHECKOUT),
-        "nsynth_root": given.root,
-        "nsynth_train": given.train,
-        "nsynth_test": given.test,
+        "nsynth_root": config.root,
+        "nsynth_train": config.train,
+        "nsynth_test": config.test,
     }
     values: dict[str, str] = {}
     for name, value in wanted.items():

@@ -193,9 +193,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--more", default="", help="further roots, separated by commas")
     parser.add_argument("root", nargs="+")
-    given = parser.parse_args()
-    roots = [*given.root, *filter(None, given.more.split(","))]
-    with ReportServer((given.host, given.port), [served_root(root) for root in roots]) as server:
+    arguments = parser.parse_args()
+    roots = [*arguments.root, *filter(None, arguments.more.split(","))]
+    with ReportServer(
+        (arguments.host, arguments.port), [served_root(root) for root in roots]
+    ) as server:
         server.serve_forever()
 
 

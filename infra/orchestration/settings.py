@@ -113,13 +113,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def server_auth(given: Settings) -> str:
+def server_auth(config: Settings) -> str:
     """Return USER:PASSWORD of the server: the user's own, or the stored one, made where none is.
 
     Raises:
       ConfigError: other users may read the file, or it is empty.
     """
-    return given.auth or _stored(password_file(given.state))
+    return config.auth or _stored(password_file(config.state))
 
 
 def password_file(state: Path) -> Path:
@@ -127,10 +127,10 @@ def password_file(state: Path) -> Path:
     return state / "password"
 
 
-def export_line(given: Settings) -> str:
+def export_line(config: Settings) -> str:
     """Return the shell's command by which `prefect` knows the password, without the password."""
-    if not given.auth:
-        return f'export {CLIENT_AUTH}="$(cat {shlex.quote(str(password_file(given.state)))})"'
+    if not config.auth:
+        return f'export {CLIENT_AUTH}="$(cat {shlex.quote(str(password_file(config.state)))})"'
     return f'export {CLIENT_AUTH}="${{{CLIENT_AUTH}:-${SERVER_AUTH}}}"'
 
 

@@ -7,7 +7,7 @@ import os
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pipelines import storage
 from pipelines.evaluate.comparison import Comparison, Difference, Part, RunPair
@@ -152,9 +152,15 @@ def load_views(run_uris: Sequence[str], page_uri: str) -> list[RunView]:
 
 def varied_parameters(experiments: Sequence[Experiment]) -> list[str]:
     """List the parameters in which experiments differ, but for their models."""
-    first, *others = [experiment.to_dict() for experiment in experiments]
+    first, *others = [_flat(experiment) for experiment in experiments]
     differ = (name for name in first if any(other[name] != first[name] for other in others))
     return [name for name in differ if name != "models"]
+
+
+def _flat(experiment: Experiment) -> dict[str, Any]:
+    """Return the parameters that fit in a cell; of architectures, their digests."""
+    digests = {one.name: one.digest[:8] for one in experiment.architectures}
+    return experiment.to_dict() | {"architectures": digests}
 
 
 def model_names(views: Sequence[RunView]) -> list[str]:
@@ -250,7 +256,7 @@ def _store(uri: str) -> str:
 def _view(
     number: int, record: RunRecord, uri: str, *, page_uri: str, names: Sequence[str]
 ) -> RunView:
-    experiment = record.experiment.to_dict()
+    experiment = _flat(record.experiment)
     varied = {name: f"{name} {formats.plain(experiment[name])}" for name in names}
     test, report = record.datasets["test"], storage.join(uri, REPORT_HTML)
     by_size = sorted(record.models, key=lambda name: (record.models[name].num_parameters, name))

@@ -10,13 +10,15 @@ from pipelines import storage
 from pipelines.errors import PipelineError
 from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.stored import read_metrics
-from pipelines.layout import HISTORY, REPORT_HTML
+from pipelines.layout import HISTORY, REPORT_HTML, STUDIES_FOLDER, STUDY_PAGE
 from pipelines.registry.champions import champions
 from pipelines.registry.inventory import stored_run
 from pipelines.registry.runs import load_history
 from pipelines.report import formats
 from pipelines.report.drawing.run_charts import draw_sparkline
 from pipelines.report.templates import html_template
+from pipelines.studies.results import choose
+from pipelines.studies.store import load_studies
 
 INDEX: Final = "index.html"
 
@@ -61,6 +63,23 @@ class RunRow:
 
 
 @dataclass(frozen=True)
+class StudyRow:
+    """A study as the page shows it.
+
+    Attributes:
+      link: of its page from this one.
+      best: name of its most accurate trial.
+    """
+
+    name: str
+    question: str
+    num_trials: int
+    best: str
+    accuracy: float
+    link: str
+
+
+@dataclass(frozen=True)
 class Champion:
     """The present champion of a model name, by the number of its entry in the registry."""
 
@@ -97,14 +116,24 @@ def build_index(root: str) -> str:
     rows.sort(key=lambda row: (row.created, row.run_id), reverse=True)
     entries, troubles = champions(root)
     present = [Champion(name, entry.run_id, entry.number) for name, entry in entries.items()]
+    studies = [
+        StudyRow(record.name, record.question, len(record.trials), best.name, best.accuracy, link)
+        for place, record in load_studies(root)
+        for best in [choose(record.trials)]
+        for link in [storage.join(STUDIES_FOLDER, storage.name(place), STUDY_PAGE)]
+    ]
     uri = storage.join(storage.absolute(root), INDEX)
-    storage.put(uri, render_index(rows, present, "; ".join(troubles.values())).encode())
+    page = render_index(rows, present, "; ".join(troubles.values()), studies)
+    storage.put(uri, page.encode())
     log.info("%s lists %s", uri, formats.plural(len(rows), "run"))
     return uri
 
 
 def render_index(
-    rows: Sequence[RunRow], champions: Sequence[Champion] = (), trouble: str = ""
+    rows: Sequence[RunRow],
+    champions: Sequence[Champion] = (),
+    trouble: str = "",
+    studies: Sequence[StudyRow] = (),
 ) -> str:
     """Return the page, the same for the same rows.
 
@@ -117,6 +146,7 @@ def render_index(
         marked={(champion.run_id, champion.model) for champion in champions},
         links={row.run_id: row.link for row in rows},
         trouble=trouble,
+        studies=studies,
     )
 
 

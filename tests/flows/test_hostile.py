@@ -160,15 +160,3 @@ def test_progress_shows_hostile_names(folder: Path, tmp_path: Path) -> None:
     for sequence in ("\x1b]0;", "\x1b[31m", "\x9b", "\u202e", "\x07"):
         assert sequence not in terminal.output
     assert r"\x1b]0;x\x07" in terminal.output
-
-
-def test_retrain_shows_hostile_names(folder: Path, prefect_env: dict[str, str]) -> None:
-    arguments = (
-        *("retrain", "--train", str(folder / f"{NAME}.tfrecord"), "--protocol", "grouped"),
-        *("--root", str(folder / "root"), "--epochs", "1", "--model", "preliminary", *LENIENT),
-    )
-    # Prefect's own lines too, as on a worker.
-    seen = shows(*arguments, env=prefect_env | {"PREFECT_LOGGING_LEVEL": "INFO"})
-    assert SEEN in seen
-    (report,) = (folder / "root" / "runs").glob("*/report.md")
-    check(report.read_text("utf-8"))

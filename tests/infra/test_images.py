@@ -56,7 +56,7 @@ def test_image_installs_from_what_it_copies(clean: Path, tmp_path: Path) -> None
 
 def test_image_can_set_up_and_load_each_flow(clean: Path) -> None:
     code = (
-        "import yaml; from pathlib import Path; import infra.orchestration.__main__;"
+        "import yaml; from pathlib import Path; import infra.orchestration.local_stack;"
         "from prefect.flows import load_flow_from_entrypoint as load;"
         "file = yaml.safe_load(Path('infra/prefect.yaml').read_text());"
         "print(*(load(d['entrypoint']).name for d in file['deployments']));"

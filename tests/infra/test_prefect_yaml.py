@@ -21,6 +21,7 @@ def test_deployments_are_those_of_the_readme() -> None:
     assert {name_of(d) for d in DEPLOYMENTS} == {
         "retrain/nightly",
         "retrain/manual",
+        "explore/manual",
         "build-dataset/manual",
     }
 
@@ -37,6 +38,7 @@ def test_only_what_trains_waits_for_the_gpu() -> None:
     assert {name for name, queue in queues.items() if queue == "gpu"} == {
         "retrain/nightly",
         "retrain/manual",
+        "explore/manual",
     }
 
 

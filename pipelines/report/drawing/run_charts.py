@@ -84,14 +84,20 @@ def _plot_curves(
         label_ends(axes, [curve.points[-1] for curve in drawn], labels)
 
 
-def draw_differences(rows: Sequence[tuple[str, Difference]]) -> Markup:
-    """Draw a row for each difference in accuracy: a dot, and its interval where there is one."""
+def draw_differences(rows: Sequence[tuple[str, Difference]], *, base: str = "the first") -> Markup:
+    """Draw a row for each difference in accuracy: a dot, and its interval where there is one.
+
+    Args:
+      base: what is subtracted, in words.
+    """
     size = (4.3, 0.22 * len(rows) + 0.55)
     label = "differences in accuracy with their intervals"
-    return figure(partial(plot_differences, rows=rows), label, size=size)
+    return figure(partial(plot_differences, rows=rows, base=base), label, size=size)
 
 
-def plot_differences(axes: Axes, rows: Sequence[tuple[str, Difference]]) -> None:
+def plot_differences(
+    axes: Axes, rows: Sequence[tuple[str, Difference]], *, base: str = "the first"
+) -> None:
     """Plot differences in points of accuracy, with 0 in the middle."""
     axes.axvline(0, color=INK, linewidth=0.8)
     reach = 5.0
@@ -102,7 +108,7 @@ def plot_differences(axes: Axes, rows: Sequence[tuple[str, Difference]]) -> None
         reach = max(reach, *(1.05 * abs(end) for end in ends))
     label_rows(axes, [name for name, _ in rows], [])
     axes.set_xlim(-reach, reach)
-    axes.set_xlabel("points of accuracy, this minus the first")
+    axes.set_xlabel(f"points of accuracy, this minus {base}")
 
 
 def draw_key(number: int) -> Markup:

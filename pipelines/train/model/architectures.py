@@ -62,10 +62,9 @@ def build_architecture(
             outputs = layer(outputs)
         return keras.Model(waveform, outputs, name=name)
     except ValueError as err:
-        reason = str(err).strip().splitlines()[0][:200]
         raise ConfigError(
-            f"{name} cannot take notes of {num_samples} samples ({reason}); take longer notes, "
-            "smaller pools or fewer blocks"
+            f"{name} cannot take notes of {num_samples} samples: its layers leave nothing of them; "
+            "take longer notes, smaller pools or fewer blocks"
         ) from err
 
 

@@ -54,7 +54,7 @@ def _finish(plan: RunPlan, *, is_first: bool) -> None:
     finish_run(plan)
     if is_first:
         score_run_features(plan)
-        measure_cost(plan)
+        measure_cost(plan, budget_sec=0)
         promote(plan.uri, MODEL, root=root, cache_dir=cache)
         append_decisions(plan.uri, [Decision("train", MODEL, "ran", "it was not there")])
         current_report(plan.uri)

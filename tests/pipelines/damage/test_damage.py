@@ -107,17 +107,23 @@ COLUMNS: Final[dict[str, Damage]] = {
 READ_BY_ALL: Final = ("other types", "without a column")
 """Damages after which the slower commands are asked too."""
 
-# What depends on the record; all else is refused by the one reader, and rotates over the files.
-OWN: Final = ("cut", "another version", "without keys", "other types")
+# What depends on the record or table; all else is refused by the one reader of either, and rotates
+# over the files.
+OWN: Final = ("cut", "another version", "without keys", "other types", *COLUMNS)
 
 CASES: Final = [
     *(
         (file, name, damage)
         for number, file in enumerate(JSON_FILES)
         for place, (name, damage) in enumerate((BYTES | TEXTS).items())
+        if name in OWN or (number + place) % 6 == 0
+    ),
+    *(
+        (file, name, damage)
+        for number, file in enumerate(TABLES)
+        for place, (name, damage) in enumerate((BYTES | COLUMNS).items())
         if name in OWN or (number + place) % 3 == 0
     ),
-    *((file, name, damage) for file in TABLES for name, damage in (BYTES | COLUMNS).items()),
     *(("runs/RUN/preliminary/model.keras", name, damage) for name, damage in BYTES.items()),
 ]
 

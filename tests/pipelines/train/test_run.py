@@ -91,12 +91,11 @@ def test_run_scores_every_test_note_with_a_label(done: RunPlan) -> None:
     assert json.loads(json.dumps(summarise(from_table(table)))).items() <= found.items()
 
 
-@pytest.mark.parametrize("other", ["jax", "torch"])
-def test_run_is_evaluated_alike_for_any_backend(done: RunPlan, other: str) -> None:
+def test_run_is_evaluated_alike_for_any_backend(done: RunPlan) -> None:
     before = contents(done)
     (folder(done) / "metrics.json").unlink()
     code = f"from pipelines.evaluate.comparison import evaluate_run; evaluate_run({done.uri!r})"
-    environment = os.environ | {"KERAS_BACKEND": other}
+    environment = os.environ | {"KERAS_BACKEND": "none that is installed"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert contents(done) == before
 

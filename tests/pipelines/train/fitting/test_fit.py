@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.errors import ConfigError, DatasetError
 from pipelines.experiment import Experiment
-from pipelines.notes import FAMILIES, NUM_SAMPLES
+from pipelines.notes import FAMILIES
 from pipelines.registry.runs import HISTORY_COLUMNS
 from pipelines.train.fitting.callbacks import EpochCallback
 from pipelines.train.fitting.checkpoints import Checkpoints, digest_arrays, read_weights
@@ -18,12 +18,15 @@ from pipelines.train.samples.batches import Batches, Notes
 from tests.pipelines.train.tiny import tone
 
 EXPERIMENT = Experiment(epochs=2, batch_size=4)
+NUM_SAMPLES = 1_000
 
 
 @pytest.fixture(scope="module")
 def notes() -> Notes:
     labels = np.arange(8) % 2
-    audio = np.stack([tone(number, FAMILIES[label]) for number, label in enumerate(labels)])
+    tones = [tone(number, FAMILIES[label]) for number, label in enumerate(labels)]
+    # An eighth of a note trains faster.
+    audio = np.stack(tones)[:, :NUM_SAMPLES]
     return Notes(audio, np.arange(8), labels)
 
 
@@ -144,17 +147,6 @@ def test_fit_names_the_batch_whose_loss_is_not_finite(notes: Notes) -> None:
     batch = 1 + [bool(np.isnan(batches[index][0]).any()) for index in range(4)].index(True)
     with pytest.raises(DatasetError, match=f"became nan in epoch 1, batch {batch}, with"):
         fit("preliminary", replace(EXPERIMENT, batch_size=2), broken, notes)
-
-
-def test_epoch_callback_refuses_an_epoch_of_too_few_batches(notes: Notes) -> None:
-    callback = EpochCallback(
-        "preliminary", EXPERIMENT, Batches(notes, batch_size=4, seed=0), num_notes=8
-    )
-    callback.set_model(trained(notes, epochs=1).model)
-    callback.on_epoch_begin(0)
-    callback.on_train_batch_end(0, {"loss": 1.0})
-    with pytest.raises(DatasetError, match="epoch 1 of preliminary had 1 batches, expected 2 of 4"):
-        callback.on_epoch_end(0, dict.fromkeys(HISTORY_COLUMNS, 1.0))
 
 
 def test_fit_trains_on_every_note_of_an_epoch(notes: Notes) -> None:

@@ -157,9 +157,9 @@ def test_cached_audio_is_built_again_after_kill_9(dataset: Dataset, folder: Path
 
 def test_cached_audio_of_several_processes_is_built_by_one(dataset: Dataset, folder: Path) -> None:
     command = [sys.executable, "-c", BUILD, dataset.manifest_uri, str(folder)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = [process.communicate()[0] for process in running]
-    assert [process.returncode for process in running] == [0, 0, 0]
+    assert [process.returncode for process in running] == [0, 0]
     assert "".join(outputs).count("building the audio cache") == 1
     assert {float(output.splitlines()[-1]) for output in outputs} == {EXPECTED.sum(dtype=float)}
     assert suffixes(folder) == BUILT
