@@ -27,6 +27,7 @@ SPANS: Final = "spans.parquet"
 VALIDATION_FOLDER: Final = "validation"
 SUMMARY: Final = "summary.json"
 VERDICTS: Final = "verdicts.parquet"
+ERRATA_FOLDER: Final = "errata"
 
 # A run.
 RECORD: Final = "run.json"

@@ -90,6 +90,7 @@ _COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "validate": Entry(
             "stages", "Judge each note of a data set: kept, or dropped with a reason."
         ),
+        "errata": Entry("stages", "List the defects of a data set, and store them as a table."),
         "train": Entry(
             "training",
             "Train the models on one data set and score them on another, or out of fold.",

@@ -14,7 +14,7 @@ from flows.cli.options import (
     add_beam_options,
     with_options,
 )
-from flows.cli.output import drops_table, mebibytes, pairs_table, print_result
+from flows.cli.output import drops_table, mebibytes, pairs_table, print_result, rows_table
 from infra.engines.settings import load_engine
 from pipelines import layout, storage
 from pipelines.convert.shards.estimate import estimate
@@ -130,6 +130,60 @@ def validate(
     tables = [drops_table({"notes": result})]
     print_result(result, as_json=as_json, tables=tables, last_line=validation.official)
     check_dropped(validation, max_dropped=max_dropped)
+
+
+def errata(
+    *,
+    manifest: Annotated[
+        str, typer.Argument(metavar="MANIFEST", help="The manifest.json that convert wrote.")
+    ],
+    other: Annotated[
+        list[str],
+        typer.Option(
+            metavar="MANIFEST",
+            help="Look for its audio in this data set too, such as another split. May be repeated.",
+        ),
+    ] = [],  # noqa: B006 - never changed
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help="List this kind alone, such as near_twin.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="FILE", help="CSV or Parquet file to write as well.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Rows to print at most.")] = 20,
+    force: Annotated[
+        bool, typer.Option("--force", help="Look again although nothing changed.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the defects of a data set, and store them as a table.
+
+    Those of validation, and near twins, instruments that share audio, waveforms without a pitch and
+    notes that reach full scale. The table is stored beside the manifest, which stays as it is.
+    """
+    from pipelines.validate.errata import (  # noqa: PLC0415 - as in its siblings
+        count_errata,
+        export_errata,
+        find_errata,
+        select_kind,
+    )
+
+    with bars() as on_progress:
+        uri, table = find_errata(manifest, other, force=force, on_progress=on_progress)
+    counts = count_errata(table)
+    if kind is not None:
+        table = select_kind(table, kind)
+    if output:
+        export_errata(table, output)
+    rows = table.slice(0, limit).to_pylist()
+    result = {"errata": uri, "counts": counts, "num_rows": table.num_rows, "rows": rows}
+    tables = [rows_table("Errata", ("kind", "rows"), counts.items())]
+    if rows:
+        headings = ("kind", "note", "value", "other note", "other source")
+        keys = ("kind", "note_str", "value", "other_note_str", "other_source")
+        cells = [["" if row[key] is None else row[key] for key in keys] for row in rows]
+        tables.append(rows_table(f"{len(rows)} of {table.num_rows:,} rows", headings, cells))
+    print_result(result, as_json=as_json, tables=tables, last_line=output or uri)
 
 
 def _print_plan(planned: Plan, root: str, *, as_json: bool) -> None:

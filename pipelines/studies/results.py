@@ -48,6 +48,7 @@ class TrialResult:
     change: str
     base: Name | None
     finding: str
+    removes: bool
     num_samples: Count
     num_parameters: Count
     run_ids: tuple[Name, ...]
@@ -101,6 +102,7 @@ class StudyRecord:
       train: manifest digests of the training data, by samples per note.
       trials: in their order; those that are done.
       candidate: the trial of the highest accuracy; None before all are done.
+      created: when it was begun, in ISO 8601.
       pruned: trials of a search that were stopped early, since they fell behind.
     """
 
@@ -112,6 +114,7 @@ class StudyRecord:
     train: Mapping[str, str]
     trials: tuple[TrialResult, ...]
     candidate: Candidate | None
+    created: str
     pruned: tuple[PrunedTrial, ...] = ()
 
 
@@ -188,6 +191,7 @@ def summarise_trial(
         change=trial.change,
         base=trial.base,
         finding=trial.finding,
+        removes=trial.removes,
         num_samples=trial.num_samples,
         num_parameters=records[0].models[model].num_parameters,
         run_ids=tuple(record.run_id for record in records),

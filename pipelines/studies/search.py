@@ -32,7 +32,7 @@ from pipelines import storage
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.experiment import Experiment
 from pipelines.layout import JOURNAL, LOCKS_FOLDER, RUNS_FOLDER
-from pipelines.records import digest
+from pipelines.records import digest, now
 from pipelines.studies.results import (
     PrunedTrial,
     StudyRecord,
@@ -57,7 +57,8 @@ _POLL_SEC: Final = 1.0
 
 _FINISHED: Final = (TrialState.COMPLETE, TrialState.PRUNED)
 
-# Attributes of a trial in the journal.
+# Attributes of the study and of a trial, in the journal.
+_CREATED: Final = "created"
 _RUNS: Final = "runs"
 _CONTINUES: Final = "continues"
 _REPEATS: Final = "repeats"
@@ -144,6 +145,8 @@ class Search:
                 ),
                 load_if_exists=True,
             )
+            if _CREATED not in self._study.user_attrs:
+                self._study.set_user_attr(_CREATED, now())
             values = plan.space.base_values(plan.experiment)
             if values is not None and not self._trials():
                 self._study.enqueue_trial(values)
@@ -195,6 +198,7 @@ class Search:
             train={str(plan.num_samples): plan.train.manifest_digest},
             trials=tuple(self._summarise(trial, complete) for trial in complete),
             candidate=None,
+            created=self._study.user_attrs[_CREATED],
             pruned=tuple(self._pruned()),
         )
 
