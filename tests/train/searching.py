@@ -1,6 +1,5 @@
 """A search of tiny trials, as a worker of its own."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +30,7 @@ def search(train: Validation, root: str, worker: str) -> None:
 
     for claim in Search(make_plan(train, root)).claims():
         with Path(root, f"{worker}.log").open("a") as log:
-            log.write(json.dumps({"trial": claim.trial.name}) + "\n")
+            log.write(f"{claim.trial.name}\n")
         claim.run(cache_dir=Path(root) / "cache")
 
 

@@ -1,6 +1,5 @@
 """A search whose worker is killed, and one that two workers share."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -27,8 +26,7 @@ def run_times(root: Path) -> dict[str, int]:
 
 def trainings(root: Path) -> Counter[str]:
     """Return how often each run was begun, by the workers' own notes."""
-    lines = [json.loads(line) for path in root.glob("*.log") for line in path.open()]
-    return Counter(line["trial"] for line in lines)
+    return Counter(name for path in root.glob("*.log") for name in path.read_text().split())
 
 
 def test_killed_search_goes_on_and_repeats_no_finished_trial(
