@@ -54,6 +54,7 @@ PREDICTIONS: Final = "predictions.parquet"
 METRICS: Final = "metrics.json"
 UNITS: Final = "units.json"
 PROMOTION: Final = "promotion.json"
+STRESS: Final = "stress.json"
 
 # A study.
 STUDY: Final = "study.json"

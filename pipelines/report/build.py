@@ -35,7 +35,7 @@ from pipelines.report.run_metrics import store_run_metrics
 from pipelines.report.templates import html_template, markdown_template
 
 # Raised whenever the report of the same run would look different.
-REPORT_VERSION: Final = 8
+REPORT_VERSION: Final = 9
 
 # What a report was made of.
 _STAMP: Final = "report.json"
