@@ -12,12 +12,15 @@ from flows.form import takes
 from pipelines import storage
 from pipelines.evaluate.stored import read_metrics
 from pipelines.experiment import experiments_of
+from pipelines.layout import STUDY
 from pipelines.parameters import BuildRequest, ExploreRequest
+from pipelines.records import now
 from pipelines.studies.results import (
     Candidate,
     StudyRecord,
     TrialResult,
     choose,
+    load_study,
     study_id,
     study_uri,
     summarise_trial,
@@ -73,8 +76,11 @@ def explore(request: ExploreRequest) -> Explored:
         train={str(length): digest for length, digest in digests.items()},
         trials=(),
         candidate=None,
+        created=now(),
     )
     uri = study_uri(request.root, record.study_id)
+    if storage.exists(storage.join(uri, STUDY)):
+        record = replace(record, created=load_study(uri).created)
     log.info("study %s of %d trials, in %s", study.name, len(study.trials), uri)
     for trial in _run_trials(study, request, datasets):
         record = replace(record, trials=(*record.trials, trial))

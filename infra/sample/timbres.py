@@ -1,7 +1,7 @@
 """The timbre of each instrument family.
 
-A classifier gets nothing above 1 kHz (see `pipelines.notes.NUM_SAMPLES`), so the families differ
-in what remains there: registers, low partials, envelopes, vibrato, noise, resonances.
+With the default number of samples a classifier gets nothing above 1 kHz, so the families differ in
+what remains there: registers, low partials, envelopes, vibrato, noise, resonances.
 """
 
 import math

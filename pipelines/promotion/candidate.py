@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow.compute as pc
 
 from pipelines import storage
+from pipelines.dataset import open_dataset
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.evaluate.predictions import Predictions
 from pipelines.layout import MODEL, relative, resolve
 from pipelines.registry.champions import Entry
 from pipelines.registry.holdout import Holdout, freeze_holdout
 from pipelines.registry.runs import RunRecord, load_run
-from pipelines.train.holdout_scores import score_holdout
+from pipelines.train.holdout_scores import find_in_run, score_holdout
 from pipelines.train.selection.run_notes import load_trained_notes
 
 
@@ -70,6 +71,22 @@ class Candidate:
                 f"{holdout.notes.num_rows:,} holds"
             )
         return None
+
+    def missing_notes(self, holdout: Holdout) -> str | None:
+        """Say that held-out notes are not stored in the length that the model takes; else None."""
+        # Where the data set is gone, scores that are stored may still do.
+        if not storage.exists(holdout.manifest_uri):
+            return None
+        stored, own = open_dataset(holdout.manifest_uri).num_samples, self.run.num_samples
+        try:
+            if stored == own or find_in_run(holdout, self.run) is not None:
+                return None
+        except PipelineError as err:
+            return str(err)
+        return (
+            f"its notes keep {own:,} samples and those of the gate {stored:,}, and the data of run "
+            f"{self.run.run_id} do not hold all notes of the gate"
+        )
 
     def score(self, holdout: Holdout, cache_dir: Path) -> Predictions:
         """Return the predictions of the model for the held-out notes.

@@ -156,7 +156,7 @@ def _decide(request: _Request, cache_dir: Path) -> Promotion:
     holdout = holdout or challenger.make_holdout(request.root)
     if holdout is None:
         return _refuse(request, NO_HOLDOUT)
-    if why := challenger.overlap(holdout, "it"):
+    if why := challenger.overlap(holdout, "it") or challenger.missing_notes(holdout):
         return _refuse(request, why, holdout)
     champion, before = None, None
     if entry is not None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from statistics import median
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from pipelines.decisions import record_decision
 from pipelines.evaluate.metrics import NUM_BINS
 from pipelines.evaluate.scores import MIN_INSTRUMENTS, MIN_NOTES
 from pipelines.layout import METRICS, REPORT_HTML, REPORT_MARKDOWN
+from pipelines.records import digest
+from pipelines.registry.runs import load_run
 from pipelines.report import formats, page_values
 from pipelines.report.drawing import charts
 from pipelines.report.drawing.palette import family_colour, shade
@@ -33,6 +36,7 @@ from pipelines.report.published_comparison import counterparts
 from pipelines.report.report_data import ReportData, load_report_data
 from pipelines.report.run_metrics import store_run_metrics
 from pipelines.report.templates import html_template, markdown_template
+from pipelines.studies.store import studies_of
 
 # Raised whenever the report of the same run would look different.
 REPORT_VERSION: Final = 9
@@ -82,7 +86,13 @@ def _stamp(run_uri: str) -> bytes:
         # That of the run follows from the report; that of a model is what it follows from.
         and (folder or name != METRICS)
     }
-    text = json.dumps([REPORT_VERSION, sorted(objects.items())])
+    root = storage.parent(storage.parent(run_uri))
+    # Studies decide claims; their records change only when trials are added.
+    studies = [
+        (storage.name(uri), digest(asdict(record)))
+        for uri, record in studies_of(root, load_run(run_uri).datasets["train"].manifest_digest)
+    ]
+    text = json.dumps([REPORT_VERSION, sorted(objects.items()), *([studies] if studies else [])])
     stamp = {"report_version": REPORT_VERSION, "objects": hashlib.sha256(text.encode()).hexdigest()}
     return json.dumps(stamp).encode()
 

@@ -17,6 +17,9 @@ IN_PROPORTION: Final = (0.9, 1.1)
 # Smallest accuracy difference treated as meaningful.
 LITTLE: Final = 0.05
 
+# Most of an epoch's time that a cheap layer may add, as a ratio.
+LITTLE_TIME: Final = 1.1
+
 # With fewer repeats the variation of a time is unknown.
 MIN_REPEATS: Final = 3
 
@@ -49,6 +52,11 @@ def is_above(ends: Interval | None, others: Interval | None) -> Verdict:
 def is_little(gain: Interval | None) -> Verdict:
     """Return whether a gain in accuracy, in [-1, 1], is surely small, or surely larger."""
     return is_above((LITTLE, LITTLE), gain)
+
+
+def is_at_most(figure: float, most: float) -> Verdict:
+    """Return whether a figure without an interval is at most a limit, or above it."""
+    return "confirmed" if figure <= most else "contradicted"
 
 
 def is_proportional(exponent: Interval | None) -> Verdict:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, get_args
 
+from pipelines import storage
 from pipelines.errors import ConfigError
 from pipelines.evaluate.bootstrap import Interval
 from pipelines.evaluate.comparison import Difference
+from pipelines.layout import REPORT_HTML, STUDY_PAGE
 from pipelines.notes import OFFICIAL_SPLITS
 from pipelines.promotion.verdict import num_defects
 from pipelines.report import finding_rules as rules
@@ -17,6 +19,9 @@ from pipelines.report.finding_rules import Verdict
 from pipelines.report.formats import NOTHING, change, count, factor, plain, points, score, span
 from pipelines.report.published import REPORT, Place
 from pipelines.report.results import ModelResults, RunResults
+from pipelines.report.runs_comparison import relative_link
+from pipelines.studies.results import StudyRecord
+from pipelines.studies.store import Pair, pairs
 
 Content = Mapping[str, Any]
 
@@ -44,6 +49,7 @@ class Claim:
       rule: how the verdict follows from the effects.
       rests_on: sections of the page that show these figures, and which of their parts.
       left_open: what the run does not decide, and what would; may be empty.
+      study: name and link of the study that decided, if one did.
     """
 
     finding: str
@@ -52,16 +58,22 @@ class Claim:
     rule: str
     rests_on: Sequence[tuple[Place, str]]
     left_open: str = ""
+    study: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on one finding; texts that are empty are those of reference.toml."""
+    """The verdict on one finding; texts that are empty are those of reference.toml.
+
+    Attributes:
+      study: name and link of the study that decided, if one did.
+    """
 
     verdict: Verdict
     effects: Sequence[Effect]
     rests_on: Sequence[tuple[Place, str]] = ()
     left_open: str = ""
+    study: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,11 +83,13 @@ class Evidence:
     Attributes:
       features: the content of features.json, None where the run has none.
       cost: the content of cost.json, None where the run has none.
+      studies: those on the same training data, with their folders, newest first.
     """
 
     run: RunResults
     features: Content | None = None
     cost: Content | None = None
+    studies: Sequence[tuple[str, StudyRecord]] = ()
 
     @cached_property
     def gain(self) -> Difference | None:
@@ -89,10 +103,13 @@ class Evidence:
 
 
 def find_all(
-    run: RunResults, features: Content | None = None, cost: Content | None = None
+    run: RunResults,
+    features: Content | None = None,
+    cost: Content | None = None,
+    studies: Sequence[tuple[str, StudyRecord]] = (),
 ) -> list[Claim]:
     """Judge every finding, in the order of the reference report."""
-    evidence = Evidence(run, features, cost)
+    evidence = Evidence(run, features, cost, studies)
     claims = []
     for text in REPORT.findings:
         judgement = JUDGES[text.name](evidence)
@@ -103,7 +120,8 @@ def find_all(
                 effects=judgement.effects,
                 rule=text.rule.format(*rules.IN_PROPORTION, 100 * rules.LITTLE),
                 rests_on=judgement.rests_on or text.rests_on,
-                left_open=judgement.left_open or text.left_open,
+                left_open="" if judgement.study else judgement.left_open or text.left_open,
+                study=judgement.study,
             )
         )
     return claims
@@ -164,7 +182,9 @@ def judge_epochs(evidence: Evidence) -> Judgement:
 
 
 def judge_pooling_and_dropout(evidence: Evidence) -> Judgement:
-    """Show how far training accuracy is ahead of validation accuracy, which decides nothing."""
+    """Compare trials with and without each part; without a study, show what decides nothing."""
+    if judgement := _by_study(evidence, "pooling_and_dropout", _pooling_and_dropout):
+        return judgement
     histories = {model.name: model.history for model in evidence.run.models}
     effects = [
         Effect(
@@ -177,7 +197,9 @@ def judge_pooling_and_dropout(evidence: Evidence) -> Judgement:
 
 
 def judge_dense_layer(evidence: Evidence) -> Judgement:
-    """Show the parameters of dense layers before the output, which decide nothing."""
+    """Compare trials with and without the layer; without a study, show what decides nothing."""
+    if judgement := _by_study(evidence, "dense_layer", _dense_layer):
+        return judgement
     effects = []
     for model in evidence.run.models:
         inside = sum(number for kind, _, number in model.layers[:-1] if kind == "Dense")
@@ -268,6 +290,51 @@ def judge_invalid_records(evidence: Evidence) -> Judgement:
         if is_whole
         else "",
     )
+
+
+def _by_study(
+    evidence: Evidence,
+    finding: str,
+    judge: Callable[[Sequence[Pair]], tuple[Verdict, list[Effect]]],
+) -> Judgement | None:
+    """Return the verdict of the newest study that tests a finding; None where none does."""
+    own = pairs(evidence.studies, finding)
+    if not own:
+        return None
+    verdict, effects = judge(own)
+    page = storage.join(own[0].study_uri, STUDY_PAGE)
+    report = storage.join(evidence.run.uri, REPORT_HTML)
+    return Judgement(verdict, effects, study=(own[0].study.name, relative_link(report, page)))
+
+
+def _dense_layer(own: Sequence[Pair]) -> tuple[Verdict, list[Effect]]:
+    effects, verdicts = list[Effect](), list[Verdict]()
+    for pair in own:
+        gain, ends = pair.gain
+        without, with_it = pair.without_and_with
+        effects.append(Effect(f"{with_it.name} minus {without.name}", change(gain), points(ends)))
+        ratio = with_it.epoch_seconds / without.epoch_seconds
+        effects.append(Effect(f"{with_it.name} to {without.name}, time an epoch", factor(ratio)))
+        verdicts += [rules.is_positive(ends), rules.is_at_most(ratio, rules.LITTLE_TIME)]
+    return rules.all_of(verdicts), effects
+
+
+def _pooling_and_dropout(own: Sequence[Pair]) -> tuple[Verdict, list[Effect]]:
+    effects, verdicts = list[Effect](), list[Verdict]()
+    for pair in own:
+        without, with_it = pair.without_and_with
+        if "dropout" in pair.trial.change:
+            gap = without.gap - with_it.gap
+            effects.append(Effect("dropout, training minus validation falls by", change(gap)))
+            verdicts.append(rules.is_at_most(-gap, 0.0))
+        else:
+            ratio = with_it.epoch_seconds / without.epoch_seconds
+            effects.append(Effect("max pooling, time an epoch", factor(ratio)))
+            verdicts.append(rules.is_at_most(ratio, 1.0))
+        gain, ends = pair.gain
+        name = f"{with_it.name} minus {without.name}, accuracy"
+        effects.append(Effect(name, change(gain), points(ends)))
+    return rules.all_of(verdicts), effects
 
 
 # By the name of a finding in reference.toml.

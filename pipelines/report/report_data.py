@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines import storage
 from pipelines.analysis.stored import (
     StressSheet,
     load_baselines,
@@ -17,6 +18,8 @@ from pipelines.registry.runs import FlowRun, load_decisions
 from pipelines.report import findings, headline, leakage, published_comparison, reproduce
 from pipelines.report.dropped_notes import DroppedNotes, load_dropped_notes
 from pipelines.report.results import RunResults, load_promotions, load_results
+from pipelines.studies.results import StudyRecord
+from pipelines.studies.store import studies_of
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,14 @@ def build_report_data(run: RunResults) -> ReportData:
         baselines=load_baselines(run.uri),
         stress=load_stress(run.uri, [model.name for model in run.models]),
         cost=cost,
-        findings=findings.find_all(run, features, cost),
+        findings=findings.find_all(run, features, cost, _studies(run)),
         setting=published_comparison.describe_setting(run),
         commands=reproduce.commands(run),
         flow_runs=load_decisions(run.uri),
     )
+
+
+def _studies(run: RunResults) -> list[tuple[str, StudyRecord]]:
+    """Return the studies on the training data of a run."""
+    root = storage.parent(storage.parent(run.uri))
+    return studies_of(root, run.record.datasets["train"].manifest_digest)

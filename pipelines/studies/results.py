@@ -48,6 +48,7 @@ class TrialResult:
     change: str
     base: Name | None
     finding: str
+    removes: bool
     num_samples: Count
     num_parameters: Count
     run_ids: tuple[Name, ...]
@@ -85,6 +86,7 @@ class StudyRecord:
       train: manifest digests of the training data, by samples per note.
       trials: in their order; those that are done.
       candidate: the trial of the highest accuracy; None before all are done.
+      created: when it was begun, in ISO 8601.
     """
 
     study_id: Name
@@ -95,6 +97,7 @@ class StudyRecord:
     train: Mapping[str, str]
     trials: tuple[TrialResult, ...]
     candidate: Candidate | None
+    created: str
 
 
 def study_id(study: Study, *, train: Mapping[int, str], seeds: Sequence[int]) -> str:
@@ -170,6 +173,7 @@ def summarise_trial(
         change=trial.change,
         base=trial.base,
         finding=trial.finding,
+        removes=trial.removes,
         num_samples=trial.num_samples,
         num_parameters=records[0].models[model].num_parameters,
         run_ids=tuple(record.run_id for record in records),

@@ -46,6 +46,7 @@ class Trial:
       base: name of the trial that it is compared with, which comes earlier; None for the first.
       num_samples: samples per note of the data set that it needs.
       finding: the name of the reference's finding that the change tests; empty where none.
+      removes: whether the change takes away the part that the finding is about.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Trial:
     base: str | None = None
     num_samples: int = NUM_SAMPLES
     finding: str = ""
+    removes: bool = False
 
     @property
     def model(self) -> str:
@@ -138,6 +140,7 @@ def leave_one_out(experiment: Experiment, *, num_samples: int = NUM_SAMPLES) -> 
             change=change,
             base=first.name,
             finding=finding,
+            removes=bool(finding),
         )
         for name, change, finding, fields in changes
     ]

@@ -13,7 +13,7 @@ from flows.cli.main import app
 from infra.sample.catalogue import draw, features
 from infra.sample.records import example, frame
 from infra.sample.splits import planted
-from pipelines.parameters import ModelName
+from pipelines.parameters import DEFAULT_MODELS
 from pipelines.registry.runs import load_decisions
 from pipelines.report.reproduce import commands
 from pipelines.report.results import load_results
@@ -41,7 +41,7 @@ def test_retrain_finds_every_planted_defect(retrained: dict[str, Any]) -> None:
 
 
 def test_retrain_scores_every_kept_test_note(retrained: dict[str, Any]) -> None:
-    assert set(retrained["models"]) == set(ModelName)
+    assert set(retrained["models"]) == set(DEFAULT_MODELS)
     for scores in retrained["models"].values():
         assert scores["num_scored"] == retrained["datasets"]["test"]["num_kept"]
         assert 0 <= scores["accuracy"] <= 1
@@ -53,7 +53,7 @@ def test_retrain_keeps_what_a_run_is(retrained: dict[str, Any], root: Path) -> N
     run_folder = root / "runs" / retrained["run_id"]
     assert Path(retrained["report"]) == run_folder / "report.html"
     assert (run_folder / "run.json").exists()
-    for name in ModelName:
+    for name in DEFAULT_MODELS:
         stored = {path.name for path in (run_folder / name).iterdir()}
         assert stored >= {"model.keras", "labels.json", "history.json"}
         assert stored >= {"predictions.parquet", "metrics.json"}

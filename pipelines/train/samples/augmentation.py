@@ -4,7 +4,7 @@ What a batch gets is a function of seed, epoch and batch alone, so that a traini
 sees what it would have seen. NumPy computes it, the same for every backend.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from pipelines.architecture import Augmentation
 
 Audio = NDArray[np.float32]
+
+# Added to the mean power of a note, so that silence is not divided by 0.
+_SILENCE: Final = 1e-10
 Labels = NDArray[Any]
 
 
@@ -52,7 +55,10 @@ def augment(
         audio = audio * _amplitude(gain_db).astype(np.float32)
     if changes.mixup:
         share = random.beta(changes.mixup, changes.mixup, (num_notes, 1)).astype(np.float32)
+        # Each note stays the louder part, and of one level, or a loud partner would drown it.
+        share = np.maximum(share, 1 - share)
         partner = random.permutation(num_notes)
+        audio = audio / np.sqrt(np.mean(np.square(audio), axis=1, keepdims=True) + _SILENCE)
         audio = share * audio + (1 - share) * audio[partner]
         labels = share * labels + (1 - share) * labels[partner]
     return audio.astype(np.float32, copy=False), labels

@@ -14,6 +14,7 @@ from pipelines.experiment import Experiment
 from pipelines.promotion.promote import promote
 from pipelines.registry.champions import history
 from pipelines.registry.holdout import Holdout, current_holdout, load_looks
+from pipelines.registry.runs import load_run
 from pipelines.train.holdout_scores import score_holdout
 from pipelines.train.model import backend
 from pipelines.train.model.architectures import decode_model
@@ -54,6 +55,79 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> list[RunPlan]:
         plans.append(plan)
     shutil.rmtree(root / "notes" / "test")
     return plans
+
+
+@pytest.fixture(scope="module")
+def shorter(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[str]]:
+    """A champion on notes of 8,000 samples, then runs on 2,000: of the same notes, and of others.
+
+    Returns:
+      The root, the URIs of the runs, and what became of each.
+    """
+    root, runs, outcomes = tmp_path_factory.mktemp("root"), list[str](), list[str]()
+    other = [(number + 500, family) for number, family in TRAIN]
+    for name, notes, num_samples in (
+        ("whole", TRAIN, 8_000),
+        ("short", TRAIN, 2_000),
+        ("other", other, 2_000),
+    ):
+        train, test = (
+            validate(commit_notes(root, f"{name}-{side}", named, num_samples=num_samples))
+            for side, named in (("train", notes), ("test", TEST))
+        )
+        plan = plan_run(
+            train=train,
+            test=test,
+            experiment=Experiment(models=(NAME,), epochs=1, batch_size=8),
+            root=str(root),
+            backend=backend.NAME,
+            holdout_mode="freeze",
+        )
+        train_model(plan, NAME, cache_dir=root / "cache")
+        evaluate_model(plan, NAME, cache_dir=root / "cache")
+        finish_run(plan)
+        found = promote(plan.uri, NAME, root=str(root), cache_dir=root / "cache", margin=0.99)
+        runs.append(plan.uri)
+        outcomes.append(f"{found.outcome}: {found.why}")
+    return root, runs, outcomes
+
+
+def test_promote_compares_models_of_different_lengths_on_the_same_notes(
+    shorter: tuple[Path, list[str], list[str]],
+) -> None:
+    root, runs, outcomes = shorter
+    gate = current_holdout(str(root))
+    assert gate is not None
+    assert outcomes[0].startswith("promoted")
+    assert not outcomes[1].startswith("refused")
+    record = load_run(runs[1])
+    sha = record.models[NAME].trainings[0].model_sha256
+    stored = pq.read_table(f"{gate.uri}/predictions/{sha}.parquet")
+    model = decode_model(Path(f"{runs[1]}/{NAME}/model.keras").read_bytes())
+    # The same notes have the same rows in this data set.
+    dataset = open_dataset(record.datasets["train"].manifest_uri)
+    audio = dataset.audio(gate.notes["row"].to_pylist())[..., np.newaxis]
+    assert audio.shape[1:] == (2_000, 1)
+    found = np.array(stored["probabilities"].to_pylist())
+    np.testing.assert_allclose(found, model.predict(audio, verbose=0), atol=1e-5)
+    assert stored["audio_digest"].to_pylist() == gate.notes["audio_digest"].to_pylist()
+
+
+def test_promote_refuses_a_model_for_which_held_out_notes_are_not_stored(
+    shorter: tuple[Path, list[str], list[str]],
+) -> None:
+    root, runs, outcomes = shorter
+    assert outcomes[2].startswith("refused: its notes keep 2,000 samples and those of the gate")
+    gate, record = current_holdout(str(root)), load_run(runs[2])
+    assert gate is not None
+    with pytest.raises(DatasetError, match=r"takes 2,000, do not hold all of them"):
+        score_holdout(
+            gate,
+            f"{runs[2]}/{NAME}",
+            model_sha256=record.models[NAME].trainings[0].model_sha256,
+            batch_size=8,
+            cache_dir=root / "cache",
+        )
 
 
 def root_of(plan: RunPlan) -> Path:

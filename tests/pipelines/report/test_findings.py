@@ -5,13 +5,16 @@ from typing import Any, get_args
 
 import pytest
 
+from pipelines.evaluate.bootstrap import Interval
 from pipelines.evaluate.comparison import Difference
 from pipelines.report import findings
 from pipelines.report.finding_rules import Verdict
 from pipelines.report.findings import Evidence, find_all, tally
 from pipelines.report.published import REPORT, Place
 from pipelines.report.results import RunResults, load_results
+from pipelines.studies.results import StudyRecord, TrialResult
 from tests.pipelines.report.run_folder import write_run
+from tests.pipelines.studies.test_results import trial
 
 GAIN = Difference(0.2, 0.6, 0.4, (0.3, 0.5))
 
@@ -232,3 +235,61 @@ def test_invalid_records_knows_the_whole_train_split(run: RunResults) -> None:
         Evidence(replace(run, record=replace(run.record, datasets=datasets)))
     )
     assert "all 289,205 records" in found.left_open
+
+
+def study(*trials: TrialResult) -> list[tuple[str, StudyRecord]]:
+    record = StudyRecord(
+        study_id="0123456789abcdef",
+        name="leave-one-out",
+        question="",
+        protocol="validation",
+        seeds=(0,),
+        train={"8000": "feed"},
+        trials=trials,
+        candidate=None,
+        created="",
+    )
+    return [("/root/studies/0123456789abcdef", record)]
+
+
+WHOLE = trial("optimised", 0.7, 10.0)
+
+
+def without(part: str, finding: str, **values: Any) -> TrialResult:
+    removed = replace(WHOLE, name="without", base="optimised", finding=finding, removes=True)
+    name = f"no-{part.replace(' ', '-')}"
+    return replace(removed, **{"name": name, "change": f"no {part}"} | values)
+
+
+@pytest.mark.parametrize(
+    ("gain", "ends", "seconds", "verdict"),
+    [
+        (-0.2, (-0.3, -0.1), 10.0, "confirmed"),
+        (0.2, (0.1, 0.3), 10.0, "contradicted"),
+        (-0.2, (-0.3, -0.1), 5.0, "contradicted"),
+        (-0.1, (-0.3, 0.1), 10.0, "undecided"),
+    ],
+)
+def test_study_decides_on_the_dense_layer(
+    tmp_path: Path, gain: float, ends: Interval, seconds: float, verdict: str
+) -> None:
+    removed = without("dense", "dense_layer", gain=gain, gain_interval=ends, epoch_seconds=seconds)
+    run = load_results(write_run(tmp_path))
+    claims = find_all(run, studies=study(WHOLE, removed))
+    (claim,) = (one for one in claims if one.study)
+    assert claim.verdict == verdict
+    assert claim.study is not None
+    assert claim.study[0] == "leave-one-out"
+    assert not claim.left_open
+
+
+def test_study_decides_on_pooling_and_dropout(tmp_path: Path) -> None:
+    run = load_results(write_run(tmp_path))
+    finding = "pooling_and_dropout"
+    pooling = without("max pooling", finding, gain=0.01, epoch_seconds=20.0)
+    dropout = without("dropout", finding, gain=0.0, gap=0.3)
+    (claim,) = (one for one in find_all(run, studies=study(WHOLE, pooling, dropout)) if one.study)
+    assert claim.verdict == "confirmed"
+    wrong = replace(dropout, gap=-0.3)
+    (claim,) = (one for one in find_all(run, studies=study(WHOLE, pooling, wrong)) if one.study)
+    assert claim.verdict == "contradicted"

@@ -10,6 +10,7 @@ def trial(name: str, accuracy: float, seconds: float, parameters: int = 10) -> T
         change="",
         base=None,
         finding="",
+        removes=False,
         num_samples=8_000,
         num_parameters=parameters,
         run_ids=("a",),

@@ -10,7 +10,7 @@ from pipelines.report.drawing.run_charts import LearningCurve
 from pipelines.report.runs_index import build_index
 from pipelines.report.study_page import render_study
 from pipelines.studies.results import Candidate, StudyRecord, load_study, store_study, study_uri
-from pipelines.studies.store import find_trials, load_studies
+from pipelines.studies.store import Pair, load_studies, pairs, studies_of
 from tests.pipelines.studies.test_results import trial
 
 GAINED = replace(trial("dense-24", 0.6, 2), base="a", gain=0.1, finding="dense_layer")
@@ -23,6 +23,7 @@ RECORD = StudyRecord(
     train={"8000": "feed"},
     trials=(trial("a", 0.5, 1), GAINED),
     candidate=Candidate("dense-24"),
+    created="2026-01-01T00:00:00+00:00",
 )
 
 
@@ -37,10 +38,11 @@ def test_record_is_read_back(uri: str) -> None:
     assert load_study(uri) == RECORD
 
 
-def test_trials_of_a_finding_are_those_of_the_same_data(uri: str, tmp_path: Path) -> None:
-    assert find_trials(str(tmp_path), "dense_layer", manifest_digest="feed") == [(uri, GAINED)]
-    assert not find_trials(str(tmp_path), "dense_layer", manifest_digest="other")
-    assert not find_trials(str(tmp_path), "capacity", manifest_digest="feed")
+def test_trials_of_a_finding_come_with_their_base(uri: str, tmp_path: Path) -> None:
+    assert studies_of(str(tmp_path), "feed") == [(uri, RECORD)]
+    assert not studies_of(str(tmp_path), "other")
+    assert pairs([(uri, RECORD)], "dense_layer") == [Pair(uri, RECORD, *RECORD.trials)]
+    assert not pairs([(uri, RECORD)], "capacity")
 
 
 def test_damaged_record_is_named_and_left_out(

@@ -69,6 +69,28 @@ def test_plan_run_refuses_one_data_set_as_both(plan: RunPlan, tmp_path: Path) ->
         planned_again(plan, tmp_path, train=plan.test)
 
 
+def test_plan_run_refuses_data_sets_of_different_lengths(plan: RunPlan, tmp_path: Path) -> None:
+    notes = [(number, family) for number in range(4) for family in ("bass", "organ", "vocal")]
+    shorter = validate(commit_notes(tmp_path, "short", notes, num_samples=2_000))
+    with pytest.raises(ConfigError) as refused:
+        planned_again(plan, tmp_path, test=shorter)
+    assert str(refused.value) == (
+        "the data sets of a run must have notes of one length, got samples per note: train 8,000, "
+        "test 2,000; convert all of them with the same --samples"
+    )
+
+
+def test_plan_run_knows_the_length_of_its_notes(plan: RunPlan, tmp_path: Path) -> None:
+    assert plan.num_samples == 8_000
+    sides = {}
+    for name, first in (("train", 0), ("test", 50)):
+        notes = [(first + n, family) for n in range(4) for family in ("bass", "organ", "vocal")]
+        sides[name] = validate(commit_notes(tmp_path, name, notes, num_samples=2_000))
+    shorter = planned_again(plan, tmp_path, **sides)
+    assert shorter.num_samples == 2_000
+    assert shorter.run_id != plan.run_id
+
+
 def test_plan_run_refuses_data_of_which_nothing_is_left(plan: RunPlan, tmp_path: Path) -> None:
     uri = commit_notes(tmp_path, "leads", [(1, "synth_lead"), (2, "synth_lead")])
     for side in ("train", "test"):

@@ -1,16 +1,10 @@
-"""Failures that are retried, seen in real task runs on a temporary server."""
+"""Failures that tasks retry, seen in real task runs on the server that this folder shares."""
 
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 SCRIPT = """
-from flows.server import PrefectServer
-
-server = PrefectServer()
-server.start()
-
 from prefect import flow, task
 from pipelines.errors import DatasetError
 from tasks.policy import POLICY
@@ -30,16 +24,17 @@ def job(error):
     except (DatasetError, OSError):
         print("failed", len(attempts))
 
-server.wait(on_loss=print)
 job(ConnectionError("reset"))
 job(DatasetError("empty"))
 """
 
 
-def test_policy_retries_input_and_output_but_no_error_of_the_data(tmp_path: Path) -> None:
+def test_policy_retries_input_and_output_but_no_error_of_the_data(
+    prefect_env: dict[str, str],
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
-        env=os.environ | {"PREFECT_HOME": str(tmp_path), "PREFECT_API_URL": ""},
+        env=os.environ | prefect_env,
         capture_output=True,
         text=True,
         check=False,
