@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.experiment import Experiment
 from pipelines.notes import NUM_SAMPLES
-from pipelines.parameters import ModelName
+from pipelines.parameters import DEFAULT_MODELS
 from pipelines.train.fitting.fit import init_model
 from pipelines.train.model.backend import device, keras
 from pipelines.train.samples.batches import PLACES, VARIABLE, Batches, Notes, place_samples
@@ -86,7 +86,7 @@ def measure(manifest: str, folder: Path, *, limit: int, repeats: int) -> dict[st
     return {
         **{
             name: compare(name, notes, experiment, audio=audio, repeats=repeats)
-            for name in ModelName
+            for name in DEFAULT_MODELS
         },
         "device": device(),
         "num_notes": len(rows),

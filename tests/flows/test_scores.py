@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.parameters import ModelName
+from pipelines.parameters import DEFAULT_MODELS
 from tests.flows.command import run, run_json
 
 
@@ -12,13 +12,13 @@ def test_evaluate_redoes_the_metrics_from_the_predictions(
     retrained: dict[str, Any], root: Path
 ) -> None:
     run_id = retrained["run_id"]
-    paths = [root / "runs" / run_id / name / "metrics.json" for name in ModelName]
+    paths = [root / "runs" / run_id / name / "metrics.json" for name in DEFAULT_MODELS]
     before = [path.read_bytes() for path in paths]
     for path in paths:
         path.unlink()
     found = run_json("nsynth", "evaluate", run_id[:8], "--root", str(root))["models"]
     assert [path.read_bytes() for path in paths] == before
-    assert [found[name] for name in ModelName] == [json.loads(data) for data in before]
+    assert [found[name] for name in DEFAULT_MODELS] == [json.loads(data) for data in before]
     shown = run("nsynth", "evaluate", run_id, "--root", str(root)).stdout
     assert "optimised, parts of the kept notes" in shown
     assert "too few" in shown
@@ -29,11 +29,11 @@ def test_compare_is_of_two_runs_or_of_the_models_of_one(
 ) -> None:
     run_id = retrained["run_id"]
     itself = run_json("nsynth", "compare", run_id, run_id, "--root", str(root))["comparisons"]
-    assert set(itself) == set(ModelName)
+    assert set(itself) == set(DEFAULT_MODELS)
     assert itself["optimised"]["figures"]["accuracy"]["difference"] == 0
     (found,) = run_json("nsynth", "compare", run_id, "--root", str(root))["comparisons"].values()
     accuracies = [found["figures"]["accuracy"][which] for which in ("first", "second")]
-    assert accuracies == [retrained["models"][name]["accuracy"] for name in ModelName]
+    assert accuracies == [retrained["models"][name]["accuracy"] for name in DEFAULT_MODELS]
     shown = run("nsynth", "compare", run_id, "--root", str(root)).stdout
     assert "preliminary, optimised" in shown
     assert "which treats notes as independent: p = " in shown
@@ -56,9 +56,9 @@ def test_compare_of_several_runs_prints_accuracy_alone(
 ) -> None:
     run_id = retrained["run_id"]
     shown = run("nsynth", "compare", *[run_id] * 3, "--root", str(root)).stdout
-    for model in ModelName:
+    for model in DEFAULT_MODELS:
         assert shown.count(f"{model}, accuracy; the first is {run_id}") == 1
-    assert shown.count(run_id) == 2 + 2 * len(ModelName)
+    assert shown.count(run_id) == 2 + 2 * len(DEFAULT_MODELS)
     assert "macro F1" not in shown
 
 

@@ -64,7 +64,7 @@ def build_architecture(
     except ValueError as err:
         raise ConfigError(
             f"{name} cannot take notes of {num_samples} samples: its layers leave nothing of them; "
-            "take longer notes, smaller pools or fewer blocks"
+            "convert with more --samples, or take smaller pools or fewer blocks"
         ) from err
 
 

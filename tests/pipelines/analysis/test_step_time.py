@@ -2,7 +2,7 @@ import numpy as np
 
 from pipelines.analysis.cost import MIN_ROUNDS, step_seconds
 from pipelines.experiment import Experiment
-from pipelines.parameters import ModelName
+from pipelines.parameters import DEFAULT_MODELS
 from pipelines.train.model.architectures import build
 
 AUDIO = np.random.default_rng(0).normal(0, 0.1, (4, 8_000)).astype(np.float32)
@@ -10,7 +10,7 @@ LABELS = np.arange(4)
 
 
 def test_step_seconds_times_both_models_at_each_length() -> None:
-    for name in ModelName:
+    for name in DEFAULT_MODELS:
         found = step_seconds(name, Experiment(), AUDIO, LABELS, lengths=(50, 100), num_rounds=5)
         assert np.shape(found) == (5, 2)
         assert np.min(found) > 0

@@ -2,7 +2,7 @@ import pytest
 
 from pipelines.errors import ConfigError
 from pipelines.experiment import Experiment
-from pipelines.parameters import ModelName
+from pipelines.parameters import DEFAULT_MODELS
 from pipelines.train.fitting.fit import check_footprint, step_bytes
 from pipelines.train.model.architectures import build
 from pipelines.train.model.backend import on_cpu
@@ -15,7 +15,7 @@ def test_step_bytes_stay_below_what_was_measured(name: str, measured_gb: float) 
 
 
 @pytest.mark.skipif(not on_cpu(), reason="a GPU says for itself what it lacks")
-@pytest.mark.parametrize("name", ModelName)
+@pytest.mark.parametrize("name", DEFAULT_MODELS)
 def test_check_footprint_refuses_what_can_never_fit(name: str) -> None:
     model = build(name, Experiment())
     check_footprint(model, batch_size=32)

@@ -4,7 +4,7 @@ import pytest
 from pipelines.errors import ConfigError
 from pipelines.experiment import Experiment
 from pipelines.notes import NUM_SAMPLES
-from pipelines.parameters import ModelName
+from pipelines.parameters import DEFAULT_MODELS
 from pipelines.train.model.architectures import (
     build,
     decode_model,
@@ -57,7 +57,7 @@ def test_optimised_takes_its_rates_from_the_experiment() -> None:
     assert layers[6].activation.__name__ == "relu"
 
 
-@pytest.mark.parametrize("name", ModelName)
+@pytest.mark.parametrize("name", DEFAULT_MODELS)
 def test_model_file_gives_back_the_same_model(name: str) -> None:
     model = build(name, Experiment(negative_slope=0.125))
     notes = np.random.default_rng(0).normal(size=(2, NUM_SAMPLES, 1)).astype(np.float32)
