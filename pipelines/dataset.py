@@ -17,7 +17,7 @@ from pipelines import storage
 from pipelines.convert.commit.manifest import Manifest, Shard, load_manifest
 from pipelines.convert.shards.shard import rows_digest, summary_of
 from pipelines.errors import ConfigError, ShardError
-from pipelines.notes import SCALAR_COLUMNS, schema
+from pipelines.note_schema import SCALAR_COLUMNS, schema
 from pipelines.parquet import check_columns, open_parquet, reread, table_digest
 from pipelines.text import listed
 

@@ -21,7 +21,7 @@ from pipelines import storage
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import DatasetError
 from pipelines.layout import HOLDOUT, HOLDOUT_LOOKS, HOLDOUT_NOTES, registry_uri, relative, resolve
-from pipelines.notes import SCHEMA
+from pipelines.note_schema import SCHEMA
 from pipelines.parquet import encode, read_table, table_digest
 from pipelines.records import Count, Name, Place, digest, now
 from pipelines.registry.ledger import add_record, read_ledger, record_uri

@@ -11,7 +11,7 @@ from pipelines.convert.commit.quarantine import stream_quarantined, verify
 from pipelines.convert.shards.shard import add_summary, read_summary
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import ConfigError, DatasetError, ShardError
-from pipelines.notes import SCALAR_COLUMNS, SCHEMA
+from pipelines.note_schema import SCALAR_COLUMNS, SCHEMA
 from pipelines.parquet import encode
 from tests.pipelines.convert.records import flipped
 from tests.pipelines.datasets import row, samples, store

@@ -15,13 +15,8 @@ from markupsafe import Markup
 
 from pipelines.convert.commit.manifest import Manifest
 from pipelines.convert.shards.plan import SHARDS_FOLDER
-from pipelines.notes import (
-    NUM_SOURCE_SAMPLES,
-    named_split,
-    number_text,
-    schema,
-    stored_rate_hz,
-)
+from pipelines.note_schema import schema
+from pipelines.notes import NUM_SOURCE_SAMPLES, named_split, number_text, stored_rate_hz
 from pipelines.text import listed, markdown
 
 NAME: Final = "README.md"

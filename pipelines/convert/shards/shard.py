@@ -25,7 +25,8 @@ from pipelines.convert.reading.sources import fetcher
 from pipelines.convert.reading.tfrecord_range import RangeResult, read_range
 from pipelines.convert.shards.plan import ByteRange, shard_uri
 from pipelines.errors import DatasetError, ShardError
-from pipelines.notes import DATASET_VERSION, SCALAR_FIELDS, audio_field, schema
+from pipelines.note_schema import SCALAR_FIELDS, audio_field, schema
+from pipelines.notes import DATASET_VERSION
 from pipelines.parquet import encode, open_parquet, reread
 from pipelines.records import digest, parse, validated
 from pipelines.text import listed

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.notes import FAMILIES, SCHEMA, SOURCES
+from pipelines.note_schema import SCHEMA
+from pipelines.notes import FAMILIES, SOURCES
 from pipelines.validate.rules import COLUMNS, RULES, find_reasons
 from tests.pipelines.datasets import Row, row
 

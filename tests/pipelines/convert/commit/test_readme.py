@@ -8,7 +8,7 @@ from pipelines.convert.commit.readme import MEANINGS, readme, split_name
 from pipelines.convert.job import convert
 from pipelines.convert.reading.sources import Source
 from pipelines.convert.shards.plan import Parameters
-from pipelines.notes import SCHEMA
+from pipelines.note_schema import SCHEMA
 from tests.pipelines.convert.records import note, tfrecord
 from tests.pipelines.datasets import row, store
 

@@ -14,7 +14,7 @@ from pipelines.convert.reading.jsonwav import read_part, split_parts
 from pipelines.convert.reading.sources import JSON_WAV, JSON_WAV_TAR, Source
 from pipelines.convert.reading.tfrecord_range import RangeResult
 from pipelines.dataset import open_dataset
-from pipelines.notes import SCALAR_FIELDS
+from pipelines.note_schema import SCALAR_FIELDS
 from tests.pipelines.convert import forms
 
 NUMBERS = (4, 1, 3)

@@ -23,7 +23,7 @@ from pipelines.convert.shards.shard import (
     read_summary,
 )
 from pipelines.errors import ShardError
-from pipelines.notes import SCHEMA
+from pipelines.note_schema import SCHEMA
 from pipelines.parquet import encode
 from tests.pipelines.convert.records import note, sound, texts, tfrecord
 
