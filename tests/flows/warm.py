@@ -48,7 +48,7 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
         main()
     except SystemExit as end:
         code = end.code or 0
-    atexit._run_exitfuncs()  # noqa: SLF001 - what sys.exit would do
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
