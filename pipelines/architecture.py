@@ -9,7 +9,7 @@ Technology), two 1-D CNNs on NSynth.
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Self
@@ -265,12 +265,36 @@ def load_architecture(uri: str) -> Architecture:
             raise ConfigError(f"{uri} has base {base!r}; expected one of {', '.join(BUILT_IN)}")
         content = merge(BUILT_IN[base].model_dump(mode="json"), content)
     architecture = _read(content, where=uri)
-    if BUILT_IN.get(architecture.name, architecture) != architecture:
+    is_own = uri.endswith(".toml")
+    if is_own and BUILT_IN.get(architecture.name, architecture) != architecture:
         raise ConfigError(
             f"{uri} names itself {architecture.name}, which is built in and differs; choose "
             "another name"
         )
     return architecture
+
+
+def parse_changes(texts: Iterable[str]) -> dict[str, Any]:
+    """Return changes of an architecture from texts such as `head.dropout=0.1`, values as in TOML.
+
+    Raises:
+      ConfigError: one is not of that form.
+    """
+    changes: dict[str, Any] = {}
+    for text in texts:
+        field, _, value = text.partition("=")
+        try:
+            parsed = tomllib.loads(f"{field} = {value}")
+        except ValueError:
+            # A word, which TOML has in quotes.
+            try:
+                parsed = tomllib.loads(f"{field} = {json.dumps(value)}")
+            except ValueError as err:
+                raise ConfigError(
+                    f"expected FIELD=VALUE, such as head.dropout=0.1, got {text!r}"
+                ) from err
+        changes = merge(changes, parsed)
+    return changes
 
 
 def _read(content: Mapping[str, Any], *, where: str) -> Architecture:

@@ -13,6 +13,7 @@ from pipelines.architecture import (
     Architecture,
     load_architecture,
     names_a_file,
+    parse_changes,
 )
 from pipelines.errors import ConfigError
 from pipelines.parameters import (
@@ -205,10 +206,19 @@ def experiments_of(request: TrainingRequest) -> list[Experiment]:
     if len(set(request.seeds)) < len(request.seeds):
         got = listed(map(str, request.seeds))
         raise ConfigError(f"each --seed is a run of its own; got {got}, one of them twice")
-    fields = request.model_dump(mode="json", include=set(TrainingRequest.model_fields) - {"seeds"})
+    names = set(TrainingRequest.model_fields) - {"seeds", "models", "changes"}
+    fields = request.model_dump(mode="json", include=names)
     own = {model: load_architecture(model) for model in request.models if names_a_file(model)}
-    fields["models"] = tuple(own[model].name if model in own else model for model in request.models)
-    fields["architectures"] = tuple(one for one in own.values() if one.name not in BUILT_IN)
+    fields["models"] = tuple(
+        own[model].name if model in own else str(model) for model in request.models
+    )
+    if changes := parse_changes(request.changes):
+        _check_models(fields["models"], tuple(own.values()))
+        values = [own[model] if model in own else BUILT_IN[model] for model in request.models]
+        fields["architectures"] = tuple(value.change(**changes) for value in values)
+    else:
+        values = [one for one in own.values() if BUILT_IN.get(one.name) != one]
+        fields["architectures"] = tuple(values)
     return [Experiment(**fields, seed=seed) for seed in request.seeds]
 
 

@@ -53,7 +53,9 @@ CHECKPOINTS_FOLDER: Final = "checkpoints"
 PREDICTIONS: Final = "predictions.parquet"
 METRICS: Final = "metrics.json"
 UNITS: Final = "units.json"
+BATCHES: Final = "batches.json"
 PROMOTION: Final = "promotion.json"
+STRESS: Final = "stress.json"
 
 # A study.
 STUDY: Final = "study.json"

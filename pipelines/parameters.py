@@ -120,6 +120,7 @@ _OWN: Final = Option(default="the architecture's own")
 
 Location = Annotated[str, MinLen(1), Field(json_schema_extra=_NO_CREDENTIALS), _ON_WORKER]
 BeamOption = Annotated[str, Field(json_schema_extra=_PAIR | _NO_SECRET)]
+Change = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*=.")]
 ArchitectureFile = Annotated[str, Field(pattern=r"\.(toml|json)$")]
 Count = Annotated[int, Ge(1)]
 # The largest seed of NumPy is 2**32 - 1.
@@ -278,6 +279,15 @@ class TrainingRequest(Request):
         _OWN,
         Field(description="Activation of the dense layers before the last."),
     ] = None
+    changes: Annotated[
+        tuple[Change, ...],
+        UNIQUE,
+        Option("--set", metavar="FIELD=VALUE"),
+        Field(
+            description="Field of every model's architecture, such as "
+            "fitting.label_smoothing=0.1; docs/exploration.md lists them."
+        ),
+    ] = ()
     seeds: Annotated[
         tuple[Seed, ...],
         MinLen(1),

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import storage
-from pipelines.analysis.stored import check_baselines, read_cost, read_features
+from pipelines.analysis.stored import check_baselines, read_cost, read_features, read_stress
 from pipelines.dataset import Dataset, open_dataset
 from pipelines.errors import PipelineError
 from pipelines.evaluate.predictions import (
@@ -36,6 +36,7 @@ from pipelines.layout import (
     PREDICTIONS,
     RECORD,
     RUN_NOTES,
+    STRESS,
     SUMMARY,
     TRAINED,
     VERDICTS,
@@ -108,6 +109,9 @@ def verify_run(uri: str) -> list[str]:
         problems += _check_leaked(uri, record, notes)
         for name in record.models:
             problems += _readable(storage.join(uri, name))
+            if STRESS in storage.sizes(storage.join(uri, name)):
+                with _noted(problems):
+                    read_stress(storage.join(uri, name))
             for check in (_check_training, _check_scores, _check_promotion):
                 with _noted(problems):
                     problems += check(uri, record, name)

@@ -102,6 +102,9 @@ _COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
             "scores",
             "Score anyone's predictions, or baselines, on the notes of a run or data set.",
         ),
+        "stress": Entry(
+            "scores", "Measure the models of a run on test notes that were changed in known ways."
+        ),
         "report": Entry("training", "Write the report of a run again, from what the run stored."),
     },
     "Models": {

@@ -1,6 +1,7 @@
 """Metrics as commands: of a run, from its stored predictions, and of anyone's predictions."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -12,8 +13,11 @@ from flows.cli.output import FIGURES, print_result, rows_table
 from pipelines import storage
 from pipelines.parameters import ScoreRequest
 from pipelines.registry.inventory import find_run
+from pipelines.terminal import bars
+from pipelines.text import counted
 
 if TYPE_CHECKING:
+    from pipelines.analysis.stored import StressSheet
     from pipelines.evaluate.predictions import Predictions
 
 RunArgument = Annotated[
@@ -87,6 +91,62 @@ def score(
     tables = [table for name, metrics in scores.items() for table in _metrics_tables(name, metrics)]
     tables += [comparison_table(name, fields) for name, fields in comparisons.items()]
     print_result({"scores": scores, "comparisons": comparisons}, as_json=as_json, tables=tables)
+
+
+def stress(
+    *,
+    run: RunArgument,
+    models: Annotated[
+        list[str],
+        typer.Option(
+            "--model", help="Model of the run. May be repeated.", show_default="all of them"
+        ),
+    ] = [],  # noqa: B006 - never changed
+    root: Root = "data",
+    force: Annotated[
+        bool, typer.Option("--force", help="Measure again although nothing changed.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure the models of a run on test notes that were changed in known ways.
+
+    The notes start later, have another sign or level, get noise, or keep one part alone. The sheet
+    is stored beside each model, and the run's report shows it once it is written again.
+    """
+    from pipelines.analysis.stress import stress_run  # noqa: PLC0415 - Keras costs seconds
+    from pipelines.train.selection.run_plan import recorded_plan  # noqa: PLC0415
+
+    plan = recorded_plan(find_run(root, run))
+    with bars() as on_progress:
+        sheets = stress_run(
+            plan,
+            models,
+            cache_dir=storage.cache_dir(root),
+            force=force,
+            on_progress=on_progress,
+        )
+    result = {"run_id": plan.run_id, "models": {name: asdict(one) for name, one in sheets.items()}}
+    print_result(result, as_json=as_json, tables=map(_stress_table, sheets.values()))
+
+
+def _stress_table(sheet: "StressSheet") -> Table:
+    rows = [("notes as they are", _span(sheet.accuracy, sheet.interval), "")]
+    rows += [
+        (
+            point.name,
+            _span(point.accuracy, point.interval),
+            _span(point.difference, point.difference_interval, form="{:+.3f}"),
+        )
+        for point in sheet.points
+    ]
+    title = f"{sheet.model}, {counted(sheet.num_notes, 'kept test note')}"
+    return rows_table(title, ("change", "accuracy", "difference"), rows)
+
+
+def _span(value: float, ends: tuple[float, float] | None, *, form: str = "{:.3f}") -> str:
+    """Format a figure with its interval, if it has one."""
+    interval = f" ({form.format(ends[0])} to {form.format(ends[1])})" if ends else ""
+    return form.format(value) + interval
 
 
 def _given_predictions(request: ScoreRequest, file: str | None) -> dict[str, "Predictions"]:

@@ -1,7 +1,7 @@
 """Stored analysis of a run: features.json, cost.json and baselines; read without Keras."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -11,9 +11,9 @@ from pipelines import storage
 from pipelines.errors import DatasetError, FormatError, PipelineError
 from pipelines.evaluate.predictions import load_predictions
 from pipelines.evaluate.stored import Metrics, read_metrics
-from pipelines.layout import BASELINES_FOLDER, COST_FILE, FEATURES_FILE, PREDICTIONS
+from pipelines.layout import BASELINES_FOLDER, COST_FILE, FEATURES_FILE, PREDICTIONS, STRESS
 from pipelines.parameters import BaselineName
-from pipelines.records import Content, Count, read_content, validated
+from pipelines.records import Content, Count, read_content, read_record, validated
 
 # Raised whenever the same run would give other scores; 2 adds what metadata gain.
 ANALYSIS_VERSION: Final = 2
@@ -22,6 +22,8 @@ ANALYSIS_VERSION: Final = 2
 _READABLE: Final = (1, 2)
 
 COST_FORMAT: Final = 1
+
+STRESS_FORMAT: Final = 1
 
 _Seconds = Annotated[float, Field(gt=0)]
 
@@ -74,6 +76,50 @@ class StepTimes:
     exponent: float
     interval: tuple[float, float] | None
     seconds: Annotated[tuple[tuple[_Seconds, ...], ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class StressPoint:
+    """Accuracy of a model on notes that were changed in one way.
+
+    Attributes:
+      kind: `delay`, `polarity`, `gain`, `noise` or `part`.
+      name: the change in words.
+      value: of the change, in ms or dB; None where it has none.
+      interval: 95 % interval with instruments resampled; None where notes are too few or show no
+        spread.
+      difference: from the accuracy on the notes as they are.
+      difference_interval: paired, as `interval`.
+    """
+
+    kind: str
+    name: str
+    value: float | None
+    accuracy: float
+    interval: tuple[float, float] | None
+    difference: float
+    difference_interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class StressSheet:
+    """Robustness of one model of a run, stress.json.
+
+    Attributes:
+      of: what the figures follow from: version, notes of the run, models.
+      seed: of the noise.
+      num_notes: the kept test notes.
+      accuracy: on the notes as they are, as is `interval`.
+    """
+
+    model: str
+    of: tuple[str, ...]
+    seed: Count
+    num_notes: Count
+    num_instruments: Count
+    accuracy: float
+    interval: tuple[float, float] | None
+    points: tuple[StressPoint, ...]
 
 
 @dataclass(frozen=True)
@@ -140,6 +186,36 @@ def read_cost(run_uri: str) -> Content:
     _check_version(uri, content.get("format_version"), (COST_FORMAT,))
     validated(content, _Cost, uri=uri, what=what, mend=mend)
     return content
+
+
+def load_stress(run_uri: str, models: Iterable[str]) -> dict[str, StressSheet]:
+    """Read the stored robustness sheets of models; those that cannot be read are left out."""
+    found = dict[str, StressSheet]()
+    for name in models:
+        uri = storage.join(run_uri, name)
+        if storage.exists(storage.join(uri, STRESS)):
+            try:
+                found[name] = read_stress(uri)
+            except PipelineError as err:
+                log.warning("%s", err)
+    return found
+
+
+def read_stress(model_uri: str) -> StressSheet:
+    """Read stress.json in the folder of a model.
+
+    Raises:
+      ConfigError: there is none.
+      FormatError: it is of a version that this one does not read.
+      DatasetError: it is damaged, or was changed.
+    """
+    return read_record(
+        storage.join(model_uri, STRESS),
+        StressSheet,
+        what="a robustness sheet",
+        mend="measure again: nsynth stress --force",
+        versions=(STRESS_FORMAT,),
+    )
 
 
 def load_baselines(run_uri: str) -> dict[str, Metrics]:

@@ -39,7 +39,7 @@ from pipelines.report.templates import html_template, markdown_template
 from pipelines.studies.store import studies_of
 
 # Raised whenever the report of the same run would look different.
-REPORT_VERSION: Final = 8
+REPORT_VERSION: Final = 9
 
 # What a report was made of.
 _STAMP: Final = "report.json"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pipelines.analysis.stored import StressPoint, StressSheet
 from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.stored import Metrics
 from pipelines.experiment import Experiment
@@ -108,6 +109,27 @@ def _choice(metrics: Metrics, choice: str) -> Scores | None:
         "unseen": metrics.unseen,
     }
     return choices[choice]
+
+
+# The kinds of change that have a curve, with the label of its axis.
+STRESS_CURVES: Final = (
+    ("delay", "milliseconds of delay"),
+    ("noise", "signal to noise, dB"),
+    ("gain", "gain, dB"),
+)
+
+
+def stress_rows(sheets: Mapping[str, StressSheet]) -> list[tuple[str, Sequence[str]]]:
+    """List the changes of notes: the name of each, and one cell for each model."""
+    points = zip(*(sheet.points for sheet in sheets.values()), strict=True)
+    return [
+        ("notes as they are", [_stress_cell(sheet) for sheet in sheets.values()]),
+        *((changed[0].name, [_stress_cell(point) for point in changed]) for changed in points),
+    ]
+
+
+def _stress_cell(scored: StressSheet | StressPoint) -> str:
+    return f"{score(scored.accuracy)} ({span(scored.interval, '{:.4f}')})"
 
 
 def score_views(model: ModelResults) -> list[tuple[str, Scores | PublishedModel]]:

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines import storage
-from pipelines.analysis.stored import load_baselines, load_cost, load_features
+from pipelines.analysis.stored import (
+    StressSheet,
+    load_baselines,
+    load_cost,
+    load_features,
+    load_stress,
+)
 from pipelines.evaluate.stored import Metrics
 from pipelines.promotion.stored import Promotion
 from pipelines.registry.runs import FlowRun, load_decisions
@@ -29,6 +35,7 @@ class ReportData:
       leakage: what training and scored notes share, one sentence each.
       features: the content of features.json; None where there is none.
       baselines: metrics of the stored baselines, by name.
+      stress: robustness sheets by model; empty where there are none.
       cost: the content of cost.json; None where there is none.
       findings: of the reference report, in its order.
       setting: what the verdicts on them are about.
@@ -45,6 +52,7 @@ class ReportData:
     leakage: Sequence[str]
     features: Mapping[str, Any] | None
     baselines: Mapping[str, Metrics]
+    stress: Mapping[str, StressSheet]
     cost: Mapping[str, Any] | None
     findings: Sequence[findings.Claim]
     setting: str
@@ -75,6 +83,7 @@ def build_report_data(run: RunResults) -> ReportData:
         leakage=leakage.describe(leakage.find_leakage(run), run.record.experiment.protocol),
         features=features,
         baselines=load_baselines(run.uri),
+        stress=load_stress(run.uri, [model.name for model in run.models]),
         cost=cost,
         findings=findings.find_all(run, features, cost, _studies(run)),
         setting=published_comparison.describe_setting(run),

@@ -1,9 +1,9 @@
 """The results of a study, from the runs of its trials, and their record in the study's folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import fmean, median
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from scipy import stats
@@ -13,7 +13,7 @@ from pipelines.evaluate.bootstrap import LEVEL, Interval
 from pipelines.evaluate.comparison import compare_overall
 from pipelines.evaluate.predictions import Predictions, load_predictions
 from pipelines.evaluate.stored import read_metrics
-from pipelines.layout import PREDICTIONS, STUDIES_FOLDER, STUDY, UNITS
+from pipelines.layout import BATCHES, PREDICTIONS, STUDIES_FOLDER, STUDY, UNITS
 from pipelines.records import Count, Name, digest, read_content, read_record, sealed
 from pipelines.registry.runs import load_history, load_run
 from pipelines.studies.study import Study, Trial
@@ -41,6 +41,8 @@ class TrialResult:
       epoch_seconds: median of all epochs but the first, which compiles.
       dead_units: share of units that no note activates; None where it was not measured.
       converged_after: epoch; None where the loss was still falling.
+      batch_accuracies: accuracy by the batch size of the evaluation, of the first seed; empty where
+        it was not measured.
     """
 
     name: Name
@@ -60,6 +62,7 @@ class TrialResult:
     epoch_seconds: float
     dead_units: float | None
     converged_after: Count | None
+    batch_accuracies: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -205,8 +208,9 @@ def summarise_trial(
             for history in histories
             for seconds in history["seconds"][1:] or history["seconds"]
         ),
-        dead_units=_dead_units(places[0]),
+        dead_units=_probe(places[0], UNITS).get("dead_share"),
         converged_after=converged_after(first["val_loss"]),
+        batch_accuracies=_probe(places[0], BATCHES).get("accuracies", {}),
     )
 
 
@@ -260,14 +264,14 @@ def _gain(
     return fmean(gains), (fmean(gains) - half, fmean(gains) + half)
 
 
-def _dead_units(place: str) -> float | None:
-    uri = storage.join(place, UNITS)
+def _probe(place: str, name: str) -> dict[str, Any]:
+    """Return what a trial measured of its model; empty where it did not."""
+    uri = storage.join(place, name)
     if not storage.exists(uri):
-        return None
-    content = read_content(
-        uri, what="the units of a model", mend="run the study again", versions=(1,)
+        return {}
+    return read_content(
+        uri, what="a measurement of a model", mend="run the study again", versions=(1,)
     )
-    return float(content["dead_share"])
 
 
 def _predictions(place: str) -> Predictions:

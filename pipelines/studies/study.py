@@ -154,7 +154,7 @@ def batch_sizes(experiment: Experiment, *, num_samples: int = NUM_SAMPLES) -> St
     size, trials = experiment.batch_size, list[Trial]()
     for model in experiment.models:
         first = _trial(experiment.architecture(model), experiment, num_samples)
-        first = replace(first, name=f"{model}-{size}")
+        first = replace(first, name=f"{model}-{size}", finding="batch_size")
         trials.append(first)
         for other in BATCH_SIZES:
             epochs = max(1, round(experiment.epochs * other / size))

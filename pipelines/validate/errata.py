@@ -254,7 +254,7 @@ def _verdicts(notes: pa.Table, columns: Columns) -> Iterator[Defect]:
     for row, reason in enumerate(find_reasons(notes)):
         if reason is None or reason == DUPLICATE_AUDIO or not is_defect(reason):
             continue
-        value = columns["peak"][row] if reason == "silent" else None
+        value = abs(columns["peak"][row]) if reason == "silent" else None
         is_repeated = reason == "duplicate_note"
         other = (0, first[columns["note_str"][row]]) if is_repeated else None
         yield Defect(reason, row, value, other)

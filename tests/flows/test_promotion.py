@@ -117,7 +117,7 @@ def test_promote_by_hand_overrides_and_rollback_takes_it_back(
         (("promote", "abc"), 2, "Missing option '--reason'"),
         (("promote", "abc", "--reason", "x"), 1, "no run 'abc'"),
         (("rollback", "optimised"), 1, "no model was champion of optimised before"),
-        (("rollback", "enormous"), 2, "enormous"),
+        (("rollback", "enormous"), 1, "enormous has no champion to roll back from"),
         (("rollback", "optimised", "--to", "7"), 1, "optimised has entries from 1 to 1, not 7"),
     ],
 )

@@ -94,5 +94,24 @@ def test_score_needs_notes_and_predictions(root: Path) -> None:
         assert run("nsynth", "score", *arguments, "--root", str(root)).returncode == 2
 
 
+def test_stress_measures_the_models_of_a_run_once(retrained: dict[str, Any], root: Path) -> None:
+    at = (retrained["run_id"][:8], "--root", str(root), "--model", "preliminary")
+    found = run_json("nsynth", "stress", *at)["models"]["preliminary"]
+    assert found["accuracy"] == retrained["models"]["preliminary"]["accuracy"]
+    shown = run("nsynth", "stress", *at)
+    assert "has the sheet of this preliminary" in shown.stderr
+    assert "delay 50 ms" in shown.stdout
+
+
+def test_errata_of_a_data_set_are_listed_and_exported(
+    retrained: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "errata.csv"
+    found = run_json("nsynth", "errata", retrained_manifest(root), "--output", str(file))
+    assert sum(found["counts"].values()) == found["num_rows"]
+    assert len(file.read_text().splitlines()) == found["num_rows"] + 1
+    assert Path(found["errata"]).exists()
+
+
 def retrained_manifest(root: Path) -> str:
     return str(min(root.glob("notes/*/manifest.json")))

@@ -144,36 +144,40 @@ print(json.dumps([url, status, state]))
 """
 
 
-def recorded(**env: str) -> str:
-    """Record a flow run on a temporary server; returns what was written to standard error."""
-    done = subprocess.run(
-        [sys.executable, "-c", RUN],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PREFECT_API_URL": "", "PREFECT_HOME": "", **env},
-    )
+def test_temporary_server_leaves_the_users_database_alone_and_needs_no_proxy(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "home" / ".prefect"
+    home.mkdir(parents=True)
+    newer(home / "prefect.db")
+    gone = f"http://127.0.0.1:{free_port()}"
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY"), gone)
+    prefect = {"PREFECT_API_URL": "", "PREFECT_HOME": "", "PREFECT_API_KEY": "x"}
+    # Loopback never goes through a proxy.
+    others = {"no_proxy": "example.org", "NO_PROXY": "", "HOME": str(home.parent)}
+    done = script(RUN, **proxies, **prefect, **others)
     assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
     url, status, state = json.loads(done.stdout)
     assert url.startswith("http://127.0.0.1:")
     # Nobody else gets in.
     assert status == [401, 401]
     assert state == "Completed"
-    return done.stderr
-
-
-def test_database_of_the_user_is_left_alone_without_a_home_that_was_chosen(tmp_path: Path) -> None:
-    home = tmp_path / "home" / ".prefect"
-    home.mkdir(parents=True)
-    newer(home / "prefect.db")
-    recorded(HOME=str(home.parent))
     assert {path.name for path in home.iterdir()} == {"prefect.db"}
 
 
-def test_neither_a_home_nor_a_proxy_is_needed() -> None:
-    gone = f"http://127.0.0.1:{free_port()}"
-    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY"), gone)
-    # Loopback never goes through a proxy, and the home cannot be written.
-    others = {"no_proxy": "example.org", "NO_PROXY": "", "HOME": "/proc/none"}
-    stderr = recorded(**proxies, **others, PREFECT_API_KEY="x")
-    assert "Warning" not in stderr
+def test_settings_are_read_where_the_home_cannot_be_written() -> None:
+    code = "from infra.prefect_settings import read_settings; read_settings()"
+    done = script(code, HOME="/proc/none", PREFECT_HOME="")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def script(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **env},
+    )

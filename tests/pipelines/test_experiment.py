@@ -16,7 +16,11 @@ from pipelines.parameters import TrainingRequest
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("models", ("resnet",), "models must be among preliminary, optimised, got 'resnet'"),
+        (
+            "models",
+            ("resnet",),
+            "models must be among preliminary, optimised, spectral, spectral-full, got 'resnet'",
+        ),
         ("models", (), "at least one model"),
         ("models", ("optimised", "optimised"), "none twice"),
         ("epochs", 0, "epochs must be a whole number of at least 1, got 0"),
@@ -86,3 +90,19 @@ def test_models_may_be_files(tmp_path: Path) -> None:
     (experiment,) = experiments_of(request)
     assert experiment.models == ("optimised", "narrow")
     assert experiment.architecture("narrow").blocks == (Block(filters=4),)
+
+
+def test_changes_apply_to_every_model() -> None:
+    request = TrainingRequest(changes=("fitting.label_smoothing=0.1", "head.pooling=maximum"))
+    (experiment,) = experiments_of(request)
+    for model in ("preliminary", "optimised"):
+        value = experiment.architecture(model)
+        assert (value.fitting.label_smoothing, value.head.pooling) == (0.1, "maximum")
+    assert list(experiment.identity()["architectures"]) == ["preliminary", "optimised"]
+
+
+@pytest.mark.parametrize("text", ["head.dropout=2", "width=3", "head..dropout=0.1"])
+def test_change_that_no_architecture_has_is_refused(text: str) -> None:
+    request = TrainingRequest.model_construct(**dict(TrainingRequest()) | {"changes": (text,)})
+    with pytest.raises(ConfigError, match=r"not an architecture|expected FIELD=VALUE"):
+        experiments_of(request)

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.analysis.stored import StressSheet
 from pipelines.evaluate.scores import Slice
 from pipelines.notes import stored_rate_hz
 from pipelines.report.drawing.figure import (
@@ -276,6 +277,35 @@ def note_milliseconds(cost: Mapping[str, Any]) -> dict[str, list[float]]:
         ]
         for name, times in cost["models"].items()
     }
+
+
+def draw_stress(sheets: Mapping[str, StressSheet], kind: str, label: str) -> Markup:
+    """Draw the accuracy of each model by one kind of change, with its interval as a band.
+
+    Args:
+      sheets: by model.
+      kind: of the points, which have a value each.
+      label: of the horizontal axis.
+    """
+    plot = partial(plot_stress, sheets=sheets, kind=kind, label=label)
+    return figure(plot, f"accuracy by {label}")
+
+
+def plot_stress(axes: Axes, sheets: Mapping[str, StressSheet], kind: str, label: str) -> None:
+    """Plot a line for each model."""
+    axes.set(xlabel=label, ylabel="accuracy", ylim=(0, 1))
+    ends = []
+    for sheet in sheets.values():
+        points = [point for point in sheet.points if point.kind == kind]
+        values = [point.value or 0.0 for point in points]
+        intervals = [point.interval or (point.accuracy, point.accuracy) for point in points]
+        low, high = zip(*intervals, strict=True)
+        axes.fill_between(values, low, high, color=MARK, alpha=0.12, linewidth=0)
+        accuracies = [point.accuracy for point in points]
+        axes.plot(values, accuracies, "o-", color=MARK, ms=4, clip_on=False)
+        last = max(range(len(values)), key=values.__getitem__)
+        ends.append((values[last], accuracies[last]))
+    label_ends(axes, ends, [(name, INK) for name in sheets])
 
 
 def draw_matrix(families: Sequence[str], matrix: Sequence[Sequence[int]], *, title: str) -> bytes:

@@ -2,17 +2,18 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.analysis.stored import ANALYSIS_VERSION
+from pipelines.analysis.stored import ANALYSIS_VERSION, STRESS_FORMAT, StressPoint, StressSheet
 from pipelines.layout import FEATURES_FILE
 from pipelines.notes import CLASSES, NUM_SOURCE_SAMPLES
 from pipelines.promotion.stored import ChampionRef, HoldoutFigures, Promotion, store_promotion
+from pipelines.records import sealed
 from pipelines.registry.runs import load_run, store_run
 from pipelines.report import formats
 from pipelines.report.build import render_html as render
@@ -121,6 +122,17 @@ def test_render_plays_originals_where_they_are_found(tmp_path: Path, source: str
     assert "stored signal</p>" in source
 
 
+def test_render_of_notes_that_are_not_resampled_has_originals_only(tmp_path: Path) -> None:
+    uri = write_run(tmp_path, models={"tiny": 1.0}, num_notes=20)
+    store_run(replace(load_run(uri), num_samples=NUM_SOURCE_SAMPLES), uri)
+    tone = np.sin(np.arange(NUM_SOURCE_SAMPLES) / 20).astype(np.float32)
+    text = render(load_report_data(uri), lambda rows: np.tile(tone, (len(rows), 1)))
+    assert "stored signal" not in text
+    assert "% of energy above" not in text
+    assert "source of this note is gone" not in text
+    assert "spectrogram of the original, bass" in text
+
+
 def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
     uri = write_run(tmp_path, models={"tiny": 1.0})
     score = {"num_notes": 57, "num_instruments": 57, "is_constant": False, "interval": [0.1, 0.4]}
@@ -145,6 +157,24 @@ def test_render_has_a_table_of_the_stored_baselines(tmp_path: Path) -> None:
     cell = formats.figure_with_interval(data.run.models[0].kept, "accuracy")
     assert f"nearest neighbour {cell}" in Page(render(data, no_audio)).text
     assert f"| nearest neighbour | {cell} |" in render_markdown(data)
+
+
+def test_render_draws_the_robustness_of_models_that_have_a_sheet(tmp_path: Path) -> None:
+    uri = write_run(tmp_path, models={"tiny": 1.0})
+    assert "Robustness" not in Page(render(load_report_data(uri), no_audio)).text
+    changes = (("delay", 0.0), ("delay", 50.0), ("noise", 10.0), ("gain", 10.0), ("polarity", None))
+    points = tuple(
+        StressPoint(kind, f"{kind} {value}", value, 0.5, (0.4, 0.6), -0.1, (-0.2, 0.1))
+        for kind, value in changes
+    )
+    sheet = StressSheet("tiny", ("1",), 0, 57, 57, 0.6, None, points)
+    place = tmp_path / "tiny" / "stress.json"
+    place.write_bytes(sealed(asdict(sheet), format_version=STRESS_FORMAT))
+    data = load_report_data(uri)
+    page = Page(render(data, no_audio))
+    assert "delay 50.0 0.5000 (0.4000 to 0.6000)" in page.text
+    assert "accuracy by milliseconds of delay" in [value for _, value in page.attributes]
+    assert "| polarity None | 0.5000 (0.4000 to 0.6000) |" in render_markdown(data)
 
 
 def test_render_has_the_ends_of_what_differs_between_folds(tmp_path: Path) -> None:
