@@ -14,6 +14,7 @@ from pipelines import storage
 from pipelines.convert.shards.plan import Parameters, plan
 from pipelines.experiment import experiments_of
 from pipelines.parameters import ExploreRequest
+from pipelines.text import counted
 
 if TYPE_CHECKING:
     from pipelines.studies.results import StudyRecord
@@ -59,9 +60,15 @@ def explore(
         result,
         as_json=as_json,
         tables=[_trials_table(record)],
-        lines=[_candidate_line(record)],
+        lines=[*_pruned_lines(record), _candidate_line(record)],
         last_line=explored.page_uri,
     )
+
+
+def _pruned_lines(record: "StudyRecord") -> list[str]:
+    """Return one line where trials were pruned."""
+    num = len(record.pruned)
+    return [f"{counted(num, 'trial')} pruned, since others were better by then"] if num else []
 
 
 def _candidate_line(record: "StudyRecord") -> str:
