@@ -14,7 +14,7 @@ from typing import Any, Final
 
 BIN: Final = Path(sys.executable).parent
 CHECKOUT: Final = Path(__file__).parents[2]
-TIMEOUT_SEC: Final = 280
+TIMEOUT_SEC: Final = 550
 
 
 @cache

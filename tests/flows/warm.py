@@ -3,6 +3,7 @@
 Our own modules and Prefect are imported after the fork, since they read the environment.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -28,7 +29,11 @@ def _import() -> None:
 
 
 def _become(request: dict[str, Any], descriptors: list[int]) -> None:
-    """Run the command in this process, which ends with its exit code."""
+    """Run the command in this process, which ends with its exit code.
+
+    It ends without the destructors of native libraries, which would miss the threads that they
+    had before the fork, and abort.
+    """
     for number, descriptor in enumerate(descriptors, 1):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -38,8 +43,15 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     sys.argv = ["nsynth", *request["arguments"]]
     from flows.cli import main  # noqa: PLC0415 - see above
 
-    main()
-    sys.exit()
+    code: Any = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code or 0
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _serve(link: socket.socket) -> None:

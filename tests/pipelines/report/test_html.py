@@ -122,6 +122,17 @@ def test_render_plays_originals_where_they_are_found(tmp_path: Path, source: str
     assert "stored signal</p>" in source
 
 
+def test_render_of_notes_that_are_not_resampled_has_originals_only(tmp_path: Path) -> None:
+    uri = write_run(tmp_path, models={"tiny": 1.0}, num_notes=20)
+    store_run(replace(load_run(uri), num_samples=NUM_SOURCE_SAMPLES), uri)
+    tone = np.sin(np.arange(NUM_SOURCE_SAMPLES) / 20).astype(np.float32)
+    text = render(load_report_data(uri), lambda rows: np.tile(tone, (len(rows), 1)))
+    assert "stored signal" not in text
+    assert "% of energy above" not in text
+    assert "source of this note is gone" not in text
+    assert "spectrogram of the original, bass" in text
+
+
 def test_render_shows_what_each_feature_says(tmp_path: Path) -> None:
     uri = write_run(tmp_path, models={"tiny": 1.0})
     score = {"num_notes": 57, "num_instruments": 57, "is_constant": False, "interval": [0.1, 0.4]}
