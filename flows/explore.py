@@ -11,7 +11,7 @@ from flows.dataset import build_dataset
 from flows.form import takes
 from pipelines import storage
 from pipelines.evaluate.stored import read_metrics
-from pipelines.experiment import experiments_of
+from pipelines.experiment import Experiment, experiments_of
 from pipelines.layout import STUDY
 from pipelines.parameters import BuildRequest, ExploreRequest
 from pipelines.records import now
@@ -25,10 +25,11 @@ from pipelines.studies.results import (
     study_uri,
     summarise_trial,
 )
+from pipelines.studies.space import Space, check_search, find_space
 from pipelines.studies.study import Study, make_study
 from pipelines.text import visible
 from pipelines.validate.verdicts import Validation
-from tasks.explore import record_study, show_study, test_candidate, train_trial
+from tasks.explore import record_study, search_trial, show_study, test_candidate, train_trial
 from tasks.report import refresh_index
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,9 @@ def explore(request: ExploreRequest) -> Explored:
     scored on them, once.
     """
     experiment, *_ = experiments_of(request)
+    space = find_space(request.study, num_samples=request.samples)
+    if space is not None:
+        return _search(space, experiment, request)
     study = make_study(request.study, experiment, num_samples=request.samples)
     datasets = {
         length: _build(request, request.train, length)
@@ -92,6 +96,41 @@ def explore(request: ExploreRequest) -> Explored:
     # A failure raises nothing: the study is done without this page.
     refresh_index(request.root, return_state=True)
     return Explored(record.study_id, uri, page)
+
+
+def _search(space: Space, experiment: Experiment, request: ExploreRequest) -> Explored:
+    """Run the trials of a search; other processes may work on the same search meanwhile."""
+    check_search(space, experiment, root=request.root)
+    # Optuna is an extra of its own, which other studies do not need.
+    from pipelines.studies.search import Search, SearchPlan  # noqa: PLC0415
+
+    dataset = _build(request, request.train, request.samples)
+    plan = SearchPlan(
+        space=space,
+        experiment=experiment,
+        train=dataset,
+        num_samples=request.samples,
+        seeds=request.seeds,
+        num_trials=request.num_trials,
+        root=request.root,
+    )
+    log.info("search %s of %d trials, in %s", space.name, plan.num_trials, plan.uri)
+    search = Search(plan)
+    for claim in search.claims():
+        search_trial(claim, root=request.root)
+        with search.alone():
+            if (record := search.record()).trials:
+                record_study(record, uri=plan.uri)
+    # Workers that end together score the chosen trial one after another, so that all but the first
+    # find its run.
+    with search.alone():
+        study, record = search.study(), search.record()
+        candidate = _candidate(study, record, request, {request.samples: dataset})
+        record = replace(record, candidate=candidate)
+        page = record_study(record, uri=plan.uri)
+    show_study(record, page=page)
+    refresh_index(request.root, return_state=True)
+    return Explored(record.study_id, plan.uri, page)
 
 
 def _run_trials(

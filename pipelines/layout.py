@@ -3,7 +3,7 @@
     <root>/notes/<dataset_id>/   manifest.json  data/  quarantine/  validation/<digest>/
     <root>/runs/<run_id>/        run.json  notes.parquet  <model>/  report.html  decisions.json
     <root>/registry/             <model>/  gate/
-    <root>/studies/<study_id>/   study.json  study.html
+    <root>/studies/<study_id>/   study.json  study.html; of a search: journal.log  locks/
     <root>/cache/                samples ready for training, when the root is a local folder
 
 A name that is stored under a root is spelled here and nowhere else.
@@ -61,6 +61,7 @@ STRESS: Final = "stress.json"
 STUDY: Final = "study.json"
 STUDY_PAGE: Final = "study.html"
 JOURNAL: Final = "journal.log"
+LOCKS_FOLDER: Final = "locks"
 
 # The registry: the held-out notes are stored beside the folders of the models.
 HOLDOUT: Final = "gate"

@@ -396,7 +396,8 @@ class ExploreRequest(
         Field(
             description="ladder: from the preliminary to the optimised model, one change at a "
             "time; leave-one-out: the optimised model without one part each; batch-size, epochs, "
-            "samples: the chosen models under other conditions; or a TOML file of one's own."
+            "samples: the chosen models under other conditions; search: Optuna chooses spectral "
+            "models; or a TOML file of one's own."
         ),
     ]
     train: Annotated[Location, Field(description=f"Training data: {SOURCE}")]
@@ -418,3 +419,7 @@ class ExploreRequest(
         Option("--model", metavar=f"[{'|'.join(ModelName)}|FILE.toml]"),
         Field(description="Model that batch-size, epochs and samples vary."),
     ] = (ModelName.optimised,)
+    num_trials: Annotated[
+        Count,
+        Field(description="Trials of a search, of all its workers; a higher number continues it."),
+    ] = 20

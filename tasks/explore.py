@@ -1,5 +1,7 @@
 """The trials of a study, the score of the chosen one, and the study's page, as tasks."""
 
+from typing import TYPE_CHECKING
+
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 
@@ -16,6 +18,9 @@ from tasks.progress import show_progress
 from tasks.report import report_link
 from tasks.train import end_with_parent
 
+if TYPE_CHECKING:
+    from pipelines.studies.search import Claim
+
 
 @task(name="trial", task_run_name="trial {trial.name}, seed {seed}", **POLICY)
 def train_trial(trial: Trial, seed: int, validation: Validation, *, root: str) -> str:
@@ -30,6 +35,14 @@ def train_trial(trial: Trial, seed: int, validation: Validation, *, root: str) -
             cache_dir=storage.cache_dir(root),
             on_epoch=epochs_as_progress(on_progress),
         )
+
+
+@task(name="search-trial", task_run_name="trial {claim.trial.name}", **POLICY)
+def search_trial(claim: "Claim", *, root: str) -> None:
+    """Train and score one trial of a search, and record how it ended."""
+    end_with_parent()
+    with show_progress(f"trial {claim.trial.name}") as on_progress:
+        claim.run(cache_dir=storage.cache_dir(root), on_epoch=epochs_as_progress(on_progress))
 
 
 @task(name="score-candidate", task_run_name="score {trial.name} on the test notes", **POLICY)

@@ -33,9 +33,14 @@ def explore(
     load_engine(request.runner, file=request.engine_settings, options=options)
     storage.check_writable(request.root)
     from pipelines.studies.results import load_study  # noqa: PLC0415 - it imports SciPy
+    from pipelines.studies.space import check_search, find_space  # noqa: PLC0415 - as its sibling
     from pipelines.studies.study import make_study  # noqa: PLC0415 - as its sibling
 
-    make_study(request.study, experiments_of(request)[0], num_samples=request.samples)
+    experiment, *_ = experiments_of(request)
+    if (space := find_space(request.study, num_samples=request.samples)) is not None:
+        check_search(space, experiment, root=request.root)
+    else:
+        make_study(request.study, experiment, num_samples=request.samples)
     for source in filter(None, (request.train, request.test)):
         # A wrong path is found here at once, not by a task after the server's start.
         plan([source], root=request.root, parameters=Parameters())

@@ -201,6 +201,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "soundfile": "report",
     "prefect": "flows",
     "httpx": "flows",
+    "optuna": "search",
 }
 
 # Click's, of which some versions of Typer hold a copy.

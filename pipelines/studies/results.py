@@ -81,6 +81,22 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class PrunedTrial:
+    """A trial of a search that was stopped early; its run is not complete.
+
+    Attributes:
+      change: what it changes from the base, in words.
+      epoch: the last one that ended.
+      accuracy: of the notes that validate, after that epoch.
+    """
+
+    name: Name
+    change: str
+    epoch: Count
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class StudyRecord:
     """A study with its results; study.json.
 
@@ -90,6 +106,7 @@ class StudyRecord:
       trials: in their order; those that are done.
       candidate: the trial of the highest accuracy; None before all are done.
       created: when it was begun, in ISO 8601.
+      pruned: trials of a search that were stopped early, since they fell behind.
     """
 
     study_id: Name
@@ -101,6 +118,7 @@ class StudyRecord:
     trials: tuple[TrialResult, ...]
     candidate: Candidate | None
     created: str
+    pruned: tuple[PrunedTrial, ...] = ()
 
 
 def study_id(study: Study, *, train: Mapping[int, str], seeds: Sequence[int]) -> str:

@@ -224,11 +224,7 @@ def make_study(name: str, experiment: Experiment, *, num_samples: int = NUM_SAMP
     Raises:
       ConfigError: there is no such study, the file is not one, or the protocol scores test notes.
     """
-    if experiment.takes_test_data:
-        raise ConfigError(
-            f"a study with the protocol {experiment.protocol} would choose by test notes; use "
-            "validation or grouped"
-        )
+    check_protocol(experiment)
     if name in STUDIES:
         return STUDIES[name](experiment, num_samples=num_samples)
     if name.endswith(".toml"):
@@ -236,6 +232,19 @@ def make_study(name: str, experiment: Experiment, *, num_samples: int = NUM_SAMP
     raise ConfigError(
         f"there is no study {name!r}; expected one of {', '.join(STUDIES)}, search, or a .toml file"
     )
+
+
+def check_protocol(experiment: Experiment) -> None:
+    """Check that the trials of a study are not scored on test notes.
+
+    Raises:
+      ConfigError: they would be.
+    """
+    if experiment.takes_test_data:
+        raise ConfigError(
+            f"a study with the protocol {experiment.protocol} would choose by test notes; use "
+            "validation or grouped"
+        )
 
 
 def _read_study(uri: str, experiment: Experiment, num_samples: int) -> Study:

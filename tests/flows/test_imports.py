@@ -8,7 +8,16 @@ import pytest
 
 from flows.cli.main import ENTRIES
 
-HEAVY = {"apache_beam", "keras", "matplotlib", "pandas", "prefect", "scipy", "tensorflow"}
+HEAVY = {
+    "apache_beam",
+    "keras",
+    "matplotlib",
+    "optuna",
+    "pandas",
+    "prefect",
+    "scipy",
+    "tensorflow",
+}
 CODE = """
 import sys
 from flows.cli.main import app

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -125,6 +125,13 @@ def child(target: Any, *arguments: Any) -> Iterator[ForkServerProcess]:
     finally:
         process.kill()
         process.join()
+
+
+def until(condition: Callable[[], bool], process: ForkServerProcess) -> None:
+    """Waits until something holds while a child runs."""
+    while not condition():
+        assert process.is_alive(), f"the child ended with {process.exitcode}"
+        time.sleep(0.001)
 
 
 def run_to_the_end(target: Any, *arguments: Any) -> None:
