@@ -305,6 +305,8 @@ def plot_stress(axes: Axes, sheets: Mapping[str, StressSheet], kind: str, label:
         axes.plot(values, accuracies, "o-", color=MARK, ms=4, clip_on=False)
         last = max(range(len(values)), key=values.__getitem__)
         ends.append((values[last], accuracies[last]))
+    # Labels are placed by the limits, which are else worked out only when the chart is drawn.
+    axes.set_xlim(*axes.get_xlim())
     label_ends(axes, ends, [(name, INK) for name in sheets])
 
 
