@@ -32,7 +32,6 @@ def explore(
     """
     options = add_beam_options(request.beam_options, job_endpoint=job_endpoint)
     load_engine(request.runner, file=request.engine_settings, options=options)
-    storage.check_writable(request.root)
     from pipelines.studies.results import load_study  # noqa: PLC0415 - it imports SciPy
     from pipelines.studies.space import check_search, find_space  # noqa: PLC0415 - as its sibling
     from pipelines.studies.study import make_study  # noqa: PLC0415 - as its sibling
@@ -42,6 +41,7 @@ def explore(
         check_search(space, experiment, root=request.root)
     else:
         make_study(request.study, experiment, num_samples=request.samples)
+    storage.check_writable(request.root)
     for source in filter(None, (request.train, request.test)):
         # A wrong path is found here at once, not by a task after the server's start.
         plan([source], root=request.root, parameters=Parameters())
