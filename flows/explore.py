@@ -21,6 +21,7 @@ from pipelines.studies.results import (
     TrialResult,
     choose,
     load_study,
+    scored_candidate,
     study_id,
     study_uri,
     summarise_trial,
@@ -84,7 +85,8 @@ def explore(request: ExploreRequest) -> Explored:
     )
     uri = study_uri(request.root, record.study_id)
     if storage.exists(storage.join(uri, STUDY)):
-        record = replace(record, created=load_study(uri).created)
+        created, candidate = load_study(uri).created, scored_candidate(uri)
+        record = replace(record, created=created, candidate=candidate)
     log.info("study %s of %d trials, in %s", study.name, len(study.trials), uri)
     for trial in _run_trials(study, request, datasets):
         record = replace(record, trials=(*record.trials, trial))
@@ -120,11 +122,13 @@ def _search(space: Space, experiment: Experiment, request: ExploreRequest) -> Ex
         search_trial(claim, root=request.root)
         with search.alone():
             if (record := search.record()).trials:
+                record = replace(record, candidate=scored_candidate(plan.uri))
                 record_study(record, uri=plan.uri)
     # Workers that end together score the chosen trial one after another, so that all but the first
     # find its run.
     with search.alone():
-        study, record = search.study(), search.record()
+        study = search.study()
+        record = replace(search.record(), candidate=scored_candidate(plan.uri))
         candidate = _candidate(study, record, request, {request.samples: dataset})
         record = replace(record, candidate=candidate)
         page = record_study(record, uri=plan.uri)
@@ -160,6 +164,13 @@ def _candidate(
 ) -> Candidate:
     """Choose a trial, and score it on the test notes if there are any."""
     best = choose(record.trials)
+    if (scored := record.candidate) is not None:
+        if scored.trial != best.name:
+            log.warning(
+                "%s is the best trial now, but the test notes have scored %s, and score no other",
+                *(best.name, scored.trial),
+            )
+        return scored
     if request.test is None:
         return Candidate(best.name)
     (trial,) = (one for one in study.trials if one.name == best.name)

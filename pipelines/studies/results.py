@@ -161,6 +161,17 @@ def load_study(uri: str) -> StudyRecord:
     )
 
 
+def scored_candidate(uri: str) -> Candidate | None:
+    """Return the candidate of a stored study that test notes have scored; None without one.
+
+    It is final: another trial that became the best would be a second look at the test notes.
+    """
+    if not storage.exists(storage.join(uri, STUDY)):
+        return None
+    candidate = load_study(uri).candidate
+    return candidate if candidate is not None and candidate.run_id is not None else None
+
+
 def summarise_trial(
     trial: Trial,
     run_uris: Sequence[str],

@@ -9,7 +9,14 @@ import pytest
 from pipelines.report.drawing.run_charts import LearningCurve
 from pipelines.report.runs_index import build_index
 from pipelines.report.study_page import render_study
-from pipelines.studies.results import Candidate, StudyRecord, load_study, store_study, study_uri
+from pipelines.studies.results import (
+    Candidate,
+    StudyRecord,
+    load_study,
+    scored_candidate,
+    store_study,
+    study_uri,
+)
 from pipelines.studies.store import Pair, load_studies, pairs, studies_of
 from tests.pipelines.studies.test_results import trial
 
@@ -70,3 +77,11 @@ def test_page_shows_every_trial_as_text() -> None:
     assert "+10.0" in page
     assert "No trial was scored on test notes" in page
     assert "had no test data" in page
+
+
+def test_candidate_that_test_notes_scored_is_final(uri: str) -> None:
+    assert scored_candidate(uri) is None
+    scored = Candidate("dense-24", "feed", 0.7, None)
+    store_study(replace(RECORD, candidate=scored), uri)
+    assert scored_candidate(uri) == scored
+    assert scored_candidate(f"{uri}-other") is None
