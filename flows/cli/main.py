@@ -116,6 +116,10 @@ _COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
             "comparison",
             "Compare models on the same test notes, note by note: each later run minus the first.",
         ),
+        "predict": Entry(
+            "prediction",
+            "Classify recordings by instrument family, with a champion or a model of a run.",
+        ),
         "promote": Entry(
             "promotion", "Compare the models of a run with the champions of their names, by hand."
         ),
