@@ -71,7 +71,7 @@ def test_image_can_set_up_and_load_each_flow(clean: Path) -> None:
         check=True,
     )
     names, place = done.stdout.splitlines()
-    assert names == "retrain retrain build-dataset"
+    assert names == "retrain retrain explore build-dataset"
     assert place == str(clean / "flows" / "__init__.py")
 
 
