@@ -1,5 +1,6 @@
 """Predictions for recordings as a command."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -97,7 +98,7 @@ def _find(sounds: list[str]) -> Iterator[str]:
         else:
             files = [sound]
         if not files:
-            raise ConfigError(f"there is no sound file in {sound}; expected {', '.join(SUFFIXES)}")
+            raise ConfigError(f"{sound} has no sound file; expected {', '.join(SUFFIXES)}")
         yield from files
 
 
@@ -114,8 +115,6 @@ def _row(place: str, prediction: Any) -> dict[str, Any]:
 
 def _write(output: str, rows: list[dict[str, Any]]) -> None:
     """Write one row per file, with one column per family."""
-    import io  # noqa: PLC0415 - as its siblings
-
     import pyarrow as pa  # noqa: PLC0415 - it is not needed without a table
     from pyarrow import csv, parquet  # noqa: PLC0415 - as its sibling
 

@@ -11,7 +11,7 @@ from tests.flows.command import run
     ("words", "code", "sentence"),
     [
         (["none.wav"], 1, "there is no file none.wav"),
-        (["."], 1, "there is no sound file in .; expected .wav"),
+        (["."], 1, ". has no sound file; expected .wav"),
         (["note.wav", "--output", "x.txt"], 2, "expected a .csv or .parquet file, got x.txt"),
     ],
 )
